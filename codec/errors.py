@@ -29,7 +29,7 @@ class UnknownModel(CodecError):
 
 
 class TooLarge(CodecError):
-    """The picture has more pixels than --max-pixels, or than the format can hold."""
+    """The picture has more pixels than --max-pixels allows."""
 
 
 class BadImage(CodecError):
