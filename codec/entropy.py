@@ -1,0 +1,295 @@
+"""Entropy coding: integers and frozen tables to bytes and back, through CompressAI's rANS, which this module alone touches.
+
+`prior` chooses a row of a table for every symbol; what leaves here is the tile payload that `container` stores. The coder in
+C++ is fast and checks nothing: a wrong index, a second flush or too few symbols make it write outside its buffers, damaged
+data make it read there. Everything that reaches it is therefore checked here first.
+"""
+
+import heapq
+import importlib.util
+import math
+import struct
+import sys
+from array import array
+from importlib.machinery import PathFinder
+from itertools import groupby
+
+import numpy as np
+
+from codec.errors import BadOption, BadWeights, Corrupt
+
+TOTAL = 1 << 16  # what the frequencies of a row add up to; fixed inside the coder
+MAX_SYMBOL = 1 << 20  # a symbol 2^28 beyond its row makes the coder loop for ever; real ones stay below 2^18
+INITIAL_STATE = 1 << 31  # state of a coder that holds nothing; a valid state lies in [2^31, 2^63)
+
+# Each symbol writes at most 16 bits and the flush two 32-bit words, into a buffer of one word per symbol: from four symbols
+# on it fits. Shorter streams are filled up with a symbol of 65535/65536, which costs nothing.
+MIN_SYMBOLS = 4
+FILLER = [0, TOTAL - 1, TOTAL]
+
+# Read after the last symbol to see whether the stream ended there. Odd frequencies carry every bit of the coder's state
+# into the symbols, and 64 of them tell more than the 63 bits of a state.
+END_PROBE = [0, 21845, 43690, TOTAL - 1, TOTAL]
+END_SYMBOLS = 64
+
+
+def _load_rans():
+    """The extension alone, in milliseconds: `import compressai` brings torch and pandas along and takes seconds.
+
+    pybind11 aborts the process when an extension is loaded twice, so it is registered under the name by which a later
+    `import compressai` looks it up.
+    """
+    name = "compressai.ans"
+    if name not in sys.modules:
+        package = importlib.util.find_spec("compressai")
+        spec = package and PathFinder.find_spec(name, package.submodule_search_locations)
+        if spec is None:
+            raise ModuleNotFoundError("the entropy coder needs the package compressai, which is not installed", name=name)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules[name] = module
+    return sys.modules[name]
+
+
+_rans = _load_rans()
+
+
+class Tables:
+    """Frozen cumulative frequencies, one row per distribution; immutable, shared by threads.
+
+    Args:
+        cdfs: integers [R, L]; row r holds `sizes[r]` values rising strictly from 0 to 65536, then padding.
+        sizes: integers [R], number of symbols + 2: the last frequency of a row belongs to the escape, which announces a
+            symbol outside the row, at the cost of its distance in 4-bit groups.
+        offsets: integers [R], the symbol that the first frequency of each row belongs to.
+
+    Raises BadWeights where one of these rules is broken.
+
+    The coder finds a symbol by walking along its row, so it gets each row by falling frequency (equal ones by rising
+    symbol, the escape last), which halves the decoding time of wide rows. A symbol's place in that order is its rank.
+    """
+
+    def __init__(self, cdfs, sizes, offsets):
+        parts = ((cdfs, "frequencies", 2), (sizes, "sizes", 1), (offsets, "offsets", 1))
+        cdfs, sizes, offsets = (_integers(*part, error=BadWeights).astype(np.int64) for part in parts)
+        if not len(cdfs) == len(sizes) == len(offsets) > 0:
+            raise BadWeights(f"a table has {len(cdfs)} rows, {len(sizes)} sizes and {len(offsets)} offsets")
+        if sizes.min() < 3 or sizes.max() > cdfs.shape[1]:
+            raise BadWeights(f"a table has row sizes of {sizes.min()} to {sizes.max()}, outside 3 to {cdfs.shape[1]}")
+        if offsets.min() < -MAX_SYMBOL or offsets.max() > MAX_SYMBOL - TOTAL:
+            raise BadWeights(f"a table has an offset that allows symbols outside ±{MAX_SYMBOL}")
+        padding = np.arange(1, cdfs.shape[1]) >= sizes[:, None]
+        rising = (cdfs[:, 1:] > cdfs[:, :-1]) | padding
+        if cdfs[:, 0].any() or not rising.all() or (cdfs[np.arange(len(cdfs)), sizes - 1] != TOTAL).any():
+            raise BadWeights(f"a table has a row that does not rise strictly from 0 to {TOTAL}")
+
+        self._cdfs, self._sizes, self._offsets = cdfs, sizes, offsets
+        widths = sizes - 2  # symbols of each row, without the escape
+        # All rows end to end in one line of slots; the two outermost slots belong to no row and catch what is clipped.
+        self._start = 1 + np.cumsum(widths) - widths
+        slots = int(widths.sum()) + 2
+        self._owner = np.full(slots, -1, np.int32)  # slot -> row
+        self._rank = np.zeros(slots, np.int32)  # slot of a symbol -> its rank
+        self._symbol = np.zeros(slots, np.int32)  # slot of a rank -> its symbol
+        self._rows = []  # [R] lists of cumulative frequencies by rank: the coder reads lists faster than arrays
+        for row, (start, width) in enumerate(zip(self._start, widths)):
+            frequencies = np.diff(cdfs[row, : width + 2])
+            order = np.argsort(-frequencies[:width], kind="stable")
+            span = slice(start, start + width)
+            self._owner[span] = row
+            self._rank[span][order] = np.arange(width)
+            self._symbol[span] = order + offsets[row]
+            self._rows.append([0, *np.cumsum([*frequencies[order], frequencies[width]]).tolist()])
+
+    def __len__(self):
+        return len(self._rows)
+
+    def subset(self, rows) -> "Tables":
+        """The tables of some rows, numbered anew: `rows` is a slice or integers [n]."""
+        rows = rows if isinstance(rows, slice) else self._checked(rows)
+        return Tables(self._cdfs[rows], self._sizes[rows], self._offsets[rows])
+
+    def _checked(self, indexes) -> np.ndarray:
+        indexes = _integers(indexes, "table indexes")
+        if indexes.size and (indexes.min() < 0 or indexes.max() >= len(self)):
+            raise BadOption(f"table indexes run from {indexes.min()} to {indexes.max()}, but the table has {len(self)} rows")
+        return indexes.astype(np.intp, copy=False)
+
+    def _to_ranks(self, symbols, indexes) -> np.ndarray:
+        """Symbols as the coder sees them: ranks, or distances from the first symbol where the row does not hold them."""
+        slots = symbols + (self._start - self._offsets).take(indexes)
+        ranks = self._rank.take(slots, mode="clip")
+        outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
+        ranks[outside] = symbols[outside] - self._offsets[indexes[outside]]
+        return ranks
+
+    def _to_symbols(self, ranks, indexes) -> np.ndarray:
+        """Inverse of `_to_ranks`, int32 [n]."""
+        slots = ranks + self._start.take(indexes)
+        symbols = self._symbol.take(slots, mode="clip")
+        outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
+        if outside.size:
+            escaped = ranks[outside] + self._offsets[indexes[outside]]
+            if np.abs(escaped).max() > MAX_SYMBOL:
+                raise Corrupt(f"the entropy-coded data hold a symbol outside ±{MAX_SYMBOL}")
+            symbols[outside] = escaped
+        return symbols
+
+    def _arguments(self, indexes):
+        """What every call of the coder takes: indexes, rows, sizes, offsets.
+
+        The coder converts all rows on every call (0.3 ms for 28,000 entries), so it is given only those from the lowest
+        to the highest in use.
+        """
+        low, high = int(indexes.min()), int(indexes.max()) + 1
+        return _array(indexes - low), self._rows[low:high], self._sizes[low:high].tolist(), [0] * (high - low)
+
+
+class Encoder:
+    """Collects symbols and writes them as one stream, in the order in which a `Decoder` reads them."""
+
+    def __init__(self):
+        self._puts = []  # (tables, ranks [n], indexes [n]); runs of one table become one call in `finish`
+        self._total = 0
+        self._finished = False
+
+    def put(self, symbols, indexes, tables: Tables) -> None:
+        """Append integers [n], |symbol| <= 2^20, each coded with the row of `tables` that its index names.
+
+        Raises BadOption for unequal lengths, an index outside the table, a larger symbol, or after `finish`.
+        """
+        if self._finished:
+            raise BadOption("nothing can be put into a stream that is finished")
+        symbols, indexes = _integers(symbols, "symbols"), tables._checked(indexes)
+        if len(symbols) != len(indexes):
+            raise BadOption(f"{len(symbols)} symbols came with {len(indexes)} table indexes")
+        if len(symbols):
+            if symbols.min() < -MAX_SYMBOL or symbols.max() > MAX_SYMBOL:
+                raise BadOption(f"a symbol lies outside ±{MAX_SYMBOL}")
+            symbols = symbols.astype(np.int64, copy=False)
+            self._puts.append((tables, tables._to_ranks(symbols, indexes), indexes.astype(np.int32)))
+            self._total += len(symbols)
+
+    def finish(self) -> bytes:
+        """The stream: little-endian 32-bit words, at least two; b"" for no symbols. Raises BadOption the second time."""
+        if self._finished:
+            raise BadOption("a stream can be finished only once")
+        self._finished = True
+        if not self._total:
+            return b""
+        coder = _rans.BufferedRansEncoder()
+        for _, run in groupby(self._puts, key=lambda put: id(put[0])):
+            (tables, *_), ranks, indexes = zip(*run)
+            coder.encode_with_indexes(_array(np.concatenate(ranks)), *tables._arguments(np.concatenate(indexes)))
+        self._puts = []
+        filler = [0] * (MIN_SYMBOLS - self._total)
+        coder.encode_with_indexes(filler, filler, [FILLER], [3], [0])
+        return np.frombuffer(coder.flush(), np.uint32).astype("<u4").tobytes()
+
+
+class Decoder:
+    """Reads back a stream of `total` symbols.
+
+    Damaged data give wrong symbols, never a read outside the buffer (16 bytes per byte and 8 per symbol, four times that for
+    a moment). `finish` notices 99 % of flipped bits; those that leave the coder's state alone, as in the distance of an
+    escape, take a checksum over the symbols.
+    Raises Corrupt where `data` cannot be a stream, BadOption for a negative total.
+    """
+
+    def __init__(self, data, total: int):
+        if total < 0:
+            raise BadOption(f"a stream cannot hold {total} symbols")
+        size = memoryview(data).nbytes
+        if size % 4 or (size < 8 if total else size):
+            raise Corrupt(f"{size} bytes cannot be the entropy-coded data of {total} symbols")
+        self._total = self._left = total
+        self._finished = False
+        if total:
+            words = np.frombuffer(data, "<u4")
+            if not INITIAL_STATE <= int(words[0]) | int(words[1]) << 32 < 1 << 63:
+                raise Corrupt("the entropy-coded data begin with an impossible state")
+            self._coder = _decoder(words, total + MIN_SYMBOLS + END_SYMBOLS)
+
+    def get(self, indexes, tables: Tables) -> np.ndarray:
+        """The next symbols, int32 [n]; `indexes` [n] and `tables` must be those they were put with.
+
+        Raises BadOption for an index outside the table or beyond the total, Corrupt for a symbol beyond ±2^20.
+        """
+        indexes = tables._checked(indexes)
+        if len(indexes) > self._left:
+            raise BadOption(f"{len(indexes)} symbols were asked of a stream that has {self._left} left")
+        self._left -= len(indexes)
+        if not len(indexes):
+            return np.empty(0, np.int32)
+        return tables._to_symbols(_from_list(self._coder.decode_stream(*tables._arguments(indexes))), indexes)
+
+    def finish(self) -> None:
+        """Check that the stream ends here: the coder must be back in its initial state with only the padding ahead.
+
+        Raises Corrupt where it is not, BadOption where symbols are left unread or the second time.
+        """
+        if self._finished or self._left:
+            raise BadOption(f"a stream was finished twice or with {self._left} symbols unread")
+        self._finished = True
+        if not self._total:
+            return
+        filler = self._coder.decode_stream([0] * (MIN_SYMBOLS - self._total), [FILLER], [3], [0])
+        probe = [0] * END_SYMBOLS, [END_PROBE], [len(END_PROBE)], [0]
+        empty = _decoder(np.array([INITIAL_STATE, 0], np.uint32), END_SYMBOLS)
+        if any(filler) or self._coder.decode_stream(*probe) != empty.decode_stream(*probe):
+            raise Corrupt(f"the entropy-coded data do not end after {self._total} symbols")
+
+
+def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
+    """Cumulative frequencies, int32 [n + 2], of probabilities float64 [n] and of the escape, scaled to 65536 together.
+
+    Every frequency is at least 1 and else the nearest share (divisor method with rounding), in plain IEEE arithmetic, so
+    that every machine makes the same row. Raises BadOption for masses that are no distribution, or more than 65535.
+    """
+    mass = np.append(np.asarray(pmf, np.float64), escape_mass).tolist()
+    if not 2 <= len(mass) <= TOTAL or not all(0 <= m < 1e300 for m in mass) or not any(mass):
+        raise BadOption(f"{len(mass) - 1} probabilities and an escape of {escape_mass} are no distribution for a table row")
+    whole = math.fsum(mass)
+    shares = [m / whole * (TOTAL - len(mass)) for m in mass]  # so that raising the small ones to 1 cannot exceed TOTAL
+    frequencies = [max(1, int(share)) for share in shares]
+    queue = [(-share / (frequency + 0.5), i) for i, (share, frequency) in enumerate(zip(shares, frequencies))]
+    heapq.heapify(queue)
+    for _ in range(TOTAL - sum(frequencies)):
+        i = queue[0][1]  # the one whose share is worst served by its frequency
+        frequencies[i] += 1
+        heapq.heapreplace(queue, (-shares[i] / (frequencies[i] + 0.5), i))
+    return np.cumsum([0, *frequencies]).astype(np.int32)
+
+
+def _decoder(words, symbols: int):
+    """A coder over the words and as many zeros as reading `symbols` from damaged data could take.
+
+    Past its end a stream is all zeros: a symbol takes at most two words there, one for itself and one for the length of
+    an escape, and each real word can announce 8 groups of 4 bits that make escapes up to 15 words longer. What chance
+    adds to that, when a state keeps on naming escapes, is far below 4096 bytes.
+    """
+    padded = np.zeros(len(words) * 16 + symbols * 2 + 1024, np.uint32)
+    padded[: len(words)] = words
+    coder = _rans.RansDecoder()
+    coder.set_stream(padded.tobytes())
+    return coder
+
+
+def _array(values) -> array:
+    """int32 for the coder: it reads array.array in place of a list at half the cost of making the list."""
+    return array("i", values.astype(np.intc, copy=False).tobytes())
+
+
+def _from_list(ranks: list[int]) -> np.ndarray:
+    """Array of what the coder returns: uint8, made in a third of the time, as long as all ranks are below 256; else int32."""
+    try:
+        return np.frombuffer(bytes(ranks), np.uint8)
+    except ValueError:
+        return np.frombuffer(struct.pack(f"{len(ranks)}i", *ranks), np.intc)
+
+
+def _integers(values, what: str, ndim: int = 1, error=BadOption) -> np.ndarray:
+    values = np.asarray(values)
+    if values.ndim != ndim or (values.size and values.dtype.kind not in "iu"):
+        raise error(f"{what} must be integers in {ndim} dimension(s), not {values.dtype} {list(values.shape)}")
+    return values
