@@ -1,0 +1,6 @@
+"""`python -m codec` is the command `aecodec`."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""Many files in one run: which inputs there are, which output each becomes, and the work on them in parallel. Between cli and output.
+
+Only names pass through here: nothing knows pictures, .aec data or options' defaults.
+"""
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import click
+
+from . import output
+from .errors import CodecError
+from .report import Report, shown
+
+Result = TypeVar("Result")
+STREAM = "-"  # standard input as a source, standard output as a target
+
+
+@dataclass(frozen=True)
+class Job:
+    """One input and what becomes of it."""
+
+    source: str
+    place: str  # where the source lies below an output directory: its name, or its path below the directory given with -r
+    target: str = ""
+    problem: CodecError | OSError | None = None  # why it cannot be done: reported in its turn, the others are done
+    skipped: bool = False  # its output is there and -n was given
+
+
+def read_list(source: str) -> list[str]:
+    """The names in a file list (`-`: standard input), one per line, or separated by NUL as `find -print0` writes them."""
+    if source == STREAM:
+        data = sys.stdin.buffer.read()
+    else:
+        with open(source, "rb") as file:
+            data = file.read()
+    names = data.split(b"\0") if b"\0" in data else data.splitlines()
+    return [os.fsdecode(name) for name in names if name]
+
+
+def gather(names: Iterable[str], suffixes: Collection[str], recursive: bool) -> list[Job]:
+    """One job per file; directories are searched for files with one of the lower-case `suffixes` (with the dot) if `recursive`."""
+    jobs = []
+    for name in names:
+        if name == STREAM:
+            jobs.append(Job(name, "stdin"))
+        elif not os.path.isdir(name):
+            jobs.append(Job(name, os.path.basename(name)))
+        elif not recursive:
+            jobs.append(Job(name, name, problem=CodecError("is a directory, -r goes through it")))
+        else:
+            jobs += list(_walk(name, suffixes)) or [Job(name, name, problem=CodecError("holds no file to work on"))]
+    if sum(job.source == STREAM for job in jobs) > 1:
+        raise click.UsageError("standard input can be read only once")
+    return jobs
+
+
+def _walk(top: str, suffixes: Collection[str]) -> Iterator[Job]:
+    unreadable: list[OSError] = []
+    for folder, folders, files in os.walk(top, onerror=unreadable.append):
+        folders.sort()
+        for name in sorted(files):
+            if os.path.splitext(name)[1].lower() in suffixes:
+                path = os.path.join(folder, name)
+                yield Job(path, os.path.relpath(path, top))
+    for error in unreadable:
+        yield Job(error.filename, error.filename, problem=error)
+
+
+def assign(
+    jobs: list[Job], suffix: str, destination: str | None, directory: str | None, *, only: str | None = None, force: bool, no_clobber: bool
+) -> list[Job]:
+    """Gives every job its target: the source's name with `suffix`, beside it or below `directory`; or `destination`, a file or `-`.
+
+    A source whose suffix is not `only` (if given) needs `destination`. Raises click.UsageError where two jobs would have one target.
+    """
+    if destination is not None and destination != STREAM and (destination.endswith(os.sep) or os.path.isdir(destination)):
+        destination, directory = None, destination
+    if destination is not None and len(jobs) > 1:
+        raise click.UsageError(f"{len(jobs)} inputs cannot all go to '{shown(destination)}': give a directory (ending in {os.sep}) or one input")
+    assigned = [job if job.problem else _aim(job, suffix, destination, directory, only, force, no_clobber) for job in jobs]
+    _refuse_collisions(assigned)
+    return assigned
+
+
+def _aim(job: Job, suffix: str, destination: str | None, directory: str | None, only: str | None, force: bool, no_clobber: bool) -> Job:
+    stem, old_suffix = os.path.splitext(job.place)
+    if destination is not None:
+        target = destination
+    elif only is not None and job.source != STREAM and old_suffix.lower() != only:
+        return replace(job, problem=CodecError(f"its name does not end in {only}, name the output with -o"))
+    elif directory is not None:
+        target = os.path.join(directory, stem + suffix)
+    elif job.source == STREAM:
+        target = STREAM
+    else:
+        target = os.path.splitext(job.source)[0] + suffix
+    job = replace(job, target=target)
+    if target == STREAM:
+        return job
+    try:
+        output.check(job.source, target, overwrite=force)
+    except FileExistsError as error:
+        return replace(job, skipped=True) if no_clobber else replace(job, problem=error)
+    except OSError as error:
+        return replace(job, problem=error)
+    return job
+
+
+def _refuse_collisions(jobs: list[Job]) -> None:
+    sources: dict[str, str] = {}
+    for job in jobs:
+        if not job.target or job.target == STREAM:
+            continue
+        folder, name = os.path.split(job.target)
+        key = os.path.join(os.path.realpath(folder), name)
+        if key in sources:
+            raise click.UsageError(
+                f"'{shown(sources[key])}' and '{shown(job.source)}' would both become '{shown(job.target)}': nothing was done"
+            )
+        sources[key] = job.source
+
+
+def run(
+    jobs: list[Job],
+    prepare: Callable[[], Callable[[Job], Result]],
+    finish: Callable[[Job, Result], tuple[dict, str]],
+    report: Report,
+    workers: int,
+) -> None:
+    """Does the jobs and reports each in their order.
+
+    `prepare` is called only if there is something to do and gives the work, done in `workers` threads; `finish` takes each result
+    in the main thread, where signals raise their exceptions, and gives the report's record and line.
+    """
+    work = prepare() if any(not (job.problem or job.skipped) for job in jobs) else None
+
+    def attempt(job: Job) -> Result | None:
+        if job.problem is not None:
+            raise job.problem
+        return None if job.skipped else work(job)
+
+    for job, result in _in_order(jobs, attempt, workers):
+        try:
+            value = result()
+            if job.skipped:
+                done = {"input": job.source, "output": job.target, "skipped": True}, f"{shown(job.source)}: skipped, {shown(job.target)} exists"
+            else:
+                done = finish(job, value)
+        except BrokenPipeError:
+            raise  # whoever read our output has gone: click ends the run without a word
+        except Exception as error:
+            report.failed(job.source, error)
+        else:
+            report.done(*done)
+
+
+def _in_order(jobs: Iterable[Job], work: Callable[[Job], Result], workers: int) -> Iterator[tuple[Job, Callable[[], Result]]]:
+    """Does `work` on every job in `workers` threads; yields, in the order of `jobs`, each with a function that gives its result or raises its error.
+
+    Closing the iterator early, as a signal's exception does, drops the jobs not yet begun and waits for none.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(workers)
+    waiting: deque[tuple[Job, Future[Result]]] = deque()
+    try:
+        for job in jobs:
+            waiting.append((job, pool.submit(work, job)))
+            if len(waiting) > 2 * workers:  # finished results are whole files: a few ahead keep the workers busy, all of them would fill the memory
+                job, future = waiting.popleft()
+                yield job, future.result
+        while waiting:
+            job, future = waiting.popleft()
+            yield job, future.result
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

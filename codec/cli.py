@@ -1,0 +1,301 @@
+"""The command line `aecodec`: each command ties options to calls of the package. Its parts: options, batch (names), output (files), report (words).
+
+Nothing heavy is imported at the top: torch, numpy and Pillow wait inside the commands that need them, so that --help, info and a usage error answer
+at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+"""
+
+import hashlib
+import io
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from . import batch, output
+from .batch import STREAM, Job
+from .errors import CodecError
+from .options import AEC, INPUTS, LIMIT, OUTPUTS, PICTURE, PICTURES, SPEECH, WORK, Options, takes
+from .report import Stopwatch, shown
+
+
+class Stop(BaseException):
+    """A signal ends the run; like KeyboardInterrupt no Exception, so that nothing but clean-up happens on the way out."""
+
+    def __init__(self, signum: int):
+        self.exit_code = 128 + signum
+
+
+def main() -> None:
+    """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, _stop)
+    try:
+        code = cli.main(prog_name="aecodec", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 128 + signal.SIGINT
+    except Stop as stop:
+        code = stop.exit_code
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            code = code or 1
+    os._exit(code)
+
+
+def _stop(signum: int, _frame) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the clean-up
+    raise Stop(signum)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(None, "-V", "--version", package_name="aecodec", prog_name="aecodec", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Learned image compression: photographs to small .aec files and back.
+
+    \b
+      aecodec compress photo.png    makes photo.aec
+      aecodec decompress photo.aec  makes photo.png
+
+    Exit code: 0 all done, 1 a file failed, 2 wrong usage.
+    """
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a worker hands back: the whole output in memory, so that only the main thread, the one signals reach, writes files."""
+
+    data: bytes
+    coded: int  # bytes of the .aec data, which is `data` or what it was made from
+    width: int
+    height: int
+    stages: dict[str, float]  # seconds
+
+
+@cli.command()
+@takes(INPUTS, PICTURE, OUTPUTS, WORK, LIMIT, SPEECH)
+def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> None:
+    """Turn pictures into .aec files.
+
+    \b
+      aecodec compress photo.png                     makes photo.aec beside it
+      aecodec compress -q 80 *.jpg -o small/         several, into a directory
+      aecodec compress -r photos --output-dir small  a whole tree, mirrored
+      curl ... | aecodec compress - > photo.aec      through a pipe
+    """
+    options = Options(**options)
+
+    def prepare() -> Callable[[Job], Result]:
+        import codec
+
+        from . import image
+
+        coder = options.coder(model)
+
+        def work(job: Job) -> Result:
+            watch = Stopwatch()
+            picture = image.load(_stdin() if job.source == STREAM else job.source, options.max_pixels)
+            watch.lap("read")
+            data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
+            header = codec.info(data)
+            watch.lap("encode")
+            if options.remove:
+                coder.decode_picture(data, max_pixels=options.max_pixels)
+                watch.lap("prove")
+            return Result(data, len(data), header["width"], header["height"], watch.stages)
+
+        return work
+
+    _produce(options, options.plan(PICTURES, AEC), prepare)
+
+
+@cli.command()
+@takes(INPUTS, OUTPUTS, WORK, LIMIT, SPEECH)
+def decompress(**options) -> None:
+    """Turn .aec files into pictures.
+
+    The format is PNG, or what the suffix of -o FILE names.
+
+    \b
+      aecodec decompress photo.aec               makes photo.png beside it
+      aecodec decompress photo.aec -o photo.jpg  makes a JPEG
+      aecodec decompress -r small -o back/       a whole tree, mirrored
+    """
+    options = Options(**options)
+
+    def prepare() -> Callable[[Job], Result]:
+        from . import image
+
+        coder = options.coder()
+
+        def work(job: Job) -> Result:
+            watch = Stopwatch()
+            coded = _read(job)
+            watch.lap("read")
+            picture = coder.decode_picture(coded, max_pixels=options.max_pixels)
+            watch.lap("decode")
+            file = io.BytesIO()
+            format = os.path.splitext(job.target)[1][1:].lower() or "png"
+            image.save(picture, file, format)
+            watch.lap(format)
+            data = file.getvalue()
+            if options.remove:
+                if not _same_pixels(image.load(data, max_pixels=0), picture):
+                    raise CodecError(f"{format} does not hold exactly these pixels, so that --rm would lose them")
+                watch.lap("prove")
+            return Result(data, len(coded), picture.width, picture.height, watch.stages)
+
+        return work
+
+    _produce(options, options.plan({AEC}, ".png", only=AEC), prepare)
+
+
+@cli.command()
+@takes(INPUTS, WORK, LIMIT, SPEECH)
+def verify(**options) -> None:
+    """Check .aec files completely.
+
+    Every checksum is computed and every symbol decoded, but no pixels are made.
+    """
+    options = Options(**options)
+
+    def prepare() -> Callable[[Job], None]:
+        coder = options.coder()
+        return lambda job: coder.verify(_read(job))
+
+    def finish(job: Job, _result: None) -> tuple[dict, str]:
+        if not (options.as_json or options.quiet):
+            click.echo(f"{shown(job.source)}: ok")
+        return {"input": job.source, "ok": True}, ""
+
+    _run(options, options.sources({AEC}), prepare, finish)
+
+
+@cli.command()
+@takes(INPUTS, SPEECH)
+def info(**options) -> None:
+    """Show the header of .aec files."""
+    options = Options(**options)
+    jobs = options.sources({AEC})
+
+    def prepare() -> Callable[[Job], dict]:
+        import codec
+
+        return lambda job: codec.info(_stdin() if job.source == STREAM else job.source)
+
+    def finish(job: Job, header: dict) -> tuple[dict, str]:
+        if not options.as_json:
+            if len(jobs) > 1:
+                click.echo(f"{shown(job.source)}:")
+            width = max(map(len, header))
+            for key, value in header.items():
+                click.echo(f"{key:{width}}  {value}")
+        return {"input": job.source, **header}, ""
+
+    _run(options, jobs, prepare, finish)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
+def models(as_json: bool) -> None:
+    """List the installed models: name, id, size."""
+    for path in sorted((Path(__file__).parent / "models").glob("*.safetensors")):
+        data = path.read_bytes()
+        record = {"model": path.stem, "id": hashlib.sha256(data).hexdigest()[:8], "bytes": len(data)}
+        click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes".format(**record))
+
+
+FORWARD = {
+    "context_settings": {"ignore_unknown_options": True, "help_option_names": []},
+    "add_help_option": False,
+    "params": [click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
+}
+
+
+@cli.command(**FORWARD)
+def train(arguments: tuple[str, ...]) -> None:
+    """Train a model on your own pictures."""
+    from .training import loop
+
+    sys.exit(loop.main(list(arguments)))
+
+
+@cli.command(**FORWARD)
+def export(arguments: tuple[str, ...]) -> None:
+    """Freeze a checkpoint into a model file."""
+    from .training import export as freeze
+
+    sys.exit(freeze.main(list(arguments)))
+
+
+def _stdin() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def _read(job: Job) -> bytes:
+    return _stdin() if job.source == STREAM else Path(job.source).read_bytes()
+
+
+def _same_pixels(one, other) -> bool:
+    """Whether two Pictures are equal in every pixel and the alpha of each."""
+    import numpy as np
+
+    if (one.alpha is None) != (other.alpha is None):
+        return False
+    return np.array_equal(one.pixels, other.pixels) and (one.alpha is None or np.array_equal(one.alpha, other.alpha))
+
+
+def _produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job], Result]]) -> None:
+    """Runs jobs that have targets."""
+
+    def finish(job: Job, result: Result) -> tuple[dict, str]:
+        start = time.perf_counter()
+        _write(job, result.data, options)
+        stages = {**result.stages, "write": time.perf_counter() - start}
+        record = {
+            "input": job.source,
+            "output": job.target,
+            "bytes": result.coded,
+            "bpp": round(8 * result.coded / (result.width * result.height), 6),
+            "width": result.width,
+            "height": result.height,
+            "seconds": round(sum(stages.values()), 6),
+        }
+        line = "{input} -> {output}: {bytes:,} bytes, {bpp:.3f} bpp, {width}x{height}, {seconds:.2f} s".format(
+            **record | {"input": shown(job.source), "output": shown(job.target)}
+        )
+        if options.verbose:
+            line += " (" + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in stages.items()) + ")"
+        return record, line
+
+    _run(options, jobs, prepare, finish)
+
+
+def _write(job: Job, data: bytes, options: Options) -> None:
+    if job.target == STREAM:
+        stdout = sys.stdout.buffer
+        stdout.write(data)
+        stdout.flush()
+        return
+    os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
+    with output.atomic(job.target, overwrite=options.force) as file:
+        file.write(data)
+    if options.remove:
+        if Path(job.target).read_bytes() != data:
+            raise CodecError(f"{shown(job.target)} did not read back as written, the input is kept")
+        os.unlink(job.source)
+
+
+def _run(options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple[dict, str]]) -> None:
+    with options.report(jobs) as report:
+        batch.run(jobs, prepare, finish, report, options.jobs)
+    click.get_current_context().exit(report.exit_code)
