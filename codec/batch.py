@@ -25,10 +25,17 @@ class Job:
     """One input and what becomes of it."""
 
     source: str
-    place: str  # where the source lies below an output directory: its name, or its path below the directory given with -r
+    root: str = ""  # the directory given with -r below which the source was found
     target: str = ""
     problem: CodecError | OSError | None = None  # why it cannot be done: reported in its turn, the others are done
     skipped: bool = False  # its output is there and -n was given
+
+    @property
+    def place(self) -> str:
+        """The path of the source below an output directory."""
+        if self.source == STREAM:
+            return "stdin"
+        return os.path.relpath(self.source, self.root) if self.root else os.path.basename(self.source)
 
 
 def read_list(source: str) -> list[str]:
@@ -46,14 +53,12 @@ def gather(names: Iterable[str], suffixes: Collection[str], recursive: bool) -> 
     """One job per file; directories are searched for files with one of the lower-case `suffixes` (with the dot) if `recursive`."""
     jobs = []
     for name in names:
-        if name == STREAM:
-            jobs.append(Job(name, "stdin"))
-        elif not os.path.isdir(name):
-            jobs.append(Job(name, os.path.basename(name)))
+        if name == STREAM or not os.path.isdir(name):
+            jobs.append(Job(name))
         elif not recursive:
-            jobs.append(Job(name, name, problem=CodecError("is a directory, -r goes through it")))
+            jobs.append(Job(name, problem=CodecError("is a directory, -r goes through it")))
         else:
-            jobs += list(_walk(name, suffixes)) or [Job(name, name, problem=CodecError("holds no file to work on"))]
+            jobs += list(_walk(name, suffixes)) or [Job(name, problem=CodecError("holds no file to work on"))]
     if sum(job.source == STREAM for job in jobs) > 1:
         raise click.UsageError("standard input can be read only once")
     return jobs
@@ -65,50 +70,56 @@ def _walk(top: str, suffixes: Collection[str]) -> Iterator[Job]:
         folders.sort()
         for name in sorted(files):
             if os.path.splitext(name)[1].lower() in suffixes:
-                path = os.path.join(folder, name)
-                yield Job(path, os.path.relpath(path, top))
+                yield Job(os.path.join(folder, name), root=top)
     for error in unreadable:
-        yield Job(error.filename, error.filename, problem=error)
+        yield Job(error.filename, problem=error)
 
 
-def assign(
-    jobs: list[Job], suffix: str, destination: str | None, directory: str | None, *, only: str | None = None, force: bool, no_clobber: bool
-) -> list[Job]:
-    """Gives every job its target: the source's name with `suffix`, beside it or below `directory`; or `destination`, a file or `-`.
+@dataclass(frozen=True)
+class Naming:
+    """How sources become targets: the source's name with `suffix`, beside it or below `directory`; or `destination`, a file or `-`.
 
-    A source whose suffix is not `only` (if given) needs `destination`. Raises click.UsageError where two jobs would have one target.
+    A source whose suffix is not `only` (if that is given) needs `destination`.
     """
-    if destination is not None and destination != STREAM and (destination.endswith(os.sep) or os.path.isdir(destination)):
-        destination, directory = None, destination
-    if destination is not None and len(jobs) > 1:
-        raise click.UsageError(f"{len(jobs)} inputs cannot all go to '{shown(destination)}': give a directory (ending in {os.sep}) or one input")
-    assigned = [job if job.problem else _aim(job, suffix, destination, directory, only, force, no_clobber) for job in jobs]
-    _refuse_collisions(assigned)
-    return assigned
 
+    suffix: str
+    only: str | None
+    destination: str | None
+    directory: str | None
+    force: bool
+    no_clobber: bool
 
-def _aim(job: Job, suffix: str, destination: str | None, directory: str | None, only: str | None, force: bool, no_clobber: bool) -> Job:
-    stem, old_suffix = os.path.splitext(job.place)
-    if destination is not None:
-        target = destination
-    elif only is not None and job.source != STREAM and old_suffix.lower() != only:
-        return replace(job, problem=CodecError(f"its name does not end in {only}, name the output with -o"))
-    elif directory is not None:
-        target = os.path.join(directory, stem + suffix)
-    elif job.source == STREAM:
-        target = STREAM
-    else:
-        target = os.path.splitext(job.source)[0] + suffix
-    job = replace(job, target=target)
-    if target == STREAM:
+    def assign(self, jobs: list[Job]) -> list[Job]:
+        """The jobs with targets, or with problems. Raises click.UsageError where two jobs would have one target."""
+        if self.destination is not None and (len(jobs) > 1 or any(job.root for job in jobs)):
+            what = "several inputs or a directory"
+            raise click.UsageError(f"{what} cannot go to '{shown(self.destination)}': give a directory, ending in {os.sep}")
+        assigned = [job if job.problem else self._aim(job) for job in jobs]
+        _refuse_collisions(assigned)
+        return assigned
+
+    def _aim(self, job: Job) -> Job:
+        stem, suffix = os.path.splitext(job.place)
+        if self.destination is not None:
+            target = self.destination
+        elif self.only is not None and job.source != STREAM and suffix.lower() != self.only:
+            return replace(job, problem=CodecError(f"its name does not end in {self.only}, name the output with -o"))
+        elif self.directory is not None:
+            target = os.path.join(self.directory, stem + self.suffix)
+        elif job.source == STREAM:
+            target = STREAM
+        else:
+            target = os.path.splitext(job.source)[0] + self.suffix
+        job = replace(job, target=target)
+        if target == STREAM:
+            return job
+        try:
+            output.check(job.source, target, overwrite=self.force)
+        except OSError as error:
+            if isinstance(error, FileExistsError) and self.no_clobber:
+                return replace(job, skipped=True)
+            return replace(job, problem=error)
         return job
-    try:
-        output.check(job.source, target, overwrite=force)
-    except FileExistsError as error:
-        return replace(job, skipped=True) if no_clobber else replace(job, problem=error)
-    except OSError as error:
-        return replace(job, problem=error)
-    return job
 
 
 def _refuse_collisions(jobs: list[Job]) -> None:

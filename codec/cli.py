@@ -160,7 +160,7 @@ def decompress(**options) -> None:
 
 
 @cli.command()
-@takes(INPUTS, WORK, LIMIT, SPEECH)
+@takes(INPUTS, WORK, SPEECH)
 def verify(**options) -> None:
     """Check .aec files completely.
 
@@ -282,9 +282,8 @@ def _produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[
 
 def _write(job: Job, data: bytes, options: Options) -> None:
     if job.target == STREAM:
-        stdout = sys.stdout.buffer
-        stdout.write(data)
-        stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
         return
     os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
     with output.atomic(job.target, overwrite=options.force) as file:

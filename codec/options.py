@@ -114,7 +114,7 @@ class Options:
     stdout: bool = False
     force: bool = False
     no_clobber: bool = False
-    keep: bool = True
+    keep: bool = False
     remove: bool = False
 
     def sources(self, suffixes: Collection[str]) -> list[Job]:
@@ -127,7 +127,7 @@ class Options:
                 names += batch.read_list(self.filelist)
             except OSError as error:
                 raise click.UsageError(f"the file list '{shown(self.filelist)}' cannot be read: {error.strerror}") from None
-        elif not names:
+        if not names:
             raise click.UsageError("no input is given; - is standard input")
         return batch.gather(names, suffixes, self.recursive)
 
@@ -141,10 +141,11 @@ class Options:
         ):
             if both:
                 raise click.UsageError(f"{one} excludes {two}")
-        destination = STREAM if self.stdout else self.destination
-        jobs = batch.assign(
-            self.sources(suffixes), suffix, destination, self.output_dir, only=only, force=self.force, no_clobber=self.no_clobber
-        )
+        destination, directory = STREAM if self.stdout else self.destination, self.output_dir
+        if destination not in (None, STREAM) and (destination.endswith(os.sep) or os.path.isdir(destination)):
+            destination, directory = None, destination
+        naming = batch.Naming(suffix, only, destination, directory, self.force, self.no_clobber)
+        jobs = naming.assign(self.sources(suffixes))
         if any(job.target == STREAM for job in jobs):
             if self.as_json:
                 raise click.UsageError("--json and the output cannot both go to stdout")
