@@ -1,0 +1,163 @@
+"""Float networks of the codec: analysis, hyper-analysis and synthesis (`prior` holds what must be exact; `pipeline` joins them).
+
+Shapes: picture x [N,3,H,W] in [-0.5, 0.5], H and W multiples of 16; latent y [N,M,H/16,W/16]; hyper-latent z [N,Nz,ceil(H/64),ceil(W/64)].
+Every transform is a linear 16x16 DCT-initialised shortcut plus a residual branch. `q` [N] is the quality as a float anchor coordinate in
+[0, len(lambdas)-1]; one network serves every rate through per-channel log-gains learned at the anchors (Cui et al. 2021, "Asymmetric gained
+deep image compression with continuous rate adaptation").
+"""
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+STRIDE = 16      # picture pixels per latent position
+HYPER_STRIDE = 4  # latent positions per hyper-latent position
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything needed to build the networks; stored inside the weight file."""
+
+    latent: int = 320         # M, channels of y
+    hyper: int = 64           # Nz, channels of z
+    width: int = 128          # channels at 1/8 resolution
+    deep: int = 144           # channels at 1/16 resolution
+    analysis_blocks: int = 3  # residual blocks at 1/8 in the analysis
+    synthesis_blocks: int = 2
+    render: int = 32          # channels of the renderer at 1/4 resolution
+    prior: int = 192          # channels of the prior at 1/16
+    prior_mid: int = 64       # channels of its 3x3 convolutions
+    anchors: int = 11
+    lambda_min: float = 0.0006  # lambda of anchor 0 in rate + lambda * 255^2 * MSE; factor 2 per anchor
+
+    @property
+    def lambdas(self):
+        return [self.lambda_min * 2**i for i in range(self.anchors)]
+
+    to_dict = asdict
+
+
+def conv(i, o, kernel=3, stride=1):
+    return nn.Conv2d(i, o, kernel, stride, kernel // 2)
+
+
+class Gain(nn.Module):
+    """Per-channel gains exp(w), w [anchors, C] linear between anchors; `log` gives log-gains [N,C,1,1]."""
+
+    def __init__(self, anchors, channels, init=None):
+        super().__init__()
+        start = torch.zeros(anchors) if init is None else torch.as_tensor(init, dtype=torch.float32)
+        self.w = nn.Parameter(start[:, None].repeat(1, channels))
+
+    def log(self, q):
+        low = q.floor().clamp(0, self.w.shape[0] - 2).long()
+        part = (q - low)[:, None]
+        return (self.w[low] * (1 - part) + self.w[low + 1] * part)[:, :, None, None]
+
+    def forward(self, x, q):
+        return x * torch.exp(self.log(q)).to(x.dtype)
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions; the gain between them adapts the block to the quality."""
+
+    def __init__(self, channels, anchors):
+        super().__init__()
+        self.a, self.b, self.gain = conv(channels, channels), conv(channels, channels), Gain(anchors, channels)
+
+    def forward(self, x, q):
+        return x + self.b(self.gain(F.leaky_relu(self.a(x), 0.1), q))
+
+
+def run(blocks, x, q):
+    for block in blocks:
+        x = block(x, q)
+    return x
+
+
+def dct_basis(channels, size=STRIDE):
+    """The lowest `channels` size x size DCT functions over an orthonormal luma/chroma space, [channels, 3, size, size]; dealt in turn to the
+    prior's four channel groups, so that each group holds low and high frequencies."""
+    k = torch.arange(size, dtype=torch.float64)
+    d = math.sqrt(2 / size) * torch.cos(math.pi * (2 * k[None] + 1) * k[:, None] / (2 * size))
+    d[0] /= math.sqrt(2)
+    colour = torch.tensor([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]], dtype=torch.float64)
+    colour = colour / colour.norm(dim=1, keepdim=True)
+    # Chroma energy falls about 2.6 times faster with frequency than luma energy (measured on the training photographs).
+    order = sorted(((math.hypot(u, v) + 0.3) * (2.6 if c else 1), c, u, v) for c in range(3) for u in range(size) for v in range(size))
+    basis = torch.stack([torch.einsum("c,i,j->cij", colour[c], d[u], d[v]) for _, c, u, v in order[:channels]])
+    return basis[[i for g in range(4) for i in range(g, channels, 4)]].float()
+
+
+STEP_RECIPROCAL = 4.47  # 1 / quantiser step (in [0,1] pixel units) at lambda = 0.008: step^2 = 4.0e-4 / lambda
+
+
+class Analysis(nn.Module):
+    """x [N,3,H,W] -> y [N,M,H/16,W/16], in quantiser steps of lambda = 0.008."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.linear = nn.Conv2d(3 * STRIDE**2, c.latent, 1, bias=False)
+        self.first = conv(3 * 64, c.width)
+        self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors) for _ in range(c.analysis_blocks))
+        self.down = conv(c.width, c.deep, 3, 2)
+        self.last_block = ResBlock(c.deep, c.anchors)
+        self.last = conv(c.deep, c.latent, 1)
+        with torch.no_grad():
+            self.linear.weight.copy_((dct_basis(c.latent) * STEP_RECIPROCAL).reshape(c.latent, -1, 1, 1))
+            self.last.weight.mul_(0.3)
+
+    def branch(self, x, q):
+        t = self.first(F.pixel_unshuffle(x, 8))
+        return self.last(self.last_block(self.down(run(self.blocks, t, q)), q))
+
+    def shortcut(self, x):
+        return self.linear(F.pixel_unshuffle(x, STRIDE))
+
+    def forward(self, x, q):
+        return self.branch(x, q) + self.shortcut(x)
+
+
+class Synthesis(nn.Module):
+    """y [N,M,h,w] (dequantised) -> x [N,3,16h,16w]; ends in a small renderer at 1/4 resolution."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.linear = nn.Conv2d(c.latent, 3 * STRIDE**2, 1, bias=False)
+        self.gain = Gain(c.anchors, c.latent)
+        self.first = conv(c.latent, c.deep, 1)
+        self.first_block = ResBlock(c.deep, c.anchors)
+        self.up8 = conv(c.deep, 4 * c.width, 1)
+        self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors) for _ in range(c.synthesis_blocks))
+        self.up4 = conv(c.width, 4 * c.render, 1)
+        self.render = ResBlock(c.render, c.anchors)
+        self.last = conv(c.render, 48)
+        with torch.no_grad():
+            self.linear.weight.copy_((dct_basis(c.latent) / STEP_RECIPROCAL).reshape(c.latent, -1).t()[:, :, None, None])
+            self.last.weight.mul_(0.03)
+            self.last.bias.zero_()
+
+    def branch(self, y, q):
+        t = self.first_block(self.first(y), q)
+        t = run(self.blocks, F.pixel_shuffle(self.up8(t), 2), q)
+        return F.pixel_shuffle(self.last(self.render(F.pixel_shuffle(self.up4(t), 2), q)), 4)
+
+    def shortcut(self, y):
+        return F.pixel_shuffle(self.linear(y), STRIDE)
+
+    def forward(self, y, q):
+        y = self.gain(y, q)
+        return self.branch(y, q) + self.shortcut(y)
+
+
+class HyperAnalysis(nn.Module):
+    """y [N,M,h,w] -> z [N,Nz,ceil(h/4),ceil(w/4)], before its gain and rounding."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.a, self.b, self.c = conv(c.latent, c.width, 1), conv(c.width, c.width, 3, 2), conv(c.width, c.hyper, 3, 2)
+
+    def forward(self, y):
+        return self.c(F.leaky_relu(self.b(F.leaky_relu(self.a(y), 0.1)), 0.1))

@@ -1,0 +1,87 @@
+"""Training pictures, all resident in device memory as one flat uint8 buffer; a batch of augmented crops is one gather."""
+import io
+import multiprocessing
+import os
+import random
+import tarfile
+import zlib
+
+import numpy as np
+import torch
+from PIL import Image
+
+SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
+
+
+def sources(paths):
+    """Yields (name, bytes) of every picture in folders (recursively), tar shards and single files, in a fixed order."""
+    for path in paths:
+        if os.path.isdir(path):
+            for folder, _, names in sorted(os.walk(path)):
+                yield from sources(os.path.join(folder, n) for n in sorted(names) if n.lower().endswith(SUFFIXES + (".tar",)))
+        elif path.endswith(".tar"):
+            with tarfile.open(path) as tar:
+                for member in tar:
+                    if member.isfile() and member.name.lower().endswith(SUFFIXES):
+                        yield member.name, tar.extractfile(member).read()
+        else:
+            with open(path, "rb") as f:
+                yield os.path.basename(path), f.read()
+
+
+def decode(item):
+    """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8 [H,W,3]."""
+    name, data, smallest = item
+    try:
+        full = Image.open(io.BytesIO(data)).convert("RGB")
+    except (OSError, ValueError, SyntaxError):
+        return []
+    chance = random.Random(zlib.crc32(name.encode()))
+    factor = chance.uniform(0.4, 0.8)
+    reduced = full.resize([max(1, round(s * factor)) for s in full.size], chance.choice([Image.LANCZOS, Image.BICUBIC, Image.BOX]))
+    arrays = [np.asarray(p) for p in (full, reduced) if min(p.size) >= smallest]
+    return [a for a in arrays if a.std() >= 4]  # not (nearly) one colour
+
+
+class Pictures:
+    """A set of pictures on `device`; `crops` draws random crops with random flips and transposition."""
+
+    def __init__(self, paths, device, smallest=256, workers=None):
+        """Raises ValueError if no picture is at least `smallest` on both sides."""
+        arrays = []
+        with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool:
+            for decoded in pool.imap(decode, ((n, d, smallest) for n, d in sources(paths)), chunksize=4):
+                arrays += decoded
+        if not arrays:
+            raise ValueError(f"no picture of at least {smallest}x{smallest} pixels in {', '.join(map(str, paths))}")
+        size = torch.tensor([a.shape[:2] for a in arrays])
+        area = size.prod(1)
+        self.flat = torch.empty(int(area.sum()) * 3, dtype=torch.uint8, device=device)
+        self.start = torch.cat([torch.zeros(1, dtype=torch.long), torch.cumsum(area * 3, 0)[:-1]]).to(device)
+        for a, s in zip(arrays, self.start.tolist()):
+            self.flat[s:s + a.size] = torch.from_numpy(a.reshape(-1).copy()).to(device)
+        self.height, self.width = [s.to(device) for s in size.unbind(1)]
+        self.chance = area.double().sqrt().float().to(device)  # large pictures more often than small ones, but less than by area
+        self.pixels, self.count = int(area.sum()), len(arrays)
+        self.gather = torch.compile(gather_crops, dynamic=False) if self.flat.is_cuda else gather_crops
+
+    def crops(self, n, size):
+        """n random crops [n,3,size,size] float32 in [0,1], channels_last; only of pictures large enough."""
+        large = (self.height >= size) & (self.width >= size)
+        k = torch.multinomial(self.chance * large, n, replacement=True)
+        uniform = torch.rand(3, n, device=self.flat.device)
+        turn = torch.randint(0, 2, (3, n), device=self.flat.device)
+        height, width = self.height[k], self.width[k]
+        top, left = ((height - size + 1) * uniform[0]).long(), ((width - size + 1) * uniform[1]).long()
+        return self.gather(self.flat, self.start[k], width, top, left, turn, size)
+
+
+def gather_crops(flat, start, width, top, left, turn, size):
+    """Reads crops out of the flat buffer; flips and transposition only change the start and the two strides."""
+    flip_y, flip_x, swap = turn.bool()
+    start = start + 3 * ((top + flip_y * (size - 1)) * width + left + flip_x * (size - 1))
+    down, right = 3 * width * (1 - 2 * flip_y.long()), 3 * (1 - 2 * flip_x.long())
+    down, right = torch.where(swap, right, down), torch.where(swap, down, right)
+    i = torch.arange(size, device=flat.device)
+    index = (start[:, None, None] + down[:, None, None] * i[:, None] + right[:, None, None] * i)[..., None] + torch.arange(3, device=flat.device)
+    return (flat[index].float() / 255).permute(0, 3, 1, 2)  # [n,size,size,3] seen as channels_last

@@ -1,0 +1,181 @@
+"""The training loop: lr -> batch -> step -> average -> log -> checkpoint, for a budget of minutes, resumable from one file.
+
+    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90
+    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init RUN/checkpoint.safetensors   # another round from its weights
+Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out.
+"""
+import hashlib
+import json
+import math
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass, field, replace
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from ..networks import Config
+from .data import Pictures
+from .model import Model, lambda_of
+
+
+@dataclass
+class Options:
+    data: list = field(default_factory=list)
+    out: str = "run"
+    minutes: float = 90.0
+    batch: int = 8             # crops per step
+    crop: int = 256            # pixels, a multiple of 64
+    final_crop: int = 0        # larger crops (same pixels per step) in the last `final_share` of the budget; 0: none
+    final_share: float = 0.3
+    lr: float = 6e-4
+    final_lr: float = 0.01     # share of lr at the end
+    warmup: int = 500          # steps
+    clip: float = 1.0
+    skip: float = 100.0        # gradient norm from which a step is left out
+    ema: float = 0.9995
+    init: str = ""             # checkpoint to start from (weights only)
+    device: str = ""           # "": CUDA if there is one
+    compile: bool = True
+    compile_mode: str = ""     # of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them
+    seed: int = 0
+    log_every: int = 100       # steps
+    save_every: float = 120.0    # seconds
+    threads: int = 0
+    config: dict = field(default_factory=dict)  # of networks.Config, over its defaults
+
+
+def objective(model, x, q):
+    """Mean over the batch of (bpp + lambda * 255^2 * MSE), weighted so that every quality counts about the same."""
+    x_hat, bpp, bpp_z = model(x, q)
+    mse = (x_hat - x).square().mean((1, 2, 3))
+    lam = lambda_of(q, model.config)
+    loss = ((bpp + lam * 255**2 * mse) * (0.008 / lam) ** 0.4).mean()
+    psnr = -10 * torch.log10(mse.detach()).mean()
+    return loss, torch.stack([loss.detach(), bpp.detach().mean(), bpp_z.detach().mean(), psnr])
+
+
+def save(path, model, average, optimizer, state):
+    """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file, atomically."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.items()}
+    for (name, _), s in zip(model.named_parameters(), optimizer.state_dict()["state"].values()):
+        tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items()}
+    save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)})
+    os.replace(path + ".tmp", path)
+
+
+def load(path, model, average=None, optimizer=None, part="model"):
+    """Reads what `save` wrote; returns the state. `part` is "model" or "average"."""
+    with safe_open(path, "pt") as f:
+        get = lambda prefix: {k[len(prefix):]: f.get_tensor(k) for k in f.keys() if k.startswith(prefix)}
+        model.load_state_dict(get(part + "."))
+        if average is not None:
+            for k, v in get("average.").items():
+                average[k].copy_(v)
+        if optimizer is not None:
+            names = [n for n, _ in model.named_parameters()]
+            moments = {i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")} for i, n in enumerate(names)}
+            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        return json.loads(f.metadata()["state"])
+
+
+def sha256(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def train(options):
+    o = options
+    device = torch.device(o.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if o.threads:
+        torch.set_num_threads(o.threads)
+    torch.manual_seed(o.seed)
+    torch.backends.cudnn.allow_tf32 = False  # the linear shortcuts carry the full range of the picture: TF32 would add noise to them
+    torch.backends.cudnn.benchmark = True
+    os.makedirs(o.out, exist_ok=True)
+    checkpoint = os.path.join(o.out, "checkpoint.safetensors")
+
+    model = Model(replace(Config(), **o.config)).to(device, memory_format=torch.channels_last)
+    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    step, spent = 0, 0.0  # steps and seconds of training so far
+    if os.path.exists(checkpoint):
+        state = load(checkpoint, model, average, optimizer)
+        step, spent = state["step"], state["seconds"]
+    elif o.init:
+        load(o.init, model, part="average")
+        average = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1)
+    def record(**line):
+        log.write(json.dumps(line) + "\n")
+        print(" ".join(f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()), flush=True)
+
+    pictures = Pictures(o.data, device, max(o.crop, 256))
+    record(event="start", options=asdict(o), config=model.config.to_dict(), step=step, seconds=spent, torch=torch.__version__,
+           device=torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(), pictures=pictures.count,
+           pixels=pictures.pixels, data={os.path.basename(p): sha256(p) for p in o.data if os.path.isfile(p)}, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    averages, weights = list(average.values()), list(model.state_dict().values())  # the same tensors, updated in place
+    compute = torch.compile(objective, dynamic=False, mode=o.compile_mode or None) if o.compile else objective
+    first, budget, began, saved = step, o.minutes * 60, time.time() - spent, time.time()
+    sums, logged, logged_at = 0, step, time.time()
+    while (elapsed := time.time() - began) < budget:
+        share = elapsed / budget
+        rate = o.lr * min(1, (step + 1) / o.warmup) * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * share)))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        size, n = (o.final_crop, o.batch * o.crop**2 // o.final_crop**2) if o.final_crop and share > 1 - o.final_share else (o.crop, o.batch)
+        x = pictures.crops(n, size)
+        q = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n * (model.config.anchors - 1)  # stratified over the qualities
+        torch.compiler.cudagraph_mark_step_begin()
+        loss, figures = compute(model, x, q)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
+        optimizer.grad_scale, optimizer.found_inf = None, (~(norm < o.skip)).float()  # the fused step skips itself: no wait for the device
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if step == first:  # compilation is not part of the budget
+            loss.item()
+            began, logged_at = time.time() - spent, time.time()
+        step += 1
+        keep = min(o.ema, step / (step + 20))
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, weights, 1 - keep)
+        sums = sums + torch.cat([figures, norm[None]]).clone()
+        if step % o.log_every == 0:
+            loss_, bpp, bpp_z, psnr, norm_ = (sums / (step - logged)).tolist()
+            now = time.time()
+            record(step=step, seconds=round(now - began, 1), loss=loss_, bpp=bpp, bpp_z=bpp_z, psnr=psnr, norm=norm_, lr=rate, crop=size,
+                   crops_per_s=n * (step - logged) / (now - logged_at))
+            sums, logged, logged_at = 0, step, now
+        if time.time() - saved > o.save_every:
+            save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
+            saved = time.time()
+    save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
+    record(event="end", step=step, seconds=round(time.time() - began, 1))
+
+
+def main(arguments=None):
+    """Command line: every field of `Options` is an option."""
+    import argparse
+    parser = argparse.ArgumentParser("aecodec train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in asdict(Options()).items():
+        flag = "--" + name.replace("_", "-")
+        if name == "data":
+            parser.add_argument(flag, nargs="+", required=True, help="folders, tar shards or files")
+        elif isinstance(value, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=value)
+        else:
+            parser.add_argument(flag, type=json.loads if isinstance(value, dict) else type(value), default=value, help=f"(default: {value})")
+    train(Options(**vars(parser.parse_args(arguments))))
+
+
+if __name__ == "__main__":
+    main()
