@@ -188,37 +188,37 @@ class Encoder:
 
 
 class Decoder:
-    """Reads back a stream of `total` symbols.
+    """Reads back a stream of at most `limit` symbols: how many there are, the reader finds out on the way.
 
     Damaged data give wrong symbols, never a read outside the buffer (16 bytes per byte and 8 per symbol, four times that for
     a moment). `finish` notices 99 % of flipped bits; those that leave the coder's state alone, as in the distance of an
     escape, take a checksum over the symbols.
-    Raises Corrupt where `data` cannot be a stream, BadOption for a negative total.
+    Raises Corrupt where `data` cannot be a stream, BadOption for a negative limit.
     """
 
-    def __init__(self, data, total: int):
-        if total < 0:
-            raise BadOption(f"a stream cannot hold {total} symbols")
+    def __init__(self, data, limit: int):
+        if limit < 0:
+            raise BadOption(f"a stream cannot hold {limit} symbols")
         size = memoryview(data).nbytes
-        if size % 4 or (size < 8 if total else size):
-            raise Corrupt(f"{size} bytes cannot be the entropy-coded data of {total} symbols")
-        self._total = self._left = total
+        if size % 4 or (size < 8 if limit else size):
+            raise Corrupt(f"{size} bytes cannot be the entropy-coded data of {limit} symbols")
+        self._limit, self._read = limit, 0
         self._finished = False
-        if total:
+        if limit:
             words = np.frombuffer(data, "<u4")
             if not INITIAL_STATE <= int(words[0]) | int(words[1]) << 32 < 1 << 63:
                 raise Corrupt("the entropy-coded data begin with an impossible state")
-            self._coder = _decoder(words, total + MIN_SYMBOLS + END_SYMBOLS)
+            self._coder = _decoder(words, limit + MIN_SYMBOLS + END_SYMBOLS)
 
     def get(self, indexes, tables: Tables) -> np.ndarray:
         """The next symbols, int32 [n]; `indexes` [n] and `tables` must be those they were put with.
 
-        Raises BadOption for an index outside the table or beyond the total, Corrupt for a symbol beyond ±2^20.
+        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20.
         """
         indexes = tables._checked(indexes)
-        if len(indexes) > self._left:
-            raise BadOption(f"{len(indexes)} symbols were asked of a stream that has {self._left} left")
-        self._left -= len(indexes)
+        if len(indexes) > self._limit - self._read:
+            raise BadOption(f"{len(indexes)} symbols were asked of a stream that has {self._limit - self._read} left")
+        self._read += len(indexes)
         if not len(indexes):
             return np.empty(0, np.int32)
         return tables._to_symbols(_from_list(self._coder.decode_stream(*tables._arguments(indexes))), indexes)
@@ -226,18 +226,18 @@ class Decoder:
     def finish(self) -> None:
         """Check that the stream ends here: the coder must be back in its initial state with only the padding ahead.
 
-        Raises Corrupt where it is not, BadOption where symbols are left unread or the second time.
+        Raises Corrupt where it is not, as when symbols are left unread, BadOption the second time.
         """
-        if self._finished or self._left:
-            raise BadOption(f"a stream was finished twice or with {self._left} symbols unread")
+        if self._finished:
+            raise BadOption("a stream was finished twice")
         self._finished = True
-        if not self._total:
+        if not self._limit:
             return
-        filler = self._coder.decode_stream([0] * (MIN_SYMBOLS - self._total), [FILLER], [3], [0])
+        filler = self._coder.decode_stream([0] * (MIN_SYMBOLS - self._read), [FILLER], [3], [0])
         probe = [0] * END_SYMBOLS, [END_PROBE], [len(END_PROBE)], [0]
         empty = _decoder(np.array([INITIAL_STATE, 0], np.uint32), END_SYMBOLS)
         if any(filler) or self._coder.decode_stream(*probe) != empty.decode_stream(*probe):
-            raise Corrupt(f"the entropy-coded data do not end after {self._total} symbols")
+            raise Corrupt(f"the entropy-coded data do not end after {self._read} symbols")
 
 
 def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:

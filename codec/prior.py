@@ -78,3 +78,124 @@ def scatter(steps):
         rows = [torch.stack(by_phase[2 * i:2 * i + 2], -1).flatten(-2) for i in (0, 1)]  # interleave columns, then rows
         groups.append(torch.stack(rows, -2).flatten(-3, -2))
     return torch.cat(groups, 1)
+
+
+# Exact arithmetic. Fixed-point units: activations and latents/gain 2^-FRACTION, head outputs 2^-HEAD, means and latents 2^-8 quantiser
+# step, log2-gains 2^-10. A row of the table is an eighth of an octave of the scale; rows below the first are row 0, which is not coded.
+
+FRACTION, HEAD, LATENT, GAIN = 7, 12, 8, 10
+ROWS = 90
+ROW_START = -3.25            # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
+ROW_SHIFT = HEAD - 3
+EXACT = 1 << 23              # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
+MAX_RESIDUAL = 1 << 14       # a symbol beyond it is no picture's
+
+
+def fixed(x):
+    """Nearest integer, halves up; exact for every x that float64 holds with one more bit."""
+    return torch.floor(x + 0.5)
+
+
+class FixedLayer(nn.Module):
+    """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output channel, round.
+
+    The limits bound every sum below EXACT (checked when a model is loaded), so float32 gives the same integers as any wider type in
+    whatever order it adds. 3x3 windows are unfolded into a matrix product: a library may compute convolutions by other, inexact algorithms.
+    """
+
+    def __init__(self, inputs, outputs, kernel, act):
+        super().__init__()
+        self.kernel, self.act = kernel, act
+        self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel, dtype=torch.int8))
+        self.register_buffer("bias", torch.zeros(outputs, dtype=torch.int32))
+        self.register_buffer("shift", torch.zeros(outputs, dtype=torch.int8))
+        self.register_buffer("limit", torch.zeros(inputs, dtype=torch.int32))
+
+    def bound(self):
+        """Largest magnitude any sum can reach, per output channel [O]."""
+        return (self.weight.long().abs() * self.limit.long()[:, None, None]).sum((1, 2, 3)) + self.bias.long().abs()
+
+    def freeze(self, dtype):
+        """Makes the matrices of `forward` from the stored integers, in float32 or float64."""
+        self.matrix = self.weight.to(dtype).flatten(1)
+        self.offset, self.scale = self.bias.to(dtype)[:, None], torch.exp2(-self.shift.to(dtype))[:, None]
+        self.high = self.limit.to(dtype)[:, None, None]
+        self.low = -self.high
+
+    def forward(self, x):
+        n, _, h, w = x.shape
+        x = torch.maximum(torch.minimum(x, self.high), self.low)
+        x = F.unfold(x, 3, padding=1) if self.kernel == 3 else x.flatten(2)
+        x = torch.matmul(self.matrix, x).add_(self.offset)
+        if self.act:
+            x = torch.maximum(x, x * SLOPE)
+        return x.mul_(self.scale).add_(0.5).floor_().view(n, -1, h, w)
+
+
+class Prior(nn.Module):
+    """The frozen prior of one model; immutable after `freeze`, shared by threads."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.config = c
+        self.network = PriorNetwork(FixedLayer, self._vectors, c)
+        for name, channels in (("gain_y", c.latent), ("gain_z", c.hyper), ("quality_bias", c.prior)):
+            self.register_buffer(name, torch.zeros(c.anchors, channels, dtype=torch.int32))
+        self.register_buffer("exp2", torch.zeros(1 << GAIN, dtype=torch.int32))  # 2^15 * 2^(i / 2^GAIN)
+
+    def _vectors(self, *shape):
+        return nn.Parameter(torch.zeros(shape), requires_grad=False)
+
+    def freeze(self, dtype=torch.float32):
+        """Call once after loading. Either type gives the same integers: float32 is faster, float64 the proof."""
+        self.dtype = dtype
+        for layer in self.modules():
+            if isinstance(layer, FixedLayer):
+                layer.freeze(dtype)
+        self.network.phase_bias.data = self.network.phase_bias.data.to(dtype)
+
+    def position(self, quality):
+        """Anchor below a quality in hundredths, and the distance to it in units of 1/9900 of the way to the next."""
+        low, part = divmod((quality - 100) * (self.config.anchors - 1), 9900)
+        return (low, part) if low < self.config.anchors - 1 else (low - 1, 9900)
+
+    def interpolate(self, table, quality):
+        """A vector per anchor, linear between anchors: int64 [C]."""
+        low, part = self.position(quality)
+        a, b = table[low].long(), table[low + 1].long()
+        return torch.div(a * (9900 - part) + b * part + 4950, 9900, rounding_mode="floor")
+
+    def power(self, log2):
+        """2^(log2 / 2^GAIN) as exact float64 multiples of a power of two, [1,C,1,1]."""
+        mantissa = self.exp2[log2 & ((1 << GAIN) - 1)].double()
+        return (mantissa * torch.exp2((log2 >> GAIN).double() - 15))[None, :, None, None]
+
+    def gains(self, quality):
+        """Gain of y and its reciprocal [1,M,1,1], gain of z [1,Nz,1,1]: float64, exact."""
+        log_y = self.interpolate(self.gain_y, quality)
+        return self.power(log_y), self.power(-log_y), self.power(self.interpolate(self.gain_z, quality))
+
+    def walk(self, z, quality, code):
+        """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each of the four steps.
+
+        mean [N,4,M/4,h/2,w/2] float64 is in 2^-LATENT, rows int32 of the same shape; the residuals returned are integers in float64.
+        The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y and its rows: y [N,M,h,w] in 2^-LATENT.
+        """
+        log_y = self.interpolate(self.gain_y, quality)
+        gain, reciprocal = [self.power(v).unflatten(1, (4, -1)) for v in (log_y, -log_y)]
+        log_gain = (log_y << (HEAD - GAIN)).view(1, 4, -1, 1, 1)
+        unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
+        bias = self.interpolate(self.quality_bias, quality).to(self.dtype)[None, :, None, None]
+        features = self.network.features(fixed(z * unit).to(self.dtype), bias)
+        context, decoded, scaled, all_rows = None, [], [], []
+        for t in range(STEPS):
+            mean, scale = self.network.step(t, features, context)
+            mean = fixed(mean.double() * gain * 2.0**(LATENT - HEAD)).clamp(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
+            rows = ((scale.long() + log_gain - int(ROW_START * (1 << HEAD))) >> ROW_SHIFT).clamp(0, ROWS - 1).int()
+            y = code(t, mean, rows) * (1 << LATENT) + mean
+            decoded.append(y)
+            all_rows.append(rows)
+            if t < STEPS - 1:
+                scaled.append(fixed(y * reciprocal * 2.0**(FRACTION - LATENT)).to(self.dtype))
+                context = scatter(scaled)
+        return scatter(decoded), scatter(all_rows)

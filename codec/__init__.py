@@ -1,0 +1,57 @@
+"""aecodec, a learned image codec. In pipeline order:
+
+errors -> image (pixels in and out) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
+-> entropy (rANS) -> container (bytes) -> pipeline (the path, both ways) -> cli.
+
+    import codec
+    data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
+    picture = codec.decompress(data)                   # PIL.Image
+    coder = codec.Codec(device="cuda")                 # for repeated use: encode, decode, encode_batch, decode_batch, verify
+    codec.info(data)                                   # header only, without torch
+
+torch, numpy and Pillow are imported on first use.
+"""
+import os
+
+from .errors import CodecError
+
+__version__ = "0.1.0"
+__all__ = ["Codec", "CodecError", "compress", "decompress", "info"]
+
+
+def __getattr__(name):
+    if name == "Codec":
+        from .pipeline import Codec
+        return Codec
+    raise AttributeError(f"module 'codec' has no attribute {name!r}")
+
+
+def compress(image, quality=60.0, *, strip=(), max_pixels=2**28, model="default", device="auto"):
+    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
+
+    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); max_pixels: 0 for no limit. Raises CodecError.
+    """
+    from .pipeline import Codec
+    return Codec(model, device).encode(image, quality, strip=strip, max_pixels=max_pixels)
+
+
+def decompress(data, *, max_pixels=2**28, device="auto"):
+    """PIL.Image (L, LA, RGB, RGBA or I;16) of the bytes of an .aec file. Raises CodecError."""
+    from .pipeline import Codec
+    return Codec(device=device).decode(data, max_pixels=max_pixels)
+
+
+def info(source):
+    """Header of an .aec file (bytes or path) as a dict that JSON can hold. Raises CodecError, OSError."""
+    from . import container
+    if isinstance(source, (str, os.PathLike)):
+        with open(source, "rb") as file:
+            header, sizes = container.read_header(file)
+    else:
+        header, sizes = container.read_header(source)
+    sections = {kind: sizes[kind] for kind in container.SECTIONS if kind in sizes}
+    return {
+        "width": header.width, "height": header.height, "mode": ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else ""),
+        "depth": header.depth, "quality": header.quality / 100, "model": header.model.hex(), "tiles": header.tile_count,
+        "suffix": header.suffix, "bytes": sizes["file"], "bpp": round(8 * sizes["file"] / (header.width * header.height), 6), "sections": sections,
+    }

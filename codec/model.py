@@ -1,0 +1,97 @@
+"""Weight files: one safetensors file holds config, float networks (fp16), the frozen prior (integers) and the entropy tables (integers).
+
+`codec.training.export` writes them; models are named by file in `codec/models/`, and by the first bytes of the file's SHA-256 in .aec files.
+"""
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn as nn
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+
+from .entropy import Tables
+from .errors import BadWeights, UnknownModel
+from .networks import Analysis, Config, HyperAnalysis, Synthesis
+from .prior import EXACT, ROWS, FixedLayer, Prior
+
+FOLDER = Path(__file__).parent / "models"
+FORMAT = "aecodec model 1"
+ID_BYTES = 4
+
+
+class Networks(nn.Module):
+    """Everything with weights; `tables` beside it."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.analysis, self.synthesis, self.hyper_analysis, self.prior = Analysis(config), Synthesis(config), HyperAnalysis(config), Prior(config)
+        self.register_buffer("pull", torch.zeros(ROWS))  # by row: how far non-zero residuals are rebuilt nearer to the mean, in steps
+
+
+class Model:
+    """A loaded weight file: `config`, `networks` (on `device`), `tables_y`, `tables_z` (row = anchor * hyper + channel) and `id`."""
+
+    def __init__(self, data, device="cpu", exact=torch.float32):
+        """`data`: the bytes of a weight file. Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`)."""
+        self.id = hashlib.sha256(data).digest()[:ID_BYTES]
+        try:
+            size = int.from_bytes(data[:8], "little")
+            metadata = json.loads(data[8:8 + size])["__metadata__"]
+            if metadata["format"] != FORMAT:
+                raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
+            self.config = Config(**json.loads(metadata["config"]))
+            tensors = load_tensors(data)
+            tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
+            with torch.device("meta"):
+                networks = Networks(self.config)
+            networks.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}, assign=True)
+            self.tables_y, self.tables_z = [_tables(*(tables[f"table.{n}.{k}"] for k in ("cdfs", "sizes", "offsets"))) for n in "yz"]
+        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadWeights(f"the weight file does not hold a model: {reason}") from None
+        for name, layer in networks.prior.named_modules():
+            if isinstance(layer, FixedLayer) and (int(layer.bound().max()) >= EXACT or not 0 <= int(layer.shift.min()) <= int(layer.shift.max()) <= 20):
+                raise BadWeights(f"the weight file's layer {name} does not keep its sums exact")
+        self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.networks.prior.freeze(exact)
+        self.device = torch.device(device)
+
+    def bank(self, quality):
+        """First row of the z tables for a quality in hundredths: those of the nearest anchor."""
+        low, part = self.networks.prior.position(quality)
+        return (low + (part >= 4950)) * self.config.hyper
+
+
+def _tables(cdfs, sizes, offsets):
+    """Tables of rows stored end to end."""
+    if sizes.min() < 1 or sizes.sum() != len(cdfs):
+        raise ValueError("the rows of a table do not fill it")
+    padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
+    padded[np.arange(padded.shape[1]) < sizes[:, None]] = cdfs
+    return Tables(padded, sizes, offsets)
+
+
+def path_of(name):
+    """Path of a model by name, or `name` itself if it is the path of a weight file. Raises UnknownModel."""
+    path = Path(name) if str(name).endswith(".safetensors") else FOLDER / f"{name}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in FOLDER.glob("*.safetensors")))
+        raise UnknownModel(f"there is no model {str(name)!r}; installed are: {known}")
+    return path
+
+
+def name_of(model_id):
+    """Name of the installed model with this id (4 bytes). Raises UnknownModel."""
+    for path in sorted(FOLDER.glob("*.safetensors")):
+        if _digest(path, path.stat().st_mtime_ns)[:ID_BYTES] == model_id:
+            return path.stem
+    raise UnknownModel(f"the file was made with model {model_id.hex()}, which is not installed")
+
+
+@functools.lru_cache
+def _digest(path, _modified):
+    return hashlib.sha256(path.read_bytes()).digest()

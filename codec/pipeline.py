@@ -1,0 +1,276 @@
+"""The path from a picture to the bytes of an .aec file and back, written once: `encode` reads top to bottom, `decode` bottom to top.
+
+    picture -> tiles -> analysis -> gain -+-> hyper-analysis -> z symbols -+-> rANS -> container
+                                          +-> residuals of the prior ------+
+"""
+import threading
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from . import container, image, tiles
+from .entropy import Decoder, Encoder
+from .errors import BadOption, Corrupt, TooLarge
+from .metadata import KINDS
+from .model import Model, name_of, path_of
+from .networks import HYPER_STRIDE, STRIDE
+from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, scatter
+
+MAX_PIXELS = image.MAX_PIXELS
+_models, _lock = {}, threading.Lock()
+
+
+def load_model(name, device):
+    """The model of that name or path on a device, loaded once per process. Raises UnknownModel, BadWeights."""
+    path = path_of(name)
+    key = (str(path), path.stat().st_mtime_ns, str(device))
+    with _lock:
+        if key not in _models:
+            _models[key] = Model(path.read_bytes(), device)
+        return _models[key]
+
+
+def device_of(name):
+    """torch.device of "auto", "cpu", "cuda" or "cuda:n". Raises BadOption."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise BadOption(f"{name!r} is not a device; choose auto, cpu, cuda or cuda:n") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadOption(f"there is no device {name}; {torch.cuda.device_count()} CUDA devices were found")
+    if device.type not in ("cpu", "cuda"):
+        raise BadOption(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:n")
+    return device
+
+
+class Codec:
+    """Encoder and decoder with a loaded model; may be shared by threads.
+
+    Args: model: name of an installed model or path of a weight file, for encoding (a file names the model it needs); device: auto, cpu,
+    cuda[:n]; threads: of torch, process-wide, None to leave them alone.
+    """
+
+    def __init__(self, model="default", device="auto", threads=None):
+        if threads:
+            torch.set_num_threads(threads)
+        self.device = device_of(device)
+        self.model = load_model(model, self.device)
+
+    # Encoding
+
+    def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
+        """Bytes of an .aec file. picture: anything `image.load` takes; quality: 1..100, in steps of 0.01.
+
+        Raises BadImage, TooLarge, BadOption.
+        """
+        hundredths = _hundredths(quality)
+        picture = image.strip(image.load(picture, max_pixels), strip)
+        payloads = self._encode_tiles(picture.pixels, hundredths)
+        sections = {kind: getattr(picture, kind) for kind in KINDS if getattr(picture, kind)}
+        if picture.alpha is not None:
+            sections["alpha"] = image.encode_alpha(picture.alpha)
+        header = container.Header(picture.width, picture.height, hundredths, picture.pixels.shape[2], picture.depth, picture.alpha is not None,
+                                  self.model.id, picture.suffix)
+        return container.pack(container.Aec(header, payloads, sections))
+
+    def encode_batch(self, pictures, quality=60.0, **options):
+        """`encode` of every picture, in order."""
+        return [self.encode(p, quality, **options) for p in pictures]
+
+    def _encode_tiles(self, pixels, quality):
+        height, width, _ = pixels.shape
+        with inference(self.model.networks):
+            return [self._encode_tile(self._latent(pixels, r, c, quality), quality)
+                    for r, c in tiles.grid(height, width, tiles.analysis_halo(self.model.config))]
+
+    def _latent(self, pixels, row, column, quality):
+        """y [1,M,h,w] of one tile, computed with its halo."""
+        part = pixels[row.outer_start * STRIDE:row.outer_stop * STRIDE, column.outer_start * STRIDE:column.outer_stop * STRIDE]
+        missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
+        if any(missing):  # the picture's edge is repeated up to whole latent positions
+            part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
+        x = torch.from_numpy(np.ascontiguousarray(part).astype(np.float32)).to(self.device)
+        x = (x / float(np.iinfo(pixels.dtype).max) - 0.5).permute(2, 0, 1)[None]  # channels_last by construction
+        y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality))
+        return y[:, :, row.inner, column.inner]
+
+    def _encode_tile(self, y, quality):
+        m, n = self.model, self.model.networks
+        h, w = y.shape[2:]
+        gain, _, gain_z = n.prior.gains(quality)
+        z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+        encoder = Encoder()
+        encoder.put(_flat(z), self._z_rows(z.shape, quality), m.tables_z)
+        valid = self._valid(h, w)
+        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
+        target[:, :, :h, :w] = y.double() * gain
+
+        def quantise(t, mean, rows):
+            residual = torch.round(gather(target, t) - mean * 2.0**-LATENT).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+            coded = (rows > 0) & valid[t]
+            residual = torch.where(coded, residual, 0.0)
+            encoder.put(_flat(residual[coded]), _flat(rows[coded]), m.tables_y)
+            return residual
+
+        decoded, _ = n.prior.walk(z, quality, quantise)
+        return container.Tile(encoder.finish(), _checksum(z, decoded))
+
+    # Decoding
+
+    def decode(self, data, *, max_pixels=MAX_PIXELS):
+        """PIL image of the bytes of an .aec file. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge."""
+        return image.to_pil(self.decode_picture(data, max_pixels=max_pixels))
+
+    def decode_batch(self, files, **options):
+        """`decode` of every file, in order."""
+        return [self.decode(f, **options) for f in files]
+
+    def decode_picture(self, data, *, max_pixels=MAX_PIXELS):
+        """Picture of the bytes of an .aec file at its full depth; raises as `decode`."""
+        aec = _unpack(data, max_pixels)
+        header, coder = aec.header, self._for(aec.header)
+        pixels = coder._decode_pixels(aec)
+        alpha = None
+        if header.alpha:
+            alpha = image.decode_alpha(aec.sections["alpha"], header.height, header.width, header.depth)
+        metadata = {kind: aec.sections.get(kind) for kind in KINDS}
+        return image.Picture(pixels, alpha, **metadata, suffix=header.suffix)
+
+    def verify(self, data, *, max_pixels=MAX_PIXELS):
+        """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `decode`."""
+        aec = _unpack(data, max_pixels)
+        if aec.header.alpha:
+            image.decode_alpha(aec.sections["alpha"], aec.header.height, aec.header.width, aec.header.depth)
+        for _ in self._for(aec.header)._decode_latents(aec):
+            pass
+
+    def _for(self, header):
+        """The codec whose model the file was made with: this one, or another installed one."""
+        if header.model == self.model.id:
+            return self
+        other = object.__new__(Codec)
+        other.device, other.model = self.device, load_model(name_of(header.model), self.device)
+        return other
+
+    def _decode_pixels(self, aec):
+        header, n = aec.header, self.model.networks
+        halo = tiles.synthesis_halo(self.model.config)
+        high, wide = -(-header.height // STRIDE), -(-header.width // STRIDE)
+        latent = torch.empty(1, self.model.config.latent, high, wide).contiguous(memory_format=torch.channels_last)
+        for (row, column), y in self._decode_latents(aec):
+            latent[:, :, row.start:row.stop, column.start:column.stop] = y
+        pixels = np.empty((header.height, header.width, header.channels), np.uint16 if header.depth == 16 else np.uint8)
+        peak = float(np.iinfo(pixels.dtype).max)
+        with inference(n):
+            for row, column in tiles.grid(header.height, header.width, halo):
+                y = latent[:, :, row.outer_start:row.outer_stop, column.outer_start:column.outer_stop].to(self.device)
+                x = n.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
+                if header.channels == 1:
+                    x = x.mean(2, keepdim=True)
+                x = ((x + 0.5).clamp_(0, 1) * peak).round_().cpu().numpy()
+                part = pixels[row.start * STRIDE:row.stop * STRIDE, column.start * STRIDE:column.stop * STRIDE]
+                top, left = row.inner.start * STRIDE, column.inner.start * STRIDE
+                part[:] = x[top:top + part.shape[0], left:left + part.shape[1]]
+        return pixels
+
+    def _decode_latents(self, aec):
+        """Yields ((row span, column span), dequantised y [1,M,h,w]) of every tile."""
+        grid = tiles.grid(aec.header.height, aec.header.width, tiles.synthesis_halo(self.model.config))
+        with inference(self.model.networks):
+            for spans, tile in zip(grid, aec.tiles):
+                h, w = [s.stop - s.start for s in spans]
+                yield spans, self._decode_tile(tile, h, w, aec.header.quality)
+
+    def _decode_tile(self, tile, h, w, quality):
+        m, n = self.model, self.model.networks
+        high, wide = _padded(h, w)
+        shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
+        decoder = Decoder(tile.payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
+        read = lambda rows, tables: torch.from_numpy(_bounded(decoder.get(rows, tables))).double().to(self.device)
+        z = read(self._z_rows(shape, quality), m.tables_z).view(shape)
+        valid = self._valid(h, w)
+        symbols = []
+
+        def reading(t, mean, rows):
+            coded = (rows > 0) & valid[t]
+            residual = torch.zeros_like(mean)
+            residual[coded] = read(_flat(rows[coded]), m.tables_y)
+            symbols.append(residual)
+            return residual
+
+        decoded, rows = n.prior.walk(z, quality, reading)
+        decoder.finish()
+        if _checksum(z, decoded) != tile.symbols_crc:
+            raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
+        _, reciprocal, _ = n.prior.gains(quality)
+        pull = torch.sign(scatter(symbols)) * n.pull[rows.long()]
+        y = ((decoded * 2.0**-LATENT - pull) * reciprocal).float()
+        return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+
+    # Shared by both directions
+
+    def _coordinate(self, quality):
+        low, part = self.model.networks.prior.position(quality)
+        return torch.tensor([low + part / 9900], device=self.device)
+
+    def _z_rows(self, shape, quality):
+        _, channels, h, w = shape
+        return np.repeat(np.arange(channels, dtype=np.int32) + self.model.bank(quality), h * w)
+
+    def _valid(self, h, w):
+        """Per step, which symbols [1,4,1,h/2,w/2] lie inside the tile; the rest of the padded grid is not coded."""
+        high, wide = _padded(h, w)
+        inside = torch.zeros(1, 4, high, wide, dtype=torch.bool, device=self.device)
+        inside[:, :, :h, :w] = True
+        return [gather(inside, t) for t in range(STEPS)]
+
+
+@contextmanager
+def inference(networks):
+    """No gradients, and no autocast that a caller may have switched on: the prior must stay exact."""
+    device = next(networks.parameters()).device.type
+    with torch.inference_mode(), torch.autocast(device, enabled=False):
+        yield
+
+
+def _hundredths(quality):
+    try:
+        value = float(quality)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not 1 <= value <= 100:
+        raise BadOption(f"quality {quality} is outside 1..100")
+    return round(value * 100)
+
+
+def _unpack(data, max_pixels):
+    header, _ = container.read_header(data)
+    pixels = header.width * header.height
+    if max_pixels and pixels > max_pixels:
+        raise TooLarge(f"{header.width} x {header.height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
+    return container.unpack(data)
+
+
+def _padded(h, w):
+    """Latent positions of a tile rounded up to whole hyper-latent positions."""
+    return -(-h // HYPER_STRIDE) * HYPER_STRIDE, -(-w // HYPER_STRIDE) * HYPER_STRIDE
+
+
+def _flat(x):
+    return x.flatten().cpu().numpy().astype(np.int32)
+
+
+def _bounded(symbols):
+    if len(symbols) and np.abs(symbols).max() > MAX_RESIDUAL:
+        raise Corrupt(f"the tile holds a symbol beyond ±{MAX_RESIDUAL}")
+    return symbols
+
+
+def _checksum(z, y):
+    """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness shows."""
+    as_bytes = lambda x: np.ascontiguousarray(x.cpu().numpy().astype("<i4"))
+    return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))

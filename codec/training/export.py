@@ -1,0 +1,201 @@
+"""Freezes a checkpoint into a weight file: float networks to fp16, the prior to integers, entropy tables from counted symbols.
+
+    aecodec export RUN/checkpoint.safetensors -o codec/models/default.safetensors --data DIR_OR_TAR ...
+The pictures calibrate the ranges of the prior's activations and fill the tables; training pictures, never evaluation ones.
+"""
+import argparse
+import json
+import math
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from scipy.special import erf
+
+from ..entropy import pmf_to_cdf
+from ..model import FORMAT, Model, Networks
+from ..networks import STRIDE, Config
+from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, FixedLayer, gather, scatter
+from .data import Pictures
+from .loop import load
+from .model import FloatLayer, Model as Trained
+
+MARGIN = 1.25        # of the activation limits over the largest activation seen
+OBSERVED = 2000.0    # weight of the model's own distribution against counted symbols, as a number of symbols
+
+
+def calibrate(model, batches):
+    """Largest input magnitude per channel of every prior layer over batches of (x, q): {name: [inputs]}."""
+    seen, hooks = {}, []
+    for name, layer in model.prior.named_modules():
+        if isinstance(layer, FloatLayer):
+            def watch(_, inputs, name=name):
+                top = inputs[0].detach().abs().amax((0, 2, 3))
+                seen[name] = torch.maximum(seen[name], top) if name in seen else top
+            hooks.append(layer.register_forward_pre_hook(watch))
+    with torch.no_grad():
+        for x, q in batches:
+            model(x, q, amp=False)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def freeze_layer(layer, top, fraction_out, scale_rows):
+    """Integers of one layer: per output channel the largest shift that keeps every sum exact and every weight in 8 bits.
+
+    `top` [inputs] is the largest input magnitude; outputs get `fraction_out` fractional bits; `scale_rows` [outputs] multiplies rows first.
+    """
+    weight, bias = layer.weight.detach().double() * scale_rows[:, None, None, None], layer.bias.detach().double() * scale_rows
+    limit = torch.ceil(MARGIN * top.double() * 2**FRACTION) + 1
+    shift = torch.full_like(bias, -1.0)
+    for s in range(20, -1, -1):  # s: shift of the sums; weights have s - FRACTION + fraction_out fractional bits
+        bits = s - FRACTION + fraction_out
+        w, b = torch.round(weight * 2.0**bits), torch.round(bias * 2.0**(bits + FRACTION))
+        fits = (w.abs().amax((1, 2, 3)) <= 127) & ((w.abs() * limit[:, None, None]).sum((1, 2, 3)) + b.abs() < EXACT)
+        shift = torch.where((shift < 0) & fits, float(s), shift)
+    assert (shift >= 0).all(), "a prior layer does not fit exact arithmetic"
+    bits = shift - FRACTION + fraction_out
+    w, b = torch.round(weight * torch.exp2(bits)[:, None, None, None]), torch.round(bias * torch.exp2(bits + FRACTION))
+    return {"weight": w.to(torch.int8), "bias": b.to(torch.int32), "shift": shift.to(torch.int8), "limit": limit.to(torch.int32)}
+
+
+def freeze_prior(model, limits):
+    """The tensors of `prior.Prior` for a trained model."""
+    c, tensors = model.config, {}
+    for name, layer in model.prior.named_modules():
+        if isinstance(layer, FloatLayer):
+            rows = torch.ones(layer.out_channels, dtype=torch.float64)
+            head = name.startswith("heads.")
+            for key, value in freeze_layer(layer, limits[name], HEAD if head else FRACTION, rows).items():
+                tensors[f"network.{name}.{key}"] = value
+    octaves = lambda gain: torch.round(gain.w.detach().double() / math.log(2) * (1 << GAIN)).to(torch.int32)
+    tensors["gain_y"], tensors["gain_z"] = octaves(model.gain_y), octaves(model.gain_z)
+    tensors["quality_bias"] = torch.round(model.quality_bias.w.detach().double() * 2**FRACTION).to(torch.int32)
+    tensors["network.phase_bias"] = torch.round(model.prior.phase_bias.detach().double() * 2**FRACTION).float()
+    tensors["exp2"] = torch.round(2.0 ** (15 + torch.arange(1 << GAIN, dtype=torch.float64) / (1 << GAIN))).to(torch.int32)
+    return {f"prior.{k}": v for k, v in tensors.items()}
+
+
+def row_scales():
+    return 2.0 ** (ROW_START + (np.arange(ROWS) + 0.5) / 8)
+
+
+def gaussian_row(scale):
+    """Half-width, probabilities of -k..k and the mass beyond, of a rounded Gaussian."""
+    half = int(math.ceil(4.2 * scale + 1.5))
+    edges = (np.arange(-half, half + 2) - 0.5) / (scale * math.sqrt(2))
+    pmf = np.diff(0.5 * (1 + erf(edges)))
+    return half, pmf, max(0.0, 1 - pmf.sum())
+
+
+def logistic_row(mean, scale, counts):
+    """First symbol, probabilities and the mass beyond, of a rounded logistic wide enough for it and for the symbols counted ({symbol: n})."""
+    low, high = math.floor(mean - 9 * scale - 1), math.ceil(mean + 9 * scale + 1)
+    low, high = max(-2000, min([low, *counts])), min(2000, max([high, *counts]))
+    edges = (np.arange(low, high + 2) - 0.5 - mean) / scale
+    pmf = np.diff(1 / (1 + np.exp(-np.clip(edges, -60, 60))))
+    return low, pmf, max(1e-6, 1 - pmf.sum())
+
+
+def pack_rows(rows):
+    """Tensors of rows [(offset, cdf int32)]: all rows end to end, their sizes, their offsets."""
+    as_tensor = lambda values: torch.tensor(values, dtype=torch.int32)
+    return {"cdfs": as_tensor(np.concatenate([cdf for _, cdf in rows])), "sizes": as_tensor([len(cdf) for _, cdf in rows]), "offsets": as_tensor([o for o, _ in rows])}
+
+
+def tables(model, counts_y=None, counts_z=None):
+    """Entropy tables of y (by row) and z (by anchor and channel), {name: tensor}; counts [ROWS][residual + K], {(anchor, channel): {symbol: n}}."""
+    rows_y, rows_z = [], []
+    for r, scale in enumerate(row_scales()):
+        half, pmf, beyond = gaussian_row(scale)
+        if counts_y is not None:
+            middle = counts_y.shape[1] // 2
+            seen = counts_y[r] + counts_y[r][::-1]  # residuals are symmetric
+            total = seen.sum()
+            inside = seen[middle - half:middle + half + 1]
+            pmf = inside + 2 * OBSERVED * pmf
+            beyond = total - inside.sum() + 2 * OBSERVED * beyond + 0.5
+        rows_y.append((-half, pmf_to_cdf(pmf, beyond)))
+    mean, scale = model.z_mean.w.detach().double().numpy(), np.exp(np.clip(model.z_scale.w.detach().double().numpy(), -2.5, 5))
+    for a in range(model.config.anchors):
+        for k in range(model.config.hyper):
+            seen = (counts_z or {}).get((a, k), {})
+            low, pmf, beyond = logistic_row(mean[a, k], scale[a, k], seen)
+            pmf = 30 * pmf
+            for symbol, n in seen.items():
+                if low <= symbol < low + len(pmf):
+                    pmf[symbol - low] += n
+            rows_z.append((low, pmf_to_cdf(pmf, 30 * beyond)))
+    return {f"table.{n}.{k}": v for n, rows in (("y", rows_y), ("z", rows_z)) for k, v in pack_rows(rows).items()}
+
+
+def count(frozen, batches, reach=1500):
+    """Counts the symbols of pictures coded by the frozen model: y [ROWS, 2*reach+1], z {(anchor, channel): {symbol: n}}."""
+    n, y_counts, z_counts = frozen.networks, np.zeros((ROWS, 2 * reach + 1)), {}
+    for x, q in batches:
+        quality = round(100 + 9900 * q / (frozen.config.anchors - 1))
+        anchor = frozen.bank(quality) // frozen.config.hyper
+        coordinate = torch.full((len(x),), float(q))
+        gain, _, gain_z = n.prior.gains(quality)
+        with torch.no_grad():
+            y = n.analysis(x - 0.5, coordinate)
+            z = torch.round(n.hyper_analysis(y).double() * gain_z)
+        target = y.double() * gain
+
+        def quantise(t, mean, rows):
+            residual = torch.round(gather(target, t) - mean / 256)
+            index = rows.long() * (2 * reach + 1) + residual.clamp(-reach, reach).long() + reach
+            y_counts.reshape(-1)[:] += np.bincount(index.flatten().numpy(), minlength=y_counts.size)
+            return residual
+
+        n.prior.walk(z, quality, quantise)
+        for k in range(z.shape[1]):
+            symbols, times = np.unique(z[:, k].numpy().astype(int), return_counts=True)
+            seen = z_counts.setdefault((anchor, k), {})
+            for s, m in zip(symbols.tolist(), times.tolist()):
+                seen[s] = seen.get(s, 0) + m
+    return y_counts, z_counts
+
+
+def export(checkpoint, data, output, crops=24, size=512, seed=0):
+    """Writes the weight file of the averaged weights in `checkpoint`."""
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        from safetensors import safe_open
+        with safe_open(checkpoint, "pt") as f:
+            config = Config(**json.loads(f.metadata()["state"])["config"])
+        trained = Trained(config)
+        load(checkpoint, trained, part="average")
+        trained.eval().to(memory_format=torch.channels_last)
+        pictures = Pictures(data, "cpu", size)
+        anchors = range(config.anchors)
+        limits = calibrate(trained, [(pictures.crops(4, size), torch.full((4,), float(a))) for a in anchors for _ in range(3)])
+        half = lambda module, name: {f"{name}.{k}": v.detach().half() for k, v in module.state_dict().items()}
+        tensors = half(trained.analysis, "analysis") | half(trained.synthesis, "synthesis") | half(trained.hyper_analysis, "hyper_analysis")
+        tensors |= freeze_prior(trained, limits)
+        tensors["pull"] = trained.centroid_pull(torch.tensor(np.log2(row_scales()), dtype=torch.float32))
+        metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
+        write = lambda found: save({k: v.contiguous() for k, v in (tensors | tables(trained, *found)).items()}, metadata)
+        frozen = Model(write((None, None)))
+        found = count(frozen, [(pictures.crops(4, size), float(a)) for a in anchors for _ in range(crops)])
+        data = write(found)
+        Model(data)
+    with open(output, "wb") as f:
+        f.write(data)
+    print(f"{output}: {len(data):,} bytes, {pictures.count} pictures for calibration")
+    return found
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser("aecodec export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint")
+    parser.add_argument("-o", "--output", required=True)
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--crops", type=int, default=24, help="batches of four 512x512 crops counted per anchor quality (default: 24)")
+    a = parser.parse_args(arguments)
+    export(a.checkpoint, a.data, a.output, a.crops)
+
+
+if __name__ == "__main__":
+    main()
