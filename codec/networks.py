@@ -116,8 +116,11 @@ class Analysis(nn.Module):
     def shortcut(self, x):
         return self.linear(F.pixel_unshuffle(x, STRIDE))
 
-    def forward(self, x, q):
-        return self.branch(x, q) + self.shortcut(x)
+    def forward(self, x, q, half=False):
+        """`half`: the branch in bfloat16, as in training."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+            y = self.branch(x, q)
+        return y.float() + self.shortcut(x)
 
 
 class Synthesis(nn.Module):
@@ -147,9 +150,11 @@ class Synthesis(nn.Module):
     def shortcut(self, y):
         return F.pixel_shuffle(self.linear(y), STRIDE)
 
-    def forward(self, y, q):
+    def forward(self, y, q, half=False):
         y = self.gain(y, q)
-        return self.branch(y, q) + self.shortcut(y)
+        with torch.autocast(y.device.type, torch.bfloat16, enabled=half):
+            x = self.branch(y, q)
+        return x.float() + self.shortcut(y)
 
 
 class HyperAnalysis(nn.Module):

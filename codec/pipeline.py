@@ -16,7 +16,7 @@ from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
 from .model import Model, name_of, path_of
 from .networks import HYPER_STRIDE, STRIDE
-from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, scatter
+from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 
 MAX_PIXELS = image.MAX_PIXELS
 _models, _lock = {}, threading.Lock()
@@ -95,7 +95,7 @@ class Codec:
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
         x = torch.from_numpy(np.ascontiguousarray(part).astype(np.float32)).to(self.device)
         x = (x / float(np.iinfo(pixels.dtype).max) - 0.5).permute(2, 0, 1)[None]  # channels_last by construction
-        y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality))
+        y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), half=has_bfloat16(self.device))
         return y[:, :, row.inner, column.inner]
 
     def _encode_tile(self, y, quality):
@@ -193,13 +193,13 @@ class Codec:
         read = lambda rows, tables: torch.from_numpy(_bounded(decoder.get(rows, tables))).double().to(self.device)
         z = read(self._z_rows(shape, quality), m.tables_z).view(shape)
         valid = self._valid(h, w)
-        symbols = []
+        symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=self.device).to(memory_format=torch.channels_last)
 
         def reading(t, mean, rows):
             coded = (rows > 0) & valid[t]
             residual = torch.zeros_like(mean)
             residual[coded] = read(_flat(rows[coded]), m.tables_y)
-            symbols.append(residual)
+            place(symbols, t, residual)
             return residual
 
         decoded, rows = n.prior.walk(z, quality, reading)
@@ -207,7 +207,7 @@ class Codec:
         if _checksum(z, decoded) != tile.symbols_crc:
             raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
         _, reciprocal, _ = n.prior.gains(quality)
-        pull = torch.sign(scatter(symbols)) * n.pull[rows.long()]
+        pull = torch.sign(symbols) * n.pull[rows.long()]
         y = ((decoded * 2.0**-LATENT - pull) * reciprocal).float()
         return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
@@ -227,6 +227,13 @@ class Codec:
         inside = torch.zeros(1, 4, high, wide, dtype=torch.bool, device=self.device)
         inside[:, :, :h, :w] = True
         return [gather(inside, t) for t in range(STEPS)]
+
+
+def has_bfloat16(device):
+    """Whether the device multiplies bfloat16 natively. Only the analysis uses it: files differ by a hair, what they decode to does not depend on it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
 
 
 @contextmanager

@@ -67,17 +67,10 @@ def gather(x, t):
     return torch.stack([phase(groups[g], PHASE[(t + g) % 4]) for g in range(4)], 1)
 
 
-def scatter(steps):
-    """The latent [N,M,h,w] whose steps so far are given, zero elsewhere (inverse of `gather`)."""
-    zero = torch.zeros_like(steps[0][:, 0])
-    groups = []
-    for g in range(4):
-        by_phase = [zero] * 4
-        for t, x in enumerate(steps):
-            by_phase[PHASE[(t + g) % 4]] = x[:, g]
-        rows = [torch.stack(by_phase[2 * i:2 * i + 2], -1).flatten(-2) for i in (0, 1)]  # interleave columns, then rows
-        groups.append(torch.stack(rows, -2).flatten(-3, -2))
-    return torch.cat(groups, 1)
+def place(x, t, step):
+    """Writes the symbols of step t [N,4,M/4,h/2,w/2] to their positions in a latent x [N,M,h,w] (inverse of `gather`)."""
+    for g, group in enumerate(x.chunk(4, 1)):
+        phase(group, PHASE[(t + g) % 4]).copy_(step[:, g])
 
 
 # Exact arithmetic. Fixed-point units: activations and latents/gain 2^-FRACTION, head outputs 2^-HEAD, means and latents 2^-8 quantiser
@@ -100,7 +93,8 @@ class FixedLayer(nn.Module):
     """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output channel, round.
 
     The limits bound every sum below EXACT (checked when a model is loaded), so float32 gives the same integers as any wider type in
-    whatever order it adds. 3x3 windows are unfolded into a matrix product: a library may compute convolutions by other, inexact algorithms.
+    whatever order it adds. 3x3 windows are laid out for a matrix product: a library may compute convolutions by other, inexact algorithms.
+    Tensors are [N,C,h,w] in channels_last memory, so that a product runs over rows of channels.
     """
 
     def __init__(self, inputs, outputs, kernel, act):
@@ -117,19 +111,21 @@ class FixedLayer(nn.Module):
 
     def freeze(self, dtype):
         """Makes the matrices of `forward` from the stored integers, in float32 or float64."""
-        self.matrix = self.weight.to(dtype).flatten(1)
-        self.offset, self.scale = self.bias.to(dtype)[:, None], torch.exp2(-self.shift.to(dtype))[:, None]
-        self.high = self.limit.to(dtype)[:, None, None]
+        self.matrix = self.weight.to(dtype).permute(2, 3, 1, 0).flatten(0, 2).contiguous()  # [kernel * kernel * inputs, outputs]
+        self.offset, self.scale = self.bias.to(dtype), torch.exp2(-self.shift.to(dtype))
+        self.high = self.limit.to(dtype)
         self.low = -self.high
 
     def forward(self, x):
-        n, _, h, w = x.shape
-        x = torch.maximum(torch.minimum(x, self.high), self.low)
-        x = F.unfold(x, 3, padding=1) if self.kernel == 3 else x.flatten(2)
-        x = torch.matmul(self.matrix, x).add_(self.offset)
+        x = torch.clamp(x.permute(0, 2, 3, 1), self.low, self.high)
+        if self.kernel == 3:
+            h, w = x.shape[1:3]
+            x = F.pad(x, (0, 0, 1, 1, 1, 1))
+            x = torch.cat([x[:, i:i + h, j:j + w] for i in range(3) for j in range(3)], 3)
+        x = torch.matmul(x, self.matrix).add_(self.offset)
         if self.act:
-            x = torch.maximum(x, x * SLOPE)
-        return x.mul_(self.scale).add_(0.5).floor_().view(n, -1, h, w)
+            x = F.leaky_relu_(x, SLOPE)
+        return x.mul_(self.scale).add_(0.5).floor_().permute(0, 3, 1, 2)
 
 
 class Prior(nn.Module):
@@ -187,15 +183,15 @@ class Prior(nn.Module):
         unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
         bias = self.interpolate(self.quality_bias, quality).to(self.dtype)[None, :, None, None]
         features = self.network.features(fixed(z * unit).to(self.dtype), bias)
-        context, decoded, scaled, all_rows = None, [], [], []
+        n, _, h, w = features.shape
+        new = lambda dtype: torch.zeros(n, self.config.latent, h, w, dtype=dtype, device=z.device).to(memory_format=torch.channels_last)
+        y, y_rows, context = new(torch.float64), new(torch.int32), new(self.dtype)
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
-            mean = fixed(mean.double() * gain * 2.0**(LATENT - HEAD)).clamp(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
-            rows = ((scale.long() + log_gain - int(ROW_START * (1 << HEAD))) >> ROW_SHIFT).clamp(0, ROWS - 1).int()
-            y = code(t, mean, rows) * (1 << LATENT) + mean
-            decoded.append(y)
-            all_rows.append(rows)
-            if t < STEPS - 1:
-                scaled.append(fixed(y * reciprocal * 2.0**(FRACTION - LATENT)).to(self.dtype))
-                context = scatter(scaled)
-        return scatter(decoded), scatter(all_rows)
+            mean = fixed(mean.double() * gain * 2.0**(LATENT - HEAD)).clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
+            rows = ((scale.long() + log_gain - int(ROW_START * (1 << HEAD))) >> ROW_SHIFT).clamp_(0, ROWS - 1).int()
+            step = code(t, mean, rows) * (1 << LATENT) + mean
+            place(y, t, step)
+            place(y_rows, t, rows)
+            place(context, t, fixed(step * reciprocal * 2.0**(FRACTION - LATENT)))
+        return y, y_rows

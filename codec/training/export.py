@@ -13,9 +13,9 @@ from safetensors.torch import save
 from scipy.special import erf
 
 from ..entropy import pmf_to_cdf
-from ..model import FORMAT, Model, Networks
-from ..networks import STRIDE, Config
-from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, FixedLayer, gather, scatter
+from ..model import FORMAT, Model
+from ..networks import Config
+from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
 from .data import Pictures
 from .loop import load
 from .model import FloatLayer, Model as Trained

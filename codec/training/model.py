@@ -9,7 +9,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from ..networks import Analysis, Config, Gain, HyperAnalysis, Synthesis
-from ..prior import SLOPE, STEPS, PriorNetwork, gather, scatter
+from ..prior import PHASE, SLOPE, STEPS, PriorNetwork, gather
 
 SCALE_MIN = 0.11      # floor of the Gaussian scale of a symbol
 
@@ -39,6 +39,19 @@ class LowerBound(torch.autograd.Function):
     def backward(ctx, g):
         (x,) = ctx.saved_tensors
         return g * ((x >= ctx.bound) | (g < 0)), None
+
+
+def scatter(steps):
+    """The latent [N,M,h,w] whose steps so far are given, zero elsewhere: `prior.place` as an expression that has a gradient."""
+    zero = torch.zeros_like(steps[0][:, 0])
+    groups = []
+    for g in range(4):
+        by_phase = [zero] * 4
+        for t, x in enumerate(steps):
+            by_phase[PHASE[(t + g) % 4]] = x[:, g]
+        rows = [torch.stack(by_phase[2 * i:2 * i + 2], -1).flatten(-2) for i in (0, 1)]  # interleave columns, then rows
+        groups.append(torch.stack(rows, -2).flatten(-3, -2))
+    return torch.cat(groups, 1)
 
 
 def ste_round(x):
@@ -74,9 +87,7 @@ class Model(nn.Module):
         half = lambda: torch.autocast(x.device.type, torch.bfloat16, enabled=amp)
         pixels = x.shape[2] * x.shape[3]
         x = x - 0.5
-        with half():
-            y = self.analysis.branch(x, q)
-        y = y.float() + self.analysis.shortcut(x)
+        y = self.analysis(x, q, amp)
         with half():
             z = self.hyper_analysis(y)
         log_gain = self.gain_y.log(q)
@@ -102,11 +113,7 @@ class Model(nn.Module):
             rebuilt.append((residual - pull + mean) / gain5)
             if t < STEPS - 1:
                 context = scatter(decoded)
-        y_hat = scatter(rebuilt)
-        y_hat = self.synthesis.gain(y_hat, q)
-        with half():
-            r = self.synthesis.branch(y_hat, q)
-        x_hat = r.float() + self.synthesis.shortcut(y_hat) + 0.5
+        x_hat = self.synthesis(scatter(rebuilt), q, amp) + 0.5
         return x_hat, (bits_y + bits_z) / pixels, bits_z / pixels
 
     def y_bits(self, v, log2_scale):
