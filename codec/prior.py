@@ -7,6 +7,8 @@
 Four steps over a 2x2 grid of positions and four channel groups: in step t group g is coded at the positions of phase PHASE[(t + g) % 4].
 The prior works in a quality-independent domain: latents divided by their gain; means are multiplied by it again, log-scales get its logarithm.
 """
+import os
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -89,6 +91,16 @@ def fixed(x):
     return torch.floor(x + 0.5)
 
 
+def float32_is_whole():
+    """Whether products of float32 matrices keep every bit: a caller, for the whole process, or the environment may have allowed TF32 or bf16."""
+    if any(os.environ.get(f"{library}_DEFAULT_FPMATH_MODE", "STRICT").upper() != "STRICT" for library in ("ONEDNN", "DNNL")):
+        return False
+    try:
+        return torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # torch >= 2.9 refuses to answer when single backends were set to other precisions
+        return False
+
+
 class FixedLayer(nn.Module):
     """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output channel, round.
 
@@ -122,7 +134,7 @@ class FixedLayer(nn.Module):
             h, w = x.shape[1:3]
             x = F.pad(x, (0, 0, 1, 1, 1, 1))
             x = torch.cat([x[:, i:i + h, j:j + w] for i in range(3) for j in range(3)], 3)
-        x = torch.matmul(x, self.matrix).add_(self.offset)
+        x = torch.matmul(x, self.matrix.to(x.dtype)).add_(self.offset)
         if self.act:
             x = F.leaky_relu_(x, SLOPE)
         return x.mul_(self.scale).add_(0.5).floor_().permute(0, 3, 1, 2)
@@ -177,15 +189,16 @@ class Prior(nn.Module):
         mean [N,4,M/4,h/2,w/2] float64 is in 2^-LATENT, rows int32 of the same shape; the residuals returned are integers in float64.
         The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y and its rows: y [N,M,h,w] in 2^-LATENT.
         """
+        dtype = self.dtype if float32_is_whole() else torch.float64
         log_y = self.interpolate(self.gain_y, quality)
         gain, reciprocal = [self.power(v).unflatten(1, (4, -1)) for v in (log_y, -log_y)]
         log_gain = (log_y << (HEAD - GAIN)).view(1, 4, -1, 1, 1)
         unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
-        bias = self.interpolate(self.quality_bias, quality).to(self.dtype)[None, :, None, None]
-        features = self.network.features(fixed(z * unit).to(self.dtype), bias)
+        bias = self.interpolate(self.quality_bias, quality).to(dtype)[None, :, None, None]
+        features = self.network.features(fixed(z * unit).to(dtype), bias)
         n, _, h, w = features.shape
         new = lambda dtype: torch.zeros(n, self.config.latent, h, w, dtype=dtype, device=z.device).to(memory_format=torch.channels_last)
-        y, y_rows, context = new(torch.float64), new(torch.int32), new(self.dtype)
+        y, y_rows, context = new(torch.float64), new(torch.int32), new(dtype)
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
             mean = fixed(mean.double() * gain * 2.0**(LATENT - HEAD)).clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
