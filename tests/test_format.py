@@ -1,0 +1,250 @@
+"""FORMAT.md against the codec: a second decoder, written from the page alone, must find the same symbols and nearly the same pixels.
+
+It takes constants and layers from the page's tables and computes in integers; of the codec it knows only the container, see test_container.
+"""
+
+import ast
+import hashlib
+import json
+from bisect import bisect_right
+from functools import cache
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from test_container import table
+
+import codec
+from codec import container
+
+CONSTANTS = {name: ast.literal_eval(value) for name, value in table("Constant", "Value")}
+STRIDE, HYPER_STRIDE, STEPS, PHASE, SLOPE, FRACTION, HEAD, LATENT, GAIN, ROWS, ROW_START, MAX_RESIDUAL, EXACT = CONSTANTS.values()
+
+
+def must(condition):
+    if not condition:
+        raise ValueError("the page does not describe this")
+
+
+class Stream:
+    """Section rANS."""
+
+    def __init__(self, payload):
+        must(len(payload) % 4 == 0 and len(payload) >= 8)
+        low, high, *self.words = np.frombuffer(payload, "<u4").tolist()
+        self.words.reverse()
+        self.state, self.escapes = low + 2**32 * high, 0
+        must(2**31 <= self.state < 2**63)
+
+    def refill(self):
+        if self.state < 2**31:
+            must(self.words)
+            self.state = self.state * 2**32 + self.words.pop()
+
+    def bits(self):
+        b, self.state = self.state % 16, self.state // 16
+        self.refill()
+        return b
+
+    def symbol(self, offset, symbols, frequencies, starts):
+        u = self.state % 65536
+        k = bisect_right(starts, u) - 1
+        self.state = frequencies[k] * (self.state // 65536) + u - starts[k]
+        self.refill()
+        symbol = symbols[k] if k < len(symbols) else self.escaped(offset, len(symbols))
+        must(abs(symbol) <= MAX_RESIDUAL)
+        return symbol
+
+    def escaped(self, offset, n):
+        self.escapes += 1
+        groups = more = self.bits()
+        while more == 15:
+            groups += (more := self.bits())
+        parts = [self.bits() for _ in range(groups)]
+        must(not groups or parts[-1])
+        e = sum(part << 4 * i for i, part in enumerate(parts))
+        return offset - (e + 1) // 2 if e % 2 else offset + n + e // 2
+
+
+def rounded(x, bits):
+    """r(x / 2^bits)"""
+    assert np.min(bits) >= 0
+    return (x + (np.left_shift(1, bits) >> 1)) >> bits
+
+
+def convolve(x, weight):
+    c = weight.shape[2] // 2
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (c, c), (c, c))), weight.shape[2:], (1, 2))
+    return np.tensordot(weight, windows, ((1, 2, 3), (0, 3, 4)))
+
+
+def shuffle(x, n=2):
+    k, rows, columns = x.shape[0] // n**2, *x.shape[1:]
+    return x.reshape(k, n, n, rows, columns).transpose(0, 3, 1, 4, 2).reshape(k, n * rows, n * columns)
+
+
+def phase(x, p):
+    return x[:, p // 2 :: 2, p % 2 :: 2]
+
+
+class Model:
+    """Section Weight file, and what it computes."""
+
+    def __init__(self, data):
+        self.text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = self.text.pop("__metadata__")
+        must(metadata["format"] == "aecodec model 1")
+        config = json.loads(metadata["config"])
+        self.sizes = CONSTANTS | {letter: config[key] for letter, key in table("Size", "Key in `config`")}
+        self.tensors = safetensors.numpy.load(data)
+        self.layers = {}  # name: inputs, outputs, kernel, and what the last column says
+        for last in ("Activation", "Parts"):
+            for name, *cells, what in table("Layer", "Inputs", "Outputs", "Kernel", last):
+                for full in self.names(name):
+                    self.layers.setdefault(full, (*self.shape(",".join(cells)), what))  # `join.0` comes before `join.t`
+        self.rows = {name: [*self.lay_out(name)] for name in "yz"}
+
+    def shape(self, cells):
+        return cells if cells == "any" else [eval(cell or "1", {}, self.sizes) for cell in cells.split(",")]
+
+    def names(self, name):
+        """Every layer that a name in the page's tables stands for."""
+        letter, count = next(((x, n) for x, n in (("t", STEPS), ("g", 4), ("s", self.sizes["S"])) if x in name.split(".")), ("", 1))
+        return [".".join(str(i) if part == letter else part for part in name.split(".")) for i in range(count)]
+
+    def lay_out(self, name):
+        cdfs, sizes, offsets = (self.tensors[f"table.{name}.{key}"] for key in ("cdfs", "sizes", "offsets"))
+        for cdf, offset in zip(np.split(cdfs, np.cumsum(sizes)[:-1]), offsets.tolist()):
+            frequencies = np.diff(cdf)
+            must(len(frequencies) >= 2 and min(frequencies) > 0 and cdf[0] == 0 and cdf[-1] == 65536)
+            order = np.argsort(-frequencies[:-1], kind="stable")
+            frequencies = [*frequencies[order].tolist(), int(frequencies[-1])]
+            yield offset, (order + offset).tolist(), frequencies, np.cumsum([0, *frequencies[:-1]]).tolist()
+
+    def anchor(self, quality):
+        a, d = divmod((quality - 100) * (self.sizes["A"] - 1), 9900)
+        return (a, d) if quality < 10000 else (a - 1, 9900)
+
+    def vector(self, name, quality):
+        (a, d), t = self.anchor(quality), self.tensors[f"prior.{name}"].astype(np.int64)
+        return ((t[a] * (9900 - d) + t[a + 1] * d + 4950) // 9900)[:, None, None]
+
+    def scaled(self, x, v, bits):
+        """r(x * pow(v) * 2^bits)"""
+        return rounded(x * self.tensors["prior.exp2"].astype(np.int64)[v % 2**GAIN], 15 - bits - v // 2**GAIN)
+
+    def layer(self, name, x):
+        parts = (self.tensors[f"prior.network.{name}.{part}"] for part in ("weight", "bias", "shift", "limit"))
+        weight, bias, shift, limit = (part.astype(np.int64) for part in parts)
+        must((abs(weight).sum((2, 3)) @ limit + abs(bias) < EXACT).all())
+        total = convolve(np.clip(x, -limit[:, None, None], limit[:, None, None]), weight) + bias[:, None, None]
+        return rounded(total, shift[:, None, None] + (total < 0) * int(-np.log2(SLOPE)) * (self.layers[name][3] == "yes"))
+
+    def block(self, name, x):
+        x = x + self.layer(f"{name}.b", self.layer(f"{name}.d", self.layer(f"{name}.a", x)))
+        return x + self.layer(f"{name}.f2", self.layer(f"{name}.f1", x))
+
+    def decode(self, payload, height, width, quality):
+        """Symbols of a tile of height x width pixels: z, and y, residuals and rows [M, H, W]; and how many took the escape."""
+        m, hyper, (a, d), stream = self.sizes["M"], self.sizes["Z"], self.anchor(quality), Stream(payload)
+        inside = -(-height // STRIDE), -(-width // STRIDE)
+        h, w = (-(-size // HYPER_STRIDE) for size in inside)
+        rows_z = self.rows["z"][(a + (d >= 4950)) * hyper :][:hyper]
+        z = np.array([stream.symbol(*row) for row in rows_z for _ in range(h * w)]).reshape(hyper, h, w)
+        x = self.layer("up2", self.scaled(z, -self.vector("gain_z", quality), FRACTION))
+        x = shuffle(self.layer("up1", shuffle(x)))
+        features = self.block("body", x + self.vector("quality_bias", quality))
+        y, residuals, rows, context = np.zeros((4, m, HYPER_STRIDE * h, HYPER_STRIDE * w), np.int64)
+        gain, cells = self.vector("gain_y", quality), (y.shape[1] // 2, y.shape[2] // 2)
+        for t in range(STEPS):
+            x = self.layer(f"join.{t}", np.concatenate([features, context]) if t else features)
+            x = self.block(f"blocks.{t}", x + np.tile(self.tensors["prior.network.phase_bias"][t].astype(np.int64), cells))
+            for g in range(4):
+                p, group, bound = PHASE[(t + g) % 4], slice(g * m // 4, (g + 1) * m // 4), MAX_RESIDUAL << LATENT
+                v, (mean, scale) = gain[group], np.split(self.layer(f"heads.{g}", phase(x, p)), 2)
+                mean = np.clip(self.scaled(mean, v, LATENT - HEAD), -bound, bound)
+                row = np.clip((scale + v * 2 ** (HEAD - GAIN) - int(ROW_START * 2**HEAD)) // 2 ** (HEAD - 3), 0, ROWS - 1)
+                residual = np.zeros_like(row)
+                for place in np.ndindex(row.shape):
+                    if row[place] and 2 * place[1] + p // 2 < inside[0] and 2 * place[2] + p % 2 < inside[1]:
+                        residual[place] = stream.symbol(*self.rows["y"][row[place]])
+                value = residual * 2**LATENT + mean
+                for whole, part in ((y, value), (residuals, residual), (rows, row), (context, self.scaled(value, -v, FRACTION - LATENT))):
+                    phase(whole[group], p)[:] = part
+        must(stream.state == 2**31 and not stream.words)
+        return z, y, residuals, rows, stream.escapes
+
+    def rebuild(self, y, residuals, rows, quality):
+        """Section Pixels, y without its gain."""
+        v = -self.vector("gain_y", quality)
+        power = self.tensors["prior.exp2"][v % 2**GAIN] * 2.0 ** (v // 2**GAIN - 15)
+        return ((y / 2**LATENT - np.sign(residuals) * self.tensors["pull"][rows]) * power).astype(np.float32)
+
+    def synthesis(self, y, quality):
+        """Section Pixels: y of a whole picture to samples [3, rows, columns], 0 to 1."""
+        a, d = self.anchor(quality)
+        get = lambda name: self.tensors[f"synthesis.{name}"].astype(np.float32)
+        conv = lambda name, x: convolve(x, get(f"{name}.weight")) + get(f"{name}.bias")[:, None, None]
+        gain = lambda name, x: x * np.exp(np.average(get(f"{name}.w")[a : a + 2], 0, [9900 - d, d]))[:, None, None].astype(np.float32)
+
+        def block(name, x):
+            t = conv(f"{name}.a", x)
+            return x + conv(f"{name}.b", gain(f"{name}.gain", np.where(t < 0, 0.1 * t, t)))
+
+        y = gain("gain", y)
+        x = shuffle(conv("up8", block("first_block", conv("first", y))))
+        for s in range(self.sizes["S"]):
+            x = block(f"blocks.{s}", x)
+        x = shuffle(conv("last", block("render", shuffle(conv("up4", x)))), 4)
+        return x + shuffle(convolve(y, get("linear.weight")), 16) + 0.5
+
+
+@cache
+def model(identity):
+    files = [path.read_bytes() for path in Path(container.__file__).with_name("models").glob("*.safetensors")]
+    return Model(next(data for data in files if hashlib.sha256(data).digest()[:4] == identity))
+
+
+def picture(height, width, channels):
+    """Left half noise, which needs escapes at a high quality, right half smooth, which needs rows that are not coded."""
+    smooth = np.linspace(0, 255, width)[None, :, None] * np.ones((height, 1, channels))
+    noise = np.random.default_rng(width).integers(0, 2, smooth.shape) * 255
+    return np.where(np.arange(width)[None, :, None] < width // 2, noise, smooth).astype(np.uint8)
+
+
+def test_the_constants_of_the_page_are_those_of_the_code():
+    from codec import networks, prior
+
+    assert CONSTANTS == {name: getattr(prior, name, getattr(networks, name, None)) for name in CONSTANTS}
+
+
+def test_the_tensors_of_the_page_are_those_of_the_model():
+    m = model(container.unpack(codec.compress(picture(16, 16, 1), 1)).header.model)
+    page = {name: (kind, m.shape(cells)) for name, kind, cells in table("Tensor", "Type", "Shape")}
+    for name, (i, o, k, what) in m.layers.items():
+        conv = lambda n: {f"{n}.weight": ("F16", [o, i, k, k]), f"{n}.bias": ("F16", [o])}
+        gain = lambda n: {f"{n}.w": ("F16", [m.sizes["A"], i])}
+        fixed = {"weight": ("I8", [o, i, k, k]), "bias": ("I32", [o]), "shift": ("I8", [o]), "limit": ("I32", [i])}
+        block = conv(f"{name}.a") | conv(f"{name}.b") | gain(f"{name}.gain")
+        parts = {"weight": {f"{name}.weight": ("F16", [o, i, k, k])}, "weight, bias": conv(name), "gain": gain(name), "block": block}
+        page |= parts.get(what, {f"prior.network.{name}.{part}": value for part, value in fixed.items()})
+    found = {name: (e["dtype"], "any" if name.endswith(".cdfs") else e["shape"]) for name, e in m.text.items()}
+    assert {name: found[name] for name in found if not name.startswith(("analysis.", "hyper_analysis."))} == page
+
+
+@pytest.mark.parametrize(("height", "width", "channels", "quality"), [(40, 48, 3, 37.53), (33, 70, 3, 100), (33, 70, 1, 93), (20, 1030, 3, 1)])
+def test_a_decoder_written_from_the_page_finds_the_same_symbols_and_pixels(height, width, channels, quality):
+    data = codec.compress(picture(height, width, channels), quality)
+    aec = container.unpack(data)
+    m, hundredths, latents = model(aec.header.model), aec.header.quality, []
+    for i, tile in enumerate(aec.tiles):  # one row of tiles
+        wide = min(1024, width - 1024 * i)
+        z, y, residuals, rows, escapes = m.decode(tile.payload, height, wide, hundredths)
+        assert crc32(y.astype("<i4"), crc32(z.astype("<i4"))) == tile.symbols_crc, "FORMAT.md and the codec decode different symbols"
+        assert (rows == 0).any() if quality < 90 else escapes
+        latents.append(m.rebuild(y, residuals, rows, hundredths)[:, : -(-height // STRIDE), : -(-wide // STRIDE)])
+    pixels = m.synthesis(np.concatenate(latents, 2), hundredths)[:, :height, :width].transpose(1, 2, 0)
+    pixels = np.rint(np.clip(pixels.mean(2, keepdims=True) if channels == 1 else pixels, 0, 1) * 255)
+    assert abs(pixels - np.asarray(codec.decompress(data), float).reshape(pixels.shape)).max() <= 1
