@@ -109,6 +109,12 @@ class Tables:
         rows = rows if isinstance(rows, slice) else self._checked(rows)
         return Tables(self._cdfs[rows], self._sizes[rows], self._offsets[rows])
 
+    def frequency(self, row: int, symbol: int) -> int:
+        """Frequency of a symbol, out of 65536; that of the escape for one outside the row."""
+        place = symbol - int(self._offsets[row])
+        place = place if 0 <= place < self._sizes[row] - 2 else int(self._sizes[row]) - 2
+        return int(self._cdfs[row, place + 1] - self._cdfs[row, place])
+
     def _checked(self, indexes) -> np.ndarray:
         indexes = _integers(indexes, "table indexes")
         if indexes.size and (indexes.min() < 0 or indexes.max() >= len(self)):

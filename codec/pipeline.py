@@ -110,9 +110,12 @@ class Codec:
         target[:, :, :h, :w] = y.double() * gain
 
         def quantise(t, mean, rows):
-            residual = torch.round(gather(target, t) - mean * 2.0**-LATENT).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+            residual = gather(target, t) - mean * 2.0**-LATENT
+            one, more = m.thresholds[rows.long()].unbind(-1)
+            size = residual.abs()
+            size = torch.where(size >= 1 + more, torch.floor(size + 1 - more), (size >= one).double())
             coded = (rows > 0) & valid[t]
-            residual = torch.where(coded, residual, 0.0)
+            residual = torch.where(coded, (torch.sign(residual) * size).clamp(-MAX_RESIDUAL, MAX_RESIDUAL), 0.0)
             encoder.put(_flat(residual[coded]), _flat(rows[coded]), m.tables_y)
             return residual
 

@@ -7,6 +7,7 @@
 Four steps over a 2x2 grid of positions and four channel groups: in step t group g is coded at the positions of phase PHASE[(t + g) % 4].
 The prior works in a quality-independent domain: latents divided by their gain; means are multiplied by it again, log-scales get its logarithm.
 """
+import math
 import os
 
 import torch
@@ -101,6 +102,11 @@ def float32_is_whole():
         return False
 
 
+def _two_to(exponents):
+    """Powers of two of integers, float64 and exact by definition, which no library's exp2 promises."""
+    return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
+
+
 class FixedLayer(nn.Module):
     """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output channel, round.
 
@@ -124,7 +130,7 @@ class FixedLayer(nn.Module):
     def freeze(self, dtype):
         """Makes the matrices of `forward` from the stored integers, in float32 or float64."""
         self.matrix = self.weight.to(dtype).permute(2, 3, 1, 0).flatten(0, 2).contiguous()  # [kernel * kernel * inputs, outputs]
-        self.offset, self.scale = self.bias.to(dtype), torch.exp2(-self.shift.to(dtype))
+        self.offset, self.scale = self.bias.to(dtype), _two_to(-self.shift.long()).to(dtype)
         self.high = self.limit.to(dtype)
         self.low = -self.high
 
@@ -176,7 +182,7 @@ class Prior(nn.Module):
     def power(self, log2):
         """2^(log2 / 2^GAIN) as exact float64 multiples of a power of two, [1,C,1,1]."""
         mantissa = self.exp2[log2 & ((1 << GAIN) - 1)].double()
-        return (mantissa * torch.exp2((log2 >> GAIN).double() - 15))[None, :, None, None]
+        return (mantissa * _two_to((log2 >> GAIN) - 15))[None, :, None, None]
 
     def gains(self, quality):
         """Gain of y and its reciprocal [1,M,1,1], gain of z [1,Nz,1,1]: float64, exact."""
