@@ -163,7 +163,7 @@ class Codec:
         header, n = aec.header, self.model.networks
         halo = tiles.synthesis_halo(self.model.config)
         high, wide = -(-header.height // STRIDE), -(-header.width // STRIDE)
-        latent = torch.empty(1, self.model.config.latent, high, wide).contiguous(memory_format=torch.channels_last)
+        latent = torch.empty(1, self.model.config.latent, high, wide, dtype=torch.float32, device="cpu").contiguous(memory_format=torch.channels_last)
         for (row, column), y in self._decode_latents(aec):
             latent[:, :, row.start:row.stop, column.start:column.stop] = y
         pixels = np.empty((header.height, header.width, header.channels), np.uint16 if header.depth == 16 else np.uint8)
@@ -218,7 +218,7 @@ class Codec:
 
     def _coordinate(self, quality):
         low, part = self.model.networks.prior.position(quality)
-        return torch.tensor([low + part / 9900], device=self.device)
+        return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 
     def _z_rows(self, shape, quality):
         _, channels, h, w = shape
