@@ -109,11 +109,16 @@ class Tables:
         rows = rows if isinstance(rows, slice) else self._checked(rows)
         return Tables(self._cdfs[rows], self._sizes[rows], self._offsets[rows])
 
+    def row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """Symbols of a row and their frequencies out of 65536, without the escape."""
+        width = int(self._sizes[row]) - 2
+        return np.arange(width) + self._offsets[row], np.diff(self._cdfs[row, : width + 1])
+
     def frequency(self, row: int, symbol: int) -> int:
         """Frequency of a symbol, out of 65536; that of the escape for one outside the row."""
-        place = symbol - int(self._offsets[row])
-        place = place if 0 <= place < self._sizes[row] - 2 else int(self._sizes[row]) - 2
-        return int(self._cdfs[row, place + 1] - self._cdfs[row, place])
+        symbols, frequencies = self.row(row)
+        inside = frequencies[symbols == symbol]
+        return int(inside[0]) if inside.size else TOTAL - int(frequencies.sum())
 
     def _checked(self, indexes) -> np.ndarray:
         indexes = _integers(indexes, "table indexes")

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import save
 from scipy.special import erf
 
@@ -17,7 +18,6 @@ from ..model import FORMAT, Model
 from ..networks import Config
 from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
 from .data import Pictures
-from .loop import load
 from .model import FloatLayer, Model as Trained
 
 MARGIN = 1.25        # of the activation limits over the largest activation seen
@@ -158,15 +158,20 @@ def count(frozen, batches, reach=1500):
     return y_counts, z_counts
 
 
+def read_average(checkpoint):
+    """The trained model with the averaged weights of a checkpoint of `loop`."""
+    with safe_open(checkpoint, "pt") as f:
+        trained = Trained(Config(**json.loads(f.metadata()["state"])["config"]))
+        trained.load_state_dict({k.removeprefix("average."): f.get_tensor(k) for k in f.keys() if k.startswith("average.")})
+    return trained
+
+
 def export(checkpoint, data, output, crops=24, size=512, seed=0):
     """Writes the weight file of the averaged weights in `checkpoint`."""
     torch.manual_seed(seed)
     with torch.no_grad():
-        from safetensors import safe_open
-        with safe_open(checkpoint, "pt") as f:
-            config = Config(**json.loads(f.metadata()["state"])["config"])
-        trained = Trained(config)
-        load(checkpoint, trained, part="average")
+        trained = read_average(checkpoint)
+        config = trained.config
         trained.eval().to(memory_format=torch.channels_last)
         pictures = Pictures(data, "cpu", size)
         anchors = range(config.anchors)

@@ -1,7 +1,7 @@
 """The training loop: lr -> batch -> step -> average -> log -> checkpoint, for a budget of minutes, resumable from one file.
 
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90
-    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init RUN/checkpoint.safetensors   # another round from its weights
+    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init codec/models/default.safetensors   # another round
 Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out.
 """
 import hashlib
@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from ..networks import Config
 from .data import Pictures
 from .model import Model, lambda_of
+from .thaw import thaw
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Options:
     clip: float = 1.0
     skip: float = 100.0        # gradient norm from which a step is left out
     ema: float = 0.9995
-    init: str = ""             # checkpoint to start from (weights only)
+    init: str = ""             # checkpoint or weight file to start from
     device: str = ""           # "": CUDA if there is one
     compile: bool = True
     compile_mode: str = ""     # of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them
@@ -82,6 +83,11 @@ def load(path, model, average=None, optimizer=None, part="model"):
         return json.loads(f.metadata()["state"])
 
 
+def is_checkpoint(path):
+    with safe_open(path, "pt") as f:
+        return "state" in (f.metadata() or {})
+
+
 def sha256(path):
     digest = hashlib.sha256()
     with open(path, "rb") as f:
@@ -110,7 +116,11 @@ def train(options):
         state = load(checkpoint, model, average, optimizer)
         step, spent = state["step"], state["seconds"]
     elif o.init:
-        load(o.init, model, part="average")
+        if is_checkpoint(o.init):
+            load(o.init, model, part="average")
+        else:
+            with open(o.init, "rb") as f:
+                model.load_state_dict(thaw(f.read()).state_dict())
         average = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
     log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1)

@@ -1,0 +1,58 @@
+"""The way back from a weight file to trainable weights, so that a shipped model is where the next round of training starts (`--init`).
+
+Float networks come back as stored (fp16); the prior as its 8-bit integers say, which a few hundred steps make good.
+"""
+import math
+
+import numpy as np
+import torch
+
+from ..model import Model as Frozen
+from ..prior import FRACTION, GAIN, HEAD, FixedLayer
+from .export import row_scales
+from .model import Model
+
+
+def thaw(data):
+    """Trainable `Model` of the bytes of a weight file. Raises BadWeights."""
+    frozen = Frozen(data)
+    networks, c = frozen.networks, frozen.config
+    model = Model(c)
+    for name in ("analysis", "synthesis", "hyper_analysis"):
+        getattr(model, name).load_state_dict(getattr(networks, name).state_dict())
+    layers = dict(model.prior.named_modules())
+    octave = math.log(2) / (1 << GAIN)
+    with torch.no_grad():
+        for name, layer in networks.prior.network.named_modules():
+            if isinstance(layer, FixedLayer):
+                bits = layer.shift.double() - FRACTION + (HEAD if name.startswith("heads.") else FRACTION)
+                layers[name].weight.copy_(layer.weight * torch.exp2(-bits)[:, None, None, None])
+                layers[name].bias.copy_(layer.bias * torch.exp2(-bits - FRACTION))
+        model.prior.phase_bias.copy_(networks.prior.network.phase_bias * 2.0**-FRACTION)
+        model.quality_bias.w.copy_(networks.prior.quality_bias * 2.0**-FRACTION)
+        model.gain_y.w.copy_(networks.prior.gain_y * octave)
+        model.gain_z.w.copy_(networks.prior.gain_z * octave)
+        mean, deviation = _moments(frozen.tables_z)
+        model.z_mean.w.copy_(mean.view(c.anchors, c.hyper))
+        model.z_scale.w.copy_((deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper))  # of a logistic
+        model.pull.copy_(_fit_pull(networks.pull))
+    return model
+
+
+def _moments(tables):
+    """Mean and standard deviation of every row of entropy tables, without their escapes: [R], [R]."""
+    moments = []
+    for row in range(len(tables)):
+        symbols, frequencies = tables.row(row)
+        mean = np.average(symbols, weights=frequencies)
+        moments.append((mean, math.sqrt(np.average((symbols - mean) ** 2, weights=frequencies))))
+    return torch.tensor(moments).unbind(1)
+
+
+def _fit_pull(pull):
+    """Height, slope and middle of the sigmoid that `pull` [ROWS] samples."""
+    height = float(pull.max()) * 1.001 + 1e-6
+    logit = torch.logit((pull / height).clamp(1e-4, 1 - 1e-4)).double().numpy()
+    inside = (logit > -6) & (logit < 6)
+    slope, offset = np.polyfit(np.log2(row_scales())[inside], logit[inside], 1)
+    return torch.tensor([height, -slope, -offset / slope])
