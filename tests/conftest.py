@@ -1,0 +1,74 @@
+"""What several test modules share: synthetic photographs, the codec on the processor, and real photographs where a variable names them.
+
+AECODEC_KODAK is a folder of the Kodak pictures; tests that need it are skipped without it. AECODEC_SLOW=1 adds what takes minutes.
+"""
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import codec
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts: its waiting threads would keep other processes off the processor
+
+COLOURS = np.array([[1, 1, 1], [0.5, 0, -0.5], [-0.25, 0.5, -0.25]])  # luma and two chroma directions, as contributions to R, G, B
+
+
+@lru_cache(maxsize=32)
+def photograph(height, width, seed=0, channels=3, depth=8):
+    """[H, W, C] uint8 or uint16, not to be written to: clouds of 1/f noise, a gradient, hard edges, fine texture in one part, and text.
+
+    Codes like a real photograph: at quality 60 in about 0.3 bits per pixel at 33 dB.
+    """
+    rng = np.random.default_rng(seed)
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]) + 1 / max(height, width)
+    clouds = []
+    for power, strength in ((1.9, 0.16), (2.1, 0.06), (2.1, 0.06)):
+        spectrum = (rng.normal(size=frequency.shape) + 1j * rng.normal(size=frequency.shape)) / frequency**power
+        spectrum[0, 0] = 0
+        cloud = np.fft.irfft2(spectrum, (height, width))
+        clouds.append(strength * cloud / (cloud.std() or 1))
+    rows, columns = np.mgrid[:height, :width] / max(height, width)
+    picture = np.dstack(clouds) @ COLOURS + 0.45 + 0.2 * rows[..., None]
+    canvas = Image.new("RGB", (width, height))
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(4):
+        corner, size = rng.uniform(0, 0.8, 2), rng.uniform(0.1, 0.4, 2)
+        x, y = corner * (width, height)
+        draw.polygon([(x, y), (x + size[0] * width, y + 3), (x + size[0] * width / 2, y + size[1] * height)], tuple(rng.integers(20, 110, 3).tolist()))
+    if min(height, width) >= 64:
+        draw.text((width // 8, height // 3), "A learned codec, 0123456789", (200, 200, 190), font_size=max(10, height // 16))
+    picture += np.asarray(canvas) / 255 * 0.6
+    texture = rng.normal(0, 0.03, (height, width, 1)) * (columns > 0.6)[..., None]
+    picture = (picture + texture).clip(0, 1)
+    if channels == 1:
+        picture = picture.mean(2, keepdims=True)
+    picture = np.rint(picture * (2**depth - 1)).astype(f"u{depth // 8}")
+    picture.flags.writeable = False
+    return picture
+
+
+def psnr(a, b, peak=255):
+    """In dB; infinite for equal pictures."""
+    error = np.mean((np.asarray(a, np.float64) - np.asarray(b, np.float64)) ** 2)
+    return 10 * np.log10(peak**2 / error) if error else np.inf
+
+
+@pytest.fixture(scope="session")
+def coder():
+    """One thread: pictures as small as those of the tests gain nothing from a second, and lose much where other processes are busy."""
+    return codec.Codec(device="cpu", threads=1)
+
+
+@pytest.fixture(scope="session")
+def kodak():
+    """Paths of the Kodak pictures, or a skip."""
+    folder = os.environ.get("AECODEC_KODAK")
+    paths = sorted(Path(folder).glob("*.png")) if folder else []
+    if not paths:
+        pytest.skip("AECODEC_KODAK does not name a folder of PNG pictures")
+    return paths
