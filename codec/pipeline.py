@@ -163,7 +163,7 @@ class Codec:
         header, n = aec.header, self.model.networks
         halo = tiles.synthesis_halo(self.model.config)
         high, wide = -(-header.height // STRIDE), -(-header.width // STRIDE)
-        latent = torch.empty(1, self.model.config.latent, high, wide, dtype=torch.float32, device="cpu").contiguous(memory_format=torch.channels_last)
+        latent = torch.empty(1, self.model.config.latent, high, wide, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
         for (row, column), y in self._decode_latents(aec):
             latent[:, :, row.start:row.stop, column.start:column.stop] = y
         pixels = np.empty((header.height, header.width, header.channels), np.uint16 if header.depth == 16 else np.uint8)
@@ -262,6 +262,9 @@ def _unpack(data, max_pixels):
     pixels = header.width * header.height
     if max_pixels and pixels > max_pixels:
         raise TooLarge(f"{header.width} x {header.height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
+    positions = -(-header.width // STRIDE) * -(-header.height // STRIDE)
+    if max_pixels and positions * STRIDE**2 > 2 * max(max_pixels, MAX_PIXELS):  # a line of pixels takes as much memory as 16 lines
+        raise TooLarge(f"{header.width} x {header.height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")
     return container.unpack(data)
 
 
