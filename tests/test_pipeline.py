@@ -1,0 +1,456 @@
+"""The whole path there and back: rate as the tables promise, tiles without seams, every size and mode, quality in order, and hostile files."""
+
+import dataclasses
+import io
+import math
+import os
+import time
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from conftest import photograph, psnr
+from PIL import Image, ImageCms, ImageDraw, ImageOps
+from safetensors.numpy import load_file
+
+import codec
+from codec import container, entropy, pipeline, tiles
+from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
+from codec.image import Picture
+from codec.model import path_of
+from codec.networks import STRIDE
+
+# Rate
+
+
+def promised_bits(coder, file):
+    """What the frozen tables, read from the weight file, promise for the symbols of a file: -log2 of frequency / 65536, and 4 bits per group of an escape."""
+    weights, bits = load_file(path_of("default")), 0.0
+    tables = {}
+    for name, known in (("y", coder.model.tables_y), ("z", coder.model.tables_z)):
+        cdfs, sizes, offsets = (weights[f"table.{name}.{part}"].astype(int) for part in ("cdfs", "sizes", "offsets"))
+        tables[id(known)] = cdfs, sizes, offsets, np.cumsum(sizes) - sizes
+    get = entropy.Decoder.get
+
+    def listening(self, indexes, rows):
+        nonlocal bits
+        symbols = get(self, indexes, rows)
+        cdfs, sizes, offsets, starts = tables[id(rows)]
+        place = symbols - offsets[indexes]
+        inside = (place >= 0) & (place < sizes[indexes] - 2)
+        slot = starts[indexes] + np.where(inside, place, sizes[indexes] - 2)
+        bits -= np.log2((cdfs[slot + 1] - cdfs[slot]) / 65536).sum()
+        for index, p in zip(indexes[~inside], place[~inside].tolist()):
+            width = int(sizes[index]) - 2
+            groups = math.ceil((2 * (p - width) if p >= width else -2 * p - 1).bit_length() / 4)
+            bits += 4 * (1 + groups)
+        return symbols
+
+    with patch.object(entropy.Decoder, "get", listening):
+        coder.verify(file)
+    return bits
+
+
+def payload_bits(file):
+    return 8 * sum(len(tile.payload) for tile in container.unpack(file).tiles)
+
+
+@pytest.mark.parametrize("quality", [25, 60, 95])
+@pytest.mark.parametrize("seed", range(2))
+def test_real_bytes_are_those_of_the_tables(seed, quality, coder):
+    file = coder.encode(photograph(512, 768, seed), quality)
+    promised = promised_bits(coder, file)
+    assert promised > 30_000
+    assert abs(payload_bits(file) / promised - 1) < 0.005
+    assert len(file) - payload_bits(file) / 8 <= 32
+
+
+def test_real_bytes_are_those_of_the_tables_on_real_photographs(kodak, coder):
+    for path in kodak[::4]:
+        for quality in (10, 50, 90):
+            file = coder.encode(path, quality)
+            assert abs(payload_bits(file) / promised_bits(coder, file) - 1) < 0.005
+
+
+# Tiles
+
+
+def latents(coder, picture, quality):
+    """y of every tile as the hyper-analysis gets it, and the file."""
+    network, seen = coder.model.networks.hyper_analysis, []
+    forward = network.forward
+
+    def listening(y):
+        seen.append(y.clone())
+        return forward(y)
+
+    with patch.object(network, "forward", listening):
+        return coder.encode(picture, quality), seen
+
+
+@contextmanager
+def whole(coder, name):
+    """As if every tile saw the whole picture: no halo cuts anything off, and the network runs once."""
+    network, results = getattr(coder.model.networks, name), []
+    forward = network.forward
+
+    def once(*arguments, **options):
+        results.append(results[0] if results else forward(*arguments, **options))
+        return results[0].clone()
+
+    with patch.object(tiles, f"{name}_halo", lambda config: 1 << 20), patch.object(network, "forward", once):
+        yield
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of 128 px: all borders of a large picture at the price of a small one."""
+    monkeypatch.setattr(container, "TILE", 128)
+    monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
+
+
+def assert_no_seam(coder, picture, quality, side):
+    file, cut = latents(coder, picture, quality)
+    assert len(cut) == codec.info(file)["tiles"] > 1
+    with whole(coder, "analysis"):
+        _, uncut = latents(coder, picture, quality)
+    for a, b in zip(cut, uncut):
+        assert a.shape == b.shape and (a - b).abs().max() < 1e-3 * b.abs().max() and (a - b).abs().mean() < 1e-5 * b.abs().max()
+    pixels = coder.decode_picture(file).pixels
+    with whole(coder, "synthesis"):
+        untiled = coder.decode_picture(file).pixels
+    difference = np.abs(pixels.astype(int) - untiled)
+    assert difference.max() <= 1 and (difference > 0).mean() < 0.01
+
+    error = pixels.astype(float) - picture
+    for axis in (0, 1):
+        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[STRIDE - 1::STRIDE]  # from one latent position to the next
+        borders = np.arange(1, len(steps) + 1) % (side // STRIDE) == 0
+        assert borders.any() == (picture.shape[axis] > side)
+        if borders.any():
+            assert steps[borders].mean() < 1.15 * steps[~borders].mean() and steps[borders].max() < 1.15 * steps[~borders].max()
+
+
+@pytest.fixture
+def no_bfloat16(monkeypatch):
+    """The encoder's short cut would differ by more from the whole picture than a halo ever makes; tiles concern the geometry only."""
+    monkeypatch.setattr(pipeline, "has_bfloat16", lambda device: False)
+
+
+@pytest.mark.parametrize("quality", [20, 60, 95])
+def test_small_tiles_leave_no_seam(quality, coder, small_tiles, no_bfloat16):
+    assert_no_seam(coder, photograph(300, 430, 1), quality, 128)
+
+
+def test_tiles_leave_no_seam(coder, no_bfloat16):
+    assert_no_seam(coder, photograph(1100, 2100, 2), 50, 1024)
+
+
+def test_without_halos_there_would_be_seams(coder, small_tiles, no_bfloat16):
+    """The tests above can fail."""
+    with patch.object(tiles, "synthesis_halo", lambda config: 0), pytest.raises(AssertionError):
+        assert_no_seam(coder, photograph(200, 300, 1), 60, 128)
+    with patch.object(tiles, "analysis_halo", lambda config: 0), pytest.raises(AssertionError):
+        assert_no_seam(coder, photograph(200, 300, 1), 60, 128)
+
+
+@pytest.mark.parametrize("height, width", [(127, 129), (128, 128), (129, 128), (255, 130), (1, 257), (140, 1), (144, 143)])
+def test_sizes_around_tiles(height, width, coder, small_tiles):
+    picture = photograph(height, width, 9)
+    file = coder.encode(picture, 80)
+    assert codec.info(file)["tiles"] == -(-height // 128) * -(-width // 128)
+    assert psnr(coder.decode_picture(file).pixels, picture) > 30
+
+
+def test_real_tile_borders(coder):
+    for height, width, count in ((1023, 20, 1), (1024, 20, 1), (20, 1025, 2), (1025, 3, 2)):
+        picture = photograph(height, width, 8)
+        file = coder.encode(picture, 80)
+        assert codec.info(file)["tiles"] == count
+        assert psnr(coder.decode_picture(file).pixels, picture) > 30
+
+
+# Sizes and modes
+
+
+SIZES = [(1, 1), (1, 2), (1, 7), (7, 1), (2, 3), (1, 300), (300, 1), (5, 131), (15, 16), (16, 17), (17, 15), (16, 16), (31, 37), (63, 64), (64, 65), (65, 63), (97, 101)]
+
+
+@pytest.mark.parametrize("height, width", SIZES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_size(height, width, channels, coder):
+    picture = photograph(height, width, 7, channels)
+    file = coder.encode(picture, 80)
+    coder.verify(file)
+    decoded = coder.decode_picture(file)
+    assert decoded.pixels.shape == (height, width, channels) and decoded.pixels.dtype == np.uint8 and decoded.alpha is None
+    assert psnr(decoded.pixels, picture) > (22 if height * width < 200 else 28)  # a few pixels at the corner of a 16 x 16 block
+    assert coder.decode(file).mode == ("L" if channels == 1 else "RGB")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_go_beyond_eight(channels, coder):
+    """A ramp so gentle that eight bits would show it in steps of 257."""
+    ramp = np.rint(20000 + 2000 * np.mgrid[:96, :160].sum(0) / 254)[..., None].repeat(channels, 2).astype(np.uint16)
+    decoded = coder.decode_picture(coder.encode(ramp, 100)).pixels
+    assert decoded.dtype == np.uint16 and decoded.shape == ramp.shape
+    assert np.abs(decoded.astype(int) - ramp).mean() < 100 and len(np.unique(decoded)) > 100
+    image = coder.decode(coder.encode(ramp, 100))
+    assert image.mode == ("I;16" if channels == 1 else "RGB")
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_depth_and_channels_hardly_change_a_photograph(depth, channels, coder):
+    picture = photograph(120, 160, 3, channels, depth)
+    file = coder.encode(picture, 70)
+    decoded = coder.decode_picture(file)
+    assert decoded.depth == depth == codec.info(file)["depth"]
+    assert psnr(decoded.pixels, picture, 2**depth - 1) > 34
+    assert abs(len(file) / len(coder.encode(photograph(120, 160, 3, channels), 70)) - 1) < 0.01
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_comes_back_to_the_bit(depth, channels, coder):
+    alpha = photograph(77, 50, 2, 1, depth)[..., 0].copy()
+    alpha[:20], alpha[20:30] = 0, 2**depth - 1
+    picture = Picture(photograph(77, 50, 1, channels, depth), alpha)
+    file = coder.encode(picture, 30)
+    decoded = coder.decode_picture(file)
+    assert decoded.alpha.dtype == alpha.dtype and np.array_equal(decoded.alpha, alpha)
+    assert decoded.pixels.shape == picture.pixels.shape
+    assert coder.decode(file).mode == ("LA" if channels == 1 else "RGBA") and codec.info(file)["mode"] == coder.decode(file).mode
+
+
+def picture_file(format, mode="RGB", **options):
+    file = io.BytesIO()
+    Image.fromarray(photograph(90, 120, 4)).convert(mode).save(file, format, **options)
+    return file.getvalue()
+
+
+def test_palette_and_cmyk(coder):
+    for data, mode, least in ((picture_file("PNG", "P"), "RGB", 23), (picture_file("PNG", "P", transparency=5), "RGBA", 23), (picture_file("JPEG", "CMYK", quality=95), "RGB", 33)):
+        decoded = coder.decode(coder.encode(data, 80))
+        assert decoded.mode == mode
+        expected = Image.open(io.BytesIO(data)).convert(mode)
+        assert psnr(decoded.convert("RGB"), expected.convert("RGB")) > least
+        assert mode == "RGB" or np.array_equal(np.asarray(decoded)[..., 3], np.asarray(expected)[..., 3])
+
+
+def test_metadata_is_kept_or_stripped_and_orientation_holds(coder):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"  # to be turned by a quarter
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    xmp = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
+    data = picture_file("JPEG", exif=exif, icc_profile=profile, xmp=xmp, quality=95)
+    kept = coder.decode(coder.encode(data, 80))
+    assert kept.size == (120, 90) and kept.info["icc_profile"] == profile and kept.info["xmp"] == xmp
+    assert dict(kept.getexif()) == {0x0112: 6, 0x010F: "Maker"}
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    assert psnr(ImageOps.exif_transpose(kept), upright) > 34
+    for strip, gone in (("exif", {"exif"}), (["icc", "xmp"], {"icc_profile", "xmp"}), ("all", {"exif", "icc_profile", "xmp"})):
+        file = coder.encode(data, 80, strip=strip)
+        stripped = coder.decode(file)
+        assert {"exif", "icc_profile", "xmp"} - set(stripped.info) == gone
+        assert stripped.size == ((90, 120) if "exif" in gone else (120, 90))
+        assert psnr(ImageOps.exif_transpose(stripped), upright) > 34
+    assert set(codec.info(file)["sections"]) == set()
+
+
+# Quality
+
+
+def text():
+    canvas = Image.new("RGB", (320, 160), "white")
+    for row in range(8):
+        ImageDraw.Draw(canvas).text((6, 4 + 19 * row), "The quick brown fox jumps over the lazy dog", (20 * row, 0, 0), font_size=15)
+    return np.asarray(canvas)
+
+
+def halves():
+    picture = np.zeros((96, 128, 3), np.uint8)
+    picture[:, 70:] = 255
+    return picture
+
+
+@pytest.mark.parametrize(
+    "picture, least, most",  # dB at quality 60, bytes
+    [
+        (np.full((100, 130, 3), (200, 30, 90), np.uint8), 48, 400),
+        (np.zeros((64, 64, 3), np.uint8), 50, 90),
+        (np.full((64, 64, 3), 255, np.uint8), 50, 90),
+        (halves(), 43, 500),
+        (text(), 29, 30_000),
+        (np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8), 11.5, 4000),  # more than its mean alone: 10.7
+        (photograph(200, 264), 34.5, 9000),
+    ],
+    ids=["flat", "black", "white", "black and white", "text", "noise", "photograph"],
+)
+def test_extreme_pictures(picture, least, most, coder):
+    file = coder.encode(picture, 60)
+    assert psnr(coder.decode_picture(file).pixels, picture) > least and len(file) < most
+
+
+@pytest.mark.parametrize("make", [lambda: photograph(128, 160, 0), lambda: photograph(160, 96, 5), lambda: photograph(128, 128, 2, 1), text], ids=["a", "b", "gray", "text"])
+def test_five_points_more_are_never_smaller_or_worse(make, coder):
+    picture = make()
+    points = []
+    for quality in np.arange(1, 100.5, 2.5):
+        file = coder.encode(picture, quality)
+        points.append((len(file), psnr(coder.decode_picture(file).pixels, picture)))
+    for (size, quality), (larger, better) in zip(points, points[2:]):
+        assert larger >= size and better >= quality
+    assert points[-1][0] > 8 * points[0][0] and points[-1][1] > points[0][1] + 10
+
+
+def test_range_of_qualities_on_real_photographs(kodak, coder):
+    bpp, quality = [], []
+    for path in kodak[::4]:
+        picture = np.asarray(Image.open(path))
+        bpp.append(codec.info(coder.encode(path, 1))["bpp"])
+        quality.append(psnr(coder.decode(coder.encode(path, 100)), picture))
+    assert np.mean(bpp) <= 0.12 and np.mean(quality) >= 41
+
+
+# Bad input
+
+
+@pytest.fixture(scope="module")
+def rich(coder):
+    """A file with every section, and its parts."""
+    alpha = photograph(72, 88, 2, 1)[..., 0]
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Picture(photograph(72, 88, 1), alpha, icc=profile, exif=b"II*\0" + bytes(60), xmp=b"<x/>", suffix="webp")
+    file = coder.encode(picture, 50)
+    return file, container.unpack(file)
+
+
+def refused(coder, file, kinds=CodecError, seconds=2):
+    """The sentence with which both readers refuse a file."""
+    started = time.perf_counter()
+    for read in (coder.decode, coder.verify):
+        with pytest.raises(kinds) as caught:
+            read(file)
+    assert time.perf_counter() - started < 2 * seconds
+    sentence = str(caught.value)
+    assert 10 < len(sentence) < 250 and "\n" not in sentence
+    return sentence
+
+
+def test_truncated_files(rich, coder):
+    file, _ = rich
+    for length in [*range(0, len(file), 97), len(file) - 1]:
+        sentence = refused(coder, file[:length], (Truncated,))
+        assert f"got {length}" in sentence
+
+
+def test_flipped_bytes(rich, coder):
+    file = bytearray(rich[0])
+    for place in range(0, len(file), 13):
+        for flip in (1, 128, 255):
+            file[place] ^= flip
+            refused(coder, bytes(file))
+            file[place] ^= flip
+    coder.verify(bytes(file))
+
+
+def test_foreign_files_versions_and_models(rich, coder):
+    file, aec = rich
+    refused(coder, picture_file("PNG"), NotAec)
+    refused(coder, file[:4] + bytes([container.VERSION + 1]) + file[5:], UnsupportedVersion)
+    other = container.pack(dataclasses.replace(aec, header=dataclasses.replace(aec.header, model=b"none")))
+    assert b"none".hex() in refused(coder, other, UnknownModel)
+    refused(coder, file + b"\0", Corrupt)
+
+
+def repacked(aec, payloads=None, **header):
+    tiles = aec.tiles if payloads is None else [container.Tile(payload, 0) for payload in payloads]
+    return container.pack(container.Aec(dataclasses.replace(aec.header, **header), tiles, aec.sections))
+
+
+def test_bombs(coder):
+    """Small files that claim much are refused before memory is touched; thin pictures count with the blocks they fill."""
+    aec = container.unpack(coder.encode(photograph(40, 40), 50))
+    for width, height in ((16385, 16384), (1, 2**26)):
+        file = repacked(aec, [b""] * (-(-width // 1024) * -(-height // 1024)), width=width, height=height)
+        assert "--max-pixels" in refused(coder, file, TooLarge, seconds=1)
+    refused(coder, repacked(aec, [b""] * 256, width=16384, height=16384), Corrupt, seconds=0.2)
+
+
+def test_limit_of_pixels(coder):
+    file = coder.encode(photograph(40, 40), 50)
+    for read in (coder.decode, coder.verify, coder.decode_picture):
+        read(file, max_pixels=1600)
+        read(file, max_pixels=0)
+        with pytest.raises(TooLarge, match="--max-pixels"):
+            read(file, max_pixels=1599)
+
+
+def test_random_payloads_under_right_checksums(rich, coder):
+    """Whatever the container vouches for, the symbols are still checked; nothing but CodecError comes of it, in time."""
+    _, aec = rich
+    rng = np.random.default_rng(1)
+    payload = aec.tiles[0].payload
+    state = bytes([0, 0, 0, 128, 0, 0, 0, 0])
+    for trial in range(120):
+        noise = rng.bytes(4 * int(rng.integers(0, 3 * len(payload) // 4)))
+        cut = 4 * int(rng.integers(0, len(payload) // 4))
+        bad = [noise, state + noise, payload[:cut] + noise, payload[:cut], payload + noise + b"\0\0\0\0", b"\xff" * len(noise) + state, payload[:8] + noise, b""][trial % 8]
+        refused(coder, repacked(aec, [bad]))
+    for change in ({"width": 89}, {"height": 71}, {"width": 300, "height": 900}, {"quality": 4900}, {"quality": 10000}, {"quality": 100}):
+        alone = dataclasses.replace(aec, sections={})
+        refused(coder, repacked(alone, [payload], alpha=False, **change))
+
+
+def test_large_tiles_of_noise_end_in_time(coder):
+    aec = container.unpack(coder.encode(photograph(40, 40), 50))
+    for noise, quality in ((b"", 100), (os.urandom(4), 5000), (os.urandom(4000), 100), (os.urandom(400_000), 10000), (b"\xff" * 400_000, 100), (bytes(400_000), 10000)):
+        file = repacked(aec, [bytes([0, 0, 0, 128, 0, 0, 0, 0]) + noise], width=1024, height=1024, quality=quality)
+        started = time.perf_counter()
+        with pytest.raises(Corrupt):
+            coder.verify(file)
+        assert time.perf_counter() - started < 6
+
+
+def test_wrong_checksum_of_the_symbols(rich, coder):
+    _, aec = rich
+    tile = aec.tiles[0]
+    assert "checksum" in refused(coder, container.pack(dataclasses.replace(aec, tiles=[container.Tile(tile.payload, tile.symbols_crc ^ 1)])), Corrupt)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_hostile_sections(rich, coder):
+    _, aec = rich
+    rng = np.random.default_rng(2)
+    bomb = io.BytesIO()
+    Image.new("L", (9000, 9000)).save(bomb, "PNG")
+    for alpha in (b"x", rng.bytes(500), bomb.getvalue(), picture_file("PNG", "L"), aec.sections["alpha"][:-20], aec.sections["alpha"] + b"x"):
+        refused(coder, container.pack(dataclasses.replace(aec, sections=aec.sections | {"alpha": alpha})), Corrupt)
+    for kind in ("icc", "exif", "xmp"):
+        for content in (b"x", rng.bytes(3000), b"II*\0" + rng.bytes(300), b"MM\0*" + b"\xff" * 300):
+            picture = coder.decode(container.pack(dataclasses.replace(aec, sections=aec.sections | {kind: content})))
+            assert picture.size == (88, 72)
+            dict(picture.getexif())
+            picture.save(io.BytesIO(), "PNG")
+
+
+def test_bad_pictures_and_options(coder, tmp_path):
+    for picture in (np.zeros((4, 4)), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8), b"no picture", tmp_path / "none.png", 7, None):
+        with pytest.raises(CodecError):
+            coder.encode(picture, 50)
+    for quality in (0, 0.99, 100.01, -5, float("nan"), float("inf"), "high", None, [50]):
+        with pytest.raises(BadOption):
+            coder.encode(photograph(8, 8), quality)
+    with pytest.raises(BadOption):
+        coder.encode(photograph(8, 8), 50, strip=["gps"])
+    with pytest.raises(TooLarge, match="max-pixels"):
+        coder.encode(photograph(8, 8), 50, max_pixels=63)
+
+
+def test_state_of_the_caller_is_left_alone(coder):
+    before = torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_rng_state().sum()
+    coder.decode(coder.encode(photograph(40, 40), 50))
+    assert before == (torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_rng_state().sum())
