@@ -1,0 +1,148 @@
+// The answer in one sentence, one card per other codec, and at the foot of the page everything needed to repeat the measurement.
+
+const bdEntry = (codec, anchor, metric, method = "pchip", scope = "set") =>
+  run.bd_rate.find((e) => e.codec === codec && e.anchor === anchor && e.metric === metric && e.method === method && e.scope === scope);
+const warm = (codec) => run.speed.find((e) => e.codec === codec && e.device === "cpu" && e.batch === 1) ?? run.speed.find((e) => e.codec === codec);
+
+// Time of `codec` over time of `anchor`, as the run states it, else from the medians; null when either was not measured.
+function ratio(codec, anchor, direction) {
+  const one = warm(codec);
+  const other = warm(anchor);
+  if (!one || !other) return null;
+  return one.ratios?.[anchor]?.[direction] ?? one[direction].median / other[direction].median;
+}
+
+function cost(verb, value) {
+  if (value > 0.95 && value < 1.05) return [verb + " takes as long"];
+  return value > 1 ? [verb + " takes ", el("b", {}, times(value)), " the time"] : [verb + " is ", el("b", {}, times(1 / value)), " as fast"];
+}
+
+function headline() {
+  const anchor = anchors[0];
+  const bd = anchor && bdEntry(ours, anchor, metrics[0]);
+  if (!bd) return [`${label(ours)}: quality, size and speed measured`];
+  if (bd.value === null) return [`${label(ours)} and ${label(anchor)} cannot be compared: ${bd.reason}`];
+  const saved = fixed(Math.abs(bd.value), 1) + " %";
+  const words = [
+    `${label(ours)} needs `,
+    el("b", {}, saved + (bd.value < 0 ? " fewer bytes" : " more bytes")),
+    ` than ${label(anchor)} at the same ${METRICS[metrics[0]].name}.`,
+  ];
+  const encode = ratio(ours, anchor, "encode");
+  const decode = ratio(ours, anchor, "decode");
+  if (encode !== null) words.push(" Encoding", ...cost("", encode), ", decoding", ...cost("", decode), ".");
+  return words;
+}
+
+function card(anchor) {
+  const bd = bdEntry(ours, anchor, metrics[0]);
+  const encode = ratio(ours, anchor, "encode");
+  const decode = ratio(ours, anchor, "decode");
+  return el(
+    "div",
+    { class: "card", "data-anchor": anchor },
+    el("h3", {}, `against ${label(anchor)}`),
+    el("div", { class: "big " + (bd?.value < 0 ? "good" : bd?.value > 0 ? "bad" : ""), title: bd?.reason }, percent(bd?.value)),
+    el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${METRICS[metrics[0]].name}`),
+    encode === null
+      ? null
+      : el("dl", {}, el("dt", {}, "encode time"), el("dd", {}, times(encode)), el("dt", {}, "decode time"), el("dd", {}, times(decode))),
+  );
+}
+
+const list = (pairs) =>
+  el(
+    "dl",
+    {},
+    pairs
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([key, value]) => [el("dt", {}, key), el("dd", {}, String(value))]),
+  );
+
+function facts() {
+  const machine = run.machine ?? {};
+  const threads = [...new Set(run.speed.map((entry) => entry.threads))].join(", ");
+  return [
+    el("h3", {}, "The command"),
+    el("pre", {}, run.command),
+    el("p", { class: "note" }, "This page: ", el("code", {}, explorer.command)),
+    el(
+      "div",
+      { class: "facts" },
+      el("div", {}, el("h3", {}, "Settings of the codecs"), list(Object.values(run.codecs).map((codec) => [codec.label, codec.settings]))),
+      el(
+        "div",
+        {},
+        el("h3", {}, "Machine"),
+        list([
+          ["Processor", machine.cpu],
+          ["Cores", machine.cores],
+          ["Threads used", threads || machine.threads],
+          ["Memory", machine.ram_gb && machine.ram_gb + " GB"],
+          ["GPU", machine.gpu],
+          ["System", machine.os],
+          ["Python", machine.python],
+        ]),
+      ),
+      el("div", {}, el("h3", {}, "Versions"), list(Object.entries(run.versions))),
+      el(
+        "div",
+        {},
+        el("h3", {}, "The run"),
+        list([
+          ["Finished", run.created],
+          ["Took", run.seconds && seconds(run.seconds)],
+          ["Pictures", run.images.length],
+          ["Measurements", run.points.length],
+          ["Failures", run.failures.length],
+          ["Left out", Object.values(run.left_out ?? {}).join("; ")],
+        ]),
+      ),
+    ),
+    run.failures.length
+      ? el(
+          "details",
+          {},
+          el("summary", {}, "What failed"),
+          el(
+            "ul",
+            {},
+            run.failures.map((f) =>
+              el("li", {}, [f.image, f.codec, f.quality].filter((part) => part !== null && part !== undefined).join(", ") + ": " + f.error),
+            ),
+          ),
+        )
+      : null,
+    el("h3", {}, "Conventions"),
+    el(
+      "p",
+      { class: "note" },
+      "Bits per pixel (bpp) are 8 × the bytes of the whole file, headers included, divided by width × height. PSNR is taken over the three RGB ",
+      "channels of 8-bit pictures, PSNR-Y on BT.601 luma. MS-SSIM is computed on RGB and drawn as −10·log10(1 − MS-SSIM). Every curve is the ",
+      "arithmetic mean over the pictures at one setting. “Bytes at the same quality” is the Bjøntegaard rate difference: the mean horizontal ",
+      "distance of two curves on a logarithmic rate axis, over the qualities both reach and never beyond. Times are medians of warm runs in one ",
+      "process, all codecs interleaved; “cold” is a new process.",
+    ),
+    el(
+      "details",
+      {},
+      el("summary", {}, "Libraries inside this page and their licences"),
+      Object.entries(explorer.licences).map(([name, text]) => [el("h3", {}, name), el("pre", {}, text)]),
+    ),
+  ];
+}
+
+function startAnswer() {
+  $("brand").textContent = `${label(ours)} benchmark`;
+  $("headline").replaceChildren(...headline());
+  const bd = anchors[0] && bdEntry(ours, anchors[0], metrics[0]);
+  const unit = METRICS[metrics[0]]?.unit;
+  const entry = warm(ours);
+  $("basis").textContent =
+    `Measured on ${run.images.length} picture${run.images.length === 1 ? "" : "s"}` +
+    (bd && bd.value !== null ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}` : "") +
+    (entry ? `. Times: ${entry.threads} thread${entry.threads === 1 ? "" : "s"}, ${run.machine.cpu}` : "") +
+    ".";
+  $("cards").replaceChildren(...anchors.map(card));
+  $("facts").replaceChildren(...facts().filter(Boolean));
+}

@@ -1,0 +1,383 @@
+"""The report in a real browser, headless Chromium, wide and as a phone: numbers equal to the JSON, divider, keys, zoom, heat maps, addresses, silence."""
+
+import base64
+import io
+import json
+import re
+
+import browser
+import numpy as np
+import pytest
+from PIL import Image
+import sample_run
+from sample_run import METRICS, NAMES, elements, embedded
+
+from benchmarks import report
+
+result = pytest.fixture(scope="module")(sample_run.result)
+page = pytest.fixture(scope="module")(sample_run.page)
+
+
+def window(page, width, height, **options):
+    if browser.missing():
+        pytest.skip(browser.missing())
+    opened = browser.Browser(width, height, **options)
+    opened.open(page.as_uri())
+    opened.wait("return document.querySelector('#stage')?.dataset.shown")
+    opened.page = page.as_uri()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def wide_window(page):
+    opened = window(page, 1300, 900)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def phone_window(page):
+    opened = window(page, 390, 844, phone=True)
+    yield opened
+    opened.close()
+
+
+def fresh(opened, hash=""):
+    """The window with the page newly opened; whatever a test does must leave the console without a message."""
+    opened.open("about:blank")
+    opened.console()
+    opened.open(opened.page + hash)
+    opened.wait("return document.querySelector('#stage')?.dataset.shown")
+    yield opened
+    assert opened.console() == []
+    assert opened.run("return window.harmed") is None
+    assert opened.run("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)") == []
+
+
+@pytest.fixture
+def wide(wide_window):
+    yield from fresh(wide_window)
+
+
+@pytest.fixture
+def phone(phone_window):
+    yield from fresh(phone_window)
+
+
+def minus(text):
+    return text.replace("−", "-")
+
+
+def bd(result, codec, anchor, metric, method="pchip"):
+    return next(e for e in result["bd_rate"] if (e["codec"], e["anchor"], e["metric"], e["method"], e["scope"]) == (codec, anchor, metric, method, "set"))
+
+
+def percent(value):
+    return "–" if value is None else f"{value:+.1f} %"
+
+
+def times(value):
+    return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f}×"
+
+
+def test_the_headline_and_the_cards_say_what_the_run_says(wide, result):
+    value = bd(result, "aec", "webp", "psnr")["value"]
+    entry = result["speed"][0]["ratios"]["webp"]
+    head = wide.text("#headline")
+    assert f"{abs(value):.1f} % {'fewer' if value < 0 else 'more'} bytes than WebP at the same PSNR" in head
+    assert f"Encoding takes {times(entry['encode'])} the time, decoding takes {times(entry['decode'])} the time." in head
+    for anchor in ("webp", "jpeg"):
+        card = minus(wide.text(f".card[data-anchor={anchor}]"))
+        assert percent(bd(result, "aec", anchor, "psnr")["value"]) in card
+    jpeg = next(e for e in result["speed"] if e["codec"] == "jpeg")
+    assert times(result["speed"][0]["encode"]["median"] / jpeg["encode"]["median"]) in wide.text(".card[data-anchor=jpeg]")
+
+
+@pytest.mark.parametrize("method", ["pchip", "akima"])
+def test_the_table_of_bytes_equals_the_run(wide, result, method):
+    for anchor in ("webp", "jpeg"):
+        wide.run("const s = document.querySelector('#anchor'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", anchor)
+        wide.run("document.querySelector(`#method [data-value=${arguments[0]}]`).click()", method)
+        for codec in {"webp", "jpeg", "aec"} - {anchor}:
+            cells = wide.run(
+                "return [...document.querySelectorAll(`#bd tr[data-codec=${arguments[0]}] td`)].slice(1).map((td) => td.firstChild.textContent)", codec
+            )
+            assert [minus(text) for text in cells] == [percent(bd(result, codec, anchor, metric, method)["value"]) for metric in METRICS]
+
+
+def test_one_picture_alone_has_its_own_curves_and_differences(wide, result):
+    name = NAMES[2]
+    wide.run("const s = document.querySelector('#scope'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", name)
+    each = next(e for e in result["bd_rate"] if (e["codec"], e["anchor"], e["metric"], e["method"], e["scope"]) == ("aec", "webp", "psnr", "pchip", "picture"))
+    assert minus(wide.run("return document.querySelector('#bd tr[data-codec=aec] td:nth-child(2)').firstChild.textContent")) == percent(
+        each["by_picture"][name]
+    )
+    drawn = wide.run("return series().find((line) => line.codec === 'aec').points.map((p) => [p.bpp, p.value])")
+    assert drawn == [[p["bpp"], p["psnr"]] for p in result["points"] if p["codec"] == "aec" and p["image"] == name]
+
+
+def test_the_points_drawn_and_listed_are_those_of_the_run(wide, result):
+    for metric, key, digits in (("psnr", "psnr", 3), ("msssim", "msssim_db", 3)):
+        wide.run("document.querySelector(`#metric [data-value=${arguments[0]}]`).click()", metric)
+        drawn = wide.run("return Object.fromEntries(series().map((line) => [line.codec, line.points.map((p) => [p.bpp, p.value])]))")
+        assert drawn == {codec: [[c["bpp"], c[key]] for c in result["curves"] if c["codec"] == codec] for codec in ("aec", "jpeg", "webp")}
+        listed = wide.run("return [...document.querySelectorAll('#points tbody tr')].map((tr) => [...tr.children].map((td) => td.textContent))")
+        assert sorted(row[1:] for row in listed) == sorted([str(c["quality"]), f"{c['bpp']:.4f}", f"{c[key]:.{digits}f}"] for c in result["curves"])
+
+
+def test_pointing_at_a_curve_names_the_point(wide, result):
+    wide.run("document.querySelector('#chart').scrollIntoView({behavior: 'instant', block: 'center'})")
+    x, y = wide.run(
+        "const p = series().at(-1).points[2], box = plot.over.getBoundingClientRect(); return [box.left + plot.valToPos(p.bpp, 'x'), box.top + plot.valToPos(p.value, 'y')]"
+    )
+    wide.hover(x + 2, y + 2)
+    point = [c for c in result["curves"] if c["codec"] == "aec"][2]
+    wide.wait("return !document.querySelector('#tip').hidden")
+    assert wide.text("#tip").split("\n") == ["ours", f"{point['psnr']:.2f} dB at {point['bpp']:.3f} bpp", f"quality setting {point['quality']}"]
+
+
+def test_a_name_in_the_legend_hides_its_curve(wide):
+    assert wide.run("return plot.series.length") == 4
+    wide.click("#legend [data-name=webp]")
+    assert wide.run("return plot.series.map((s) => s.label)").count("WebP") == 0
+    assert "hidden=webp" in wide.run("return location.hash")
+    wide.click("#legend [data-name=webp]")
+    assert wide.run("return plot.series.length") == 4
+
+
+def test_the_table_of_times_equals_the_run(wide, result):
+    for entry in result["speed"]:
+        cells = wide.run(
+            "return [...document.querySelectorAll(`#speed-table tr[data-codec=${arguments[0]}][data-device=${arguments[1]}] td`)].map((td) => td.firstChild.textContent)",
+            entry["codec"],
+            entry["device"],
+        )
+        for at, direction in ((1, "encode"), (4, "decode")):
+            value = entry[direction]["median"]
+            assert cells[at] == (f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms")
+            assert cells[at + 1] == f"{entry[direction]['mp_s']:.2f}" and cells[at + 2] == times(entry["ratios"]["webp"][direction])
+
+
+def test_what_was_measured_how_stands_at_the_foot(wide, result):
+    foot = wide.text("#facts")
+    for words in (result["command"], "A <b>processor</b>", "jxl needs a plugin", "2026-11-20T14:03:11Z", "python -m benchmarks report"):
+        assert words in foot
+    assert wide.run("return document.querySelectorAll('#facts b, #facts img').length") == 0
+
+
+# Through a copy made for reading: Chromium warns where a canvas to look at is read again and again.
+PIXEL = """const [side, x, y] = arguments, canvas = canvases[side];
+return [...pixels(canvas).slice(4 * (y * canvas.width + x)).slice(0, 3)]"""
+
+
+def stored(page, picture, key):
+    """Pixels [H, W, 3] of a picture in the page: of its original or of (codec, size)."""
+    entry = next(p for p in embedded(page)["pictures"] if p["name"] == picture)
+    identity = entry["original"] if key == "original" else entry["versions"][key[0]][key[1]]["image"]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(elements(page).scripts[identity]))).convert("RGB"))
+
+
+def shown(opened, *wanted):
+    opened.wait("return document.querySelector('#stage').dataset.shown === arguments[0]", " ".join(wanted))
+
+
+def middle(opened, selector="#stage img-comparison-slider"):
+    opened.run("document.querySelector('#stage').scrollIntoView({behavior: 'instant', block: 'center'})")
+    return opened.run(
+        "const b = document.querySelector(arguments[0]).getBoundingClientRect(); return [b.left + b.width / 2, b.top + b.height / 2, b.width, b.height]",
+        selector,
+    )
+
+
+def test_the_divider_follows_mouse_and_arrow_keys(wide):
+    x, y, width, _ = middle(wide)
+    assert wide.run("return slider.value") == 50
+    wide.drag((x, y), (x + width / 4, y))
+    assert wide.run("return slider.value") == pytest.approx(75, abs=1)
+    wide.press("ArrowLeft", hold=0.3)
+    assert wide.run("return slider.value") < 75
+    assert 0 < int(wide.run("return slider.getAttribute('aria-valuenow')")) <= 75
+
+
+def test_the_divider_follows_a_finger(phone):
+    x, y, width, _ = middle(phone)
+    phone.drag((x, y), (x - width / 4, y + 3), kind="touch")
+    assert phone.run("return slider.value") == pytest.approx(25, abs=3)
+
+
+def test_the_space_bar_flips_between_the_two(wide, page):
+    fresh_hash = "#picture=wide.png&size=0&zoom=1&left=aec&right=jpeg"
+    wide.open("about:blank")
+    wide.open(wide.page + fresh_hash)
+    shown(wide, "wide.png", "aec", "jpeg", "0", "picture")
+    middle(wide)
+    place = wide.run("return scrollY")
+    ours, jpeg = stored(page, "wide.png", ("aec", 0)), stored(page, "wide.png", ("jpeg", 0))
+    for side, picture in (("left", ours), ("right", jpeg)):
+        assert wide.run(PIXEL, side, 100, 100) == picture[100, 100].tolist()
+    for pixels in (ours, jpeg, ours):
+        wide.press(" ")
+        assert wide.run(PIXEL, "left", 100, 100) == wide.run(PIXEL, "right", 100, 100) == pixels[100, 100].tolist()
+    wide.press("Escape")
+    assert wide.run(PIXEL, "right", 100, 100) == jpeg[100, 100].tolist()
+    assert wide.run("return scrollY") == place, "the page did not scroll"
+
+
+def test_zoom_repeats_pixels_without_smoothing_and_the_picture_can_be_moved(wide, page):
+    wide.open("about:blank")
+    wide.open(wide.page + "#picture=wide.png&size=0&left=original&right=aec")
+    shown(wide, "wide.png", "original", "aec", "0", "picture")
+    original = stored(page, "wide.png", "original")
+    x, y, *_ = middle(wide)
+    wide.press("4")
+    size = wide.run("return [canvases.left.width, canvases.left.height]")
+    left, top = [round(c - s / 8) for c, s in zip(wide.run("return view.center"), size)]
+    block = wide.run(
+        "const data = pixels(canvases.left), w = canvases.left.width; return Array.from({length: 40}, (_, y) => [...data.slice(4 * y * w, 4 * (y * w + 40))])"
+    )
+    block = np.array(block).reshape(40, 40, 4)[..., :3]
+    assert np.array_equal(block, original[top : top + 10, left : left + 10].repeat(4, 0).repeat(4, 1))
+    before = wide.run("return view.center")
+    x, y, *_ = middle(wide)
+    wide.drag((x - 200, y - 100), (x - 120, y - 60))
+    after = wide.run("return view.center")
+    assert [b - a for a, b in zip(before, after)] == pytest.approx([-20, -10], abs=1)
+    assert wide.run("return slider.value") == 50, "moving the picture leaves the divider alone"
+    assert "at=" in wide.run("return location.hash")
+    wide.press("Shift", "ArrowRight")
+    assert wide.run("return view.center[0]") == pytest.approx(after[0] + 12, abs=1)
+    assert wide.run("return slider.value") == 50
+
+
+def test_heat_maps_show_the_error_and_the_bits(wide, page):
+    wide.open("about:blank")
+    wide.open(wide.page + "#picture=wide.png&size=0&zoom=1&left=original&right=jpeg&view=error")
+    shown(wide, "wide.png", "original", "jpeg", "0", "error")
+    original, jpeg = stored(page, "wide.png", "original"), stored(page, "wide.png", ("jpeg", 0))
+    error = np.abs(original.astype(int) - jpeg).mean(-1)
+    quiet, loud = np.unravel_index(error.argmin(), error.shape), np.unravel_index(error.argmax(), error.shape)
+    table = wide.run("return [...heatTable]")
+    for y, x in (quiet, loud):
+        at = 3 * min(255, round(float(error[y, x]) / 25 * 255))
+        assert wide.run(PIXEL, "right", int(x), int(y)) == pytest.approx(table[at : at + 3], abs=2)
+    wide.run("setState({left: 'aec', view: 'bits'})")
+    shown(wide, "wide.png", "aec", "jpeg", "0", "bits")
+    sums = [sum(wide.run(PIXEL, "left", x, y)) for x, y in ((4, 4), (390, 262))]
+    assert sums[1] > sums[0] + 300, "the last cell takes the most bits and is the brightest"
+    assert "bits per pixel" in wide.text("#explorer .under")
+
+
+def test_the_texts_beside_the_picture_equal_what_was_coded(wide, page):
+    summary = embedded(page)
+    for picture in summary["pictures"]:
+        wide.click(f"[data-picture={json.dumps(picture['name'])}]")
+        for size in (0, 1):
+            wide.run("document.querySelectorAll('#size button')[arguments[0]].click()", size)
+            version = picture["versions"]["webp"][size]
+            text = wide.text(".side:last-child p")
+            assert f"{version['psnr']:.2f} dB" in text and f"{version['bpp']:.3f} bpp" in text and f"quality {version['quality']}" in text
+
+
+def test_the_address_brings_everything_back(wide):
+    wide.run(
+        "setState({metric: 'msssim', scale: 'linear', anchor: 'jpeg', method: 'akima', hidden: 'jpeg', picture: arguments[0], left: 'jpeg', right: 'original', size: '0', view: 'error', zoom: '2', theme: 'dark'})",
+        NAMES[2],
+    )
+    address = wide.run("return location.href")
+    state = wide.run("return state")
+    wide.open("about:blank")
+    wide.open(address)
+    shown(wide, NAMES[2], "jpeg", "original", "0", "error")
+    assert wide.run("return state") == state
+    assert wide.run("return document.documentElement.dataset.theme") == "dark"
+    assert wide.run("return [...document.querySelectorAll('#metric [aria-pressed=true], #zoom [aria-pressed=true]')].map((b) => b.dataset.value)") == [
+        "msssim",
+        "2",
+    ]
+    assert wide.run("return document.querySelector('#right').value") == "original"
+
+
+def test_an_address_can_choose_only_what_there_is(wide):
+    start = wide.run("return state")
+    wide.open("about:blank")
+    wide.open(
+        wide.page
+        + "#metric=constructor&picture=%3Cimg%20src%3Dx%20onerror%3Dwindow.harmed%3D1%3E&left=__proto__&size=7&zoom=99&at=x,NaN&theme=blue&scope=nothing"
+    )
+    wide.wait("return document.querySelector('#stage')?.dataset.shown")
+    assert {**wide.run("return state"), "at": ""} == start
+
+
+def test_dark_and_light(wide):
+    def ground():
+        return sum(map(int, re.findall(r"\d+", wide.run("return getComputedStyle(document.body).backgroundColor"))[:3]))
+
+    light = ground()
+    wide.click("#theme")
+    assert ground() < 150 < 600 < light
+    wide.click("#theme")
+    assert ground() == light
+
+
+def test_keys_choose_picture_size_and_sides(wide):
+    middle(wide)
+    first = wide.run("return state.picture")
+    wide.press("]")
+    assert wide.run("return state.picture") != first
+    wide.press("[")
+    assert wide.run("return state.picture") == first
+    before = wide.run("return [state.left, state.right, state.size]")
+    wide.press("x")
+    wide.press("s")
+    after = wide.run("return [state.left, state.right, state.size]")
+    assert after[:2] == before[1::-1] and after[2] != before[2]
+
+
+def test_every_control_can_be_reached_with_the_tab_key(wide):
+    reached = set()
+    for _ in range(60):
+        wide.press("Tab")
+        reached |= set(wide.run("const e = document.activeElement; return [e.id, e.parentElement?.id, e.localName]"))
+    controls = {"theme", "metric", "scale", "scope", "anchor", "method", "legend", "size", "view", "zoom", "left", "right", "img-comparison-slider"}
+    assert controls <= reached
+
+
+def test_a_phone_shows_all_without_scrolling_sideways(phone):
+    assert phone.run("return [document.documentElement.scrollWidth, innerWidth]") == [390, 390]
+    assert (
+        phone.run(
+            "return [...document.querySelectorAll('button, select')].filter((e) => e.offsetParent && e.getBoundingClientRect().height < 31).map((e) => e.outerHTML)"
+        )
+        == []
+    )
+    phone.click("#zoom [data-value='2']")
+    x, y, width, _ = middle(phone)
+    assert width <= 390
+    before = phone.run("return view.center")
+    phone.drag((x - 100, y + 80), (x - 60, y + 80), kind="touch")
+    assert phone.run("return view.center[0]") == pytest.approx(before[0] - 20, abs=1)
+
+
+def test_a_page_without_pictures_or_speed_or_a_second_codec_is_still_a_page(wide, result, tmp_path):
+    alone = {
+        **result,
+        "speed": [],
+        "profile": None,
+        "bd_rate": [],
+        "codecs": {"aec": result["codecs"]["aec"]},
+        "points": [p for p in result["points"] if p["codec"] == "aec"],
+        "curves": [c for c in result["curves"] if c["codec"] == "aec"],
+    }
+    (tmp_path / "alone.html").write_text(report.build(alone))
+    wide.open((tmp_path / "alone.html").as_uri())
+    wide.wait("return document.querySelectorAll('#points tbody tr').length === 4")
+    assert "ours" in wide.text("#headline") and "Speed was not measured" in wide.text("#speed-lead") and "without pictures" in wide.text("#pictures-lead")
+
+
+def test_curves_without_a_common_range_are_refused_with_the_reason(wide, result, tmp_path):
+    refused = [{**e, "value": None, "reason": "the curves share only 38.2..38.9 dB"} if e["scope"] == "set" else e for e in result["bd_rate"]]
+    (tmp_path / "refused.html").write_text(report.build({**result, "bd_rate": refused}))
+    wide.open((tmp_path / "refused.html").as_uri())
+    wide.wait("return document.querySelector('#bd tbody')")
+    assert "the curves share only 38.2..38.9 dB" in wide.text("#headline") and "share only" in wide.text("#bd-note")
+    assert wide.run("return document.querySelector('#bd tr[data-codec=jpeg] td:nth-child(2)').textContent") == "–"
