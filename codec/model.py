@@ -11,17 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn as nn
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 
 from .entropy import Tables
 from .errors import BadWeights, UnknownModel
 from .networks import Analysis, Config, HyperAnalysis, Synthesis
-from .prior import EXACT, ROWS, FixedLayer, Prior
+from .prior import EXACT, GAIN, ROWS, FixedLayer, Prior
 
 FOLDER = Path(__file__).parent / "models"
 FORMAT = "aecodec model 1"
 ID_BYTES = 4
+LEAST_SHIFT = 3  # of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24
+MAX_GAIN = 64  # octaves: beyond it float64 could overflow
 BIT = 0.065  # worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high rates: 0.1155)
 
 
@@ -50,14 +51,17 @@ class Model:
             tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
             with torch.device("meta"):
                 networks = Networks(self.config)
-            networks.load_state_dict({k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}, assign=True)
-            self.tables_y, self.tables_z = [_tables(*(tables[f"table.{n}.{k}"] for k in ("cdfs", "sizes", "offsets"))) for n in "yz"]
-        except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            networks.load_state_dict(_checked(tensors, networks.state_dict()), assign=True)
+            _check_exact(networks.prior)
+            rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
+            self.tables_y, self.tables_z = [_tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows]
+            if tables:
+                raise ValueError(f"unexpected {', '.join(tables)}")
+        except BadWeights:
+            raise
+        except Exception as error:  # whatever a broken or hostile file provokes in json, safetensors, numpy and torch
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
             raise BadWeights(f"the weight file does not hold a model: {reason}") from None
-        for name, layer in networks.prior.named_modules():
-            if isinstance(layer, FixedLayer) and (int(layer.bound().max()) >= EXACT or not 0 <= int(layer.shift.min()) <= int(layer.shift.max()) <= 20):
-                raise BadWeights(f"the weight file's layer {name} does not keep its sums exact")
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
         self.device = torch.device(device)
@@ -85,10 +89,35 @@ def rounding_thresholds(tables, pull, bit=BIT):
     return torch.tensor(thresholds, dtype=torch.float64)
 
 
-def _tables(cdfs, sizes, offsets):
+def _checked(tensors, expected):
+    """The tensors as `load_state_dict` should get them (fp16 widened), where their types are those expected and all numbers finite."""
+    tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+    for name, tensor in tensors.items():
+        if name in expected and tensor.dtype != expected[name].dtype:
+            raise ValueError(f"{name} is of {tensor.dtype}, not {expected[name].dtype}")
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds numbers that are not finite")
+    return tensors
+
+
+def _check_exact(prior):
+    """Raises BadWeights unless all arithmetic of the prior stays exact in float32, whatever its input (FORMAT.md, "Weight file")."""
+    for name, layer in prior.named_modules():
+        if isinstance(layer, FixedLayer):
+            lowest = 0 if name.startswith("network.heads") else LEAST_SHIFT
+            if int(layer.bound().max()) >= EXACT or int(layer.limit.min()) < 0 or not lowest <= int(layer.shift.min()) <= int(layer.shift.max()) <= 20:
+                raise BadWeights(f"the weight file's layer {name} does not keep its sums exact")
+    for name, vector in (("quality_bias", prior.quality_bias), ("phase_bias", prior.network.phase_bias)):
+        if vector.double().abs().max() >= EXACT or (vector != vector.round()).any():
+            raise BadWeights(f"the weight file's {name} does not keep sums exact")
+    if max(gain.double().abs().max() for gain in (prior.gain_y, prior.gain_z)) > MAX_GAIN << GAIN or prior.exp2.min() < 1 << 15 or prior.exp2.max() > 1 << 16:
+        raise BadWeights("the weight file's gains are out of range")
+
+
+def _tables(name, cdfs, sizes, offsets, rows):
     """Tables of rows stored end to end."""
-    if sizes.min() < 1 or sizes.sum() != len(cdfs):
-        raise ValueError("the rows of a table do not fill it")
+    if sizes.shape != (rows,) or sizes.min() < 1 or sizes.sum() != len(cdfs):
+        raise ValueError(f"the rows of table {name} do not fill it")
     padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
     padded[np.arange(padded.shape[1]) < sizes[:, None]] = cdfs
     return Tables(padded, sizes, offsets)
