@@ -61,8 +61,7 @@ class Gain(nn.Module):
 
     def __init__(self, anchors, channels, init=None):
         super().__init__()
-        start = torch.zeros(anchors) if init is None else torch.as_tensor(init, dtype=torch.float32)
-        self.w = nn.Parameter(start[:, None].repeat(1, channels))
+        self.w = nn.Parameter(torch.zeros(anchors, channels) if init is None else torch.as_tensor(init, dtype=torch.float32)[:, None].repeat(1, channels))
 
     def log(self, q):
         low = q.floor().clamp(0, self.w.shape[0] - 2).long()
@@ -118,6 +117,8 @@ class Analysis(nn.Module):
         self.down = conv(c.width, c.deep, 3, 2)
         self.last_block = ResBlock(c.deep, c.anchors)
         self.last = conv(c.deep, c.latent, 1)
+        if self.last.weight.is_meta:  # the weights will come from a file
+            return
         with torch.no_grad():
             self.linear.weight.copy_((dct_basis(c.latent) * STEP_RECIPROCAL).reshape(c.latent, -1, 1, 1))
             self.last.weight.mul_(0.3)
@@ -150,6 +151,8 @@ class Synthesis(nn.Module):
         self.up4 = conv(c.width, 4 * c.render, 1)
         self.render = ResBlock(c.render, c.anchors)
         self.last = conv(c.render, 48)
+        if self.last.weight.is_meta:
+            return
         with torch.no_grad():
             self.linear.weight.copy_((dct_basis(c.latent) / STEP_RECIPROCAL).reshape(c.latent, -1).t()[:, :, None, None])
             self.last.weight.mul_(0.03)
