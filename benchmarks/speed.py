@@ -1,0 +1,141 @@
+"""Warm times of all codecs side by side in one process, at the quality where each gives the same PSNR. Before: `run`. Beside: `cold`, `stages`.
+
+Codecs take turns on every picture of every round, so that a machine that slows down slows all of them, and a ratio is the median of ratios within turns.
+"""
+import statistics
+import time
+
+from tqdm import tqdm
+
+from . import metrics
+
+MATCH = "webp"  # its PSNR at MATCH_QUALITY, averaged over the pictures, is what the others are set to
+MATCH_QUALITY = 80
+MATCH_PSNR = 35.0  # dB, where WebP does not take part
+TOLERANCE = 0.05  # dB
+REFERENCES = ("webp", "avif")
+
+
+def spread(seconds, megapixels):
+    """Median, quartiles and throughput of the times of single pictures."""
+    quarter = statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
+    rates = [mp / s for mp, s in zip(megapixels, seconds)]
+    return {"median": quarter[1], "p25": quarter[0], "p75": quarter[2], "mp_s": statistics.median(rates)}
+
+
+def quality_for(codec, images, target):
+    """(quality, mean bpp, mean PSNR) of a codec where its PSNR is nearest to `target`, by bisection. For an untrained one, its only quality."""
+    tried = {}
+
+    def at(quality):
+        if quality not in tried:
+            files = [codec.encode(image, quality) for image in images]
+            bpp = statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, images))
+            values = [metrics.measure(image, codec.decode(f), ("psnr",))["psnr"] for f, image in zip(files, images)]
+            tried[quality] = bpp, statistics.fmean(100.0 if v is None else v for v in values)
+        return tried[quality][1]
+
+    low, high = codec.low, codec.high
+    if not codec.trained:
+        at(low)
+        high = low
+    while high - low > (1 if codec.whole else 0.1):
+        middle = (low + high) // 2 if codec.whole else round((low + high) / 2, 2)
+        value = at(middle)
+        if abs(value - target) < TOLERANCE:
+            break
+        low, high = (middle, high) if value < target else (low, middle)
+    if not tried:
+        at(low)
+    best = min(tried, key=lambda q: abs(tried[q][1] - target))
+    return best, *tried[best]
+
+
+def settings(chosen, images):
+    """{name: (quality, bpp, psnr)} for all codecs at equal PSNR."""
+    result = {}
+    target = MATCH_PSNR
+    if MATCH in chosen:
+        files = [chosen[MATCH].encode(image, MATCH_QUALITY) for image in images]
+        target = statistics.fmean(metrics.measure(i, chosen[MATCH].decode(f), ("psnr",))["psnr"] for i, f in zip(images, files))
+        result[MATCH] = MATCH_QUALITY, statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, images)), target
+    for name, codec in tqdm(chosen.items(), "matching PSNR", unit="codec", disable=None):
+        if name not in result:
+            result[name] = quality_for(codec, images, target)
+    return result
+
+
+def warm(chosen, images, qualities, repeats):
+    """{name: {"encode": seconds, "decode": seconds}}, lists with one entry per turn, the same turns for all; after one round that is not counted."""
+    times = {name: {"encode": [], "decode": []} for name in chosen}
+    names = list(chosen)
+    turns = [(r, i) for r in range(-1, repeats) for i in range(len(images))]
+    for turn, (round_, index) in enumerate(tqdm(turns, "timing", unit="turn", disable=None)):
+        shift = turn % len(names)  # another codec begins each time: what a neighbour leaves in the caches falls on all
+        for name in names[shift:] + names[:shift]:
+            codec = chosen[name]
+            start = time.perf_counter()
+            coded = codec.encode(images[index], qualities[name])
+            middle = time.perf_counter()
+            codec.decode(coded)
+            end = time.perf_counter()
+            if round_ >= 0:
+                times[name]["encode"].append(middle - start)
+                times[name]["decode"].append(end - middle)
+    return times
+
+
+def ratios(own, reference):
+    """How many times slower than the reference in the same turns: median of the turns' ratios, for encode and decode."""
+    return {way: statistics.median(a / b for a, b in zip(own[way], reference[way])) for way in ("encode", "decode")}
+
+
+def measure(chosen, images, repeats, threads, cold=None):
+    """The speed list of RUN.json on the CPU. chosen: {name: codec}; images: PIL RGB; cold: {name: (seconds, peaks)} maker, as `cold.measure`."""
+    matched = settings(chosen, images)
+    qualities = {name: m[0] for name, m in matched.items()}
+    times = warm(chosen, images, qualities, repeats)
+    outside = cold(chosen, images[0], qualities) if cold else {}
+    megapixels = [i.width * i.height / 1e6 for i in images] * repeats
+    entries = []
+    for name, codec in chosen.items():
+        start, peak = outside.get(name, (None, None))
+        compared = {}
+        for reference in (r for r in REFERENCES if r in chosen):
+            compared[reference] = ratios(times[name], times[reference])
+            for prefix, mine, theirs in (("cold_", start, outside.get(reference, (None, None))[0]), ("peak_", peak, outside.get(reference, (None, None))[1])):
+                for way in ("encode", "decode"):
+                    compared[reference][prefix + way] = mine[way] / theirs[way] if mine and theirs else None
+        quality, bpp, psnr = matched[name]
+        entries.append({"codec": name, "device": "cpu", "trained": codec.trained, "threads": threads, "quality": quality,
+                        "bpp": bpp if codec.trained else None, "psnr": psnr if codec.trained else None, "pictures": len(images), "repeats": repeats, "batch": 1,
+                        **{way: spread(times[name][way], megapixels) for way in ("encode", "decode")}, "cold": start, "peak_mb": peak, "stages": None,
+                        "ratios": compared})
+    return entries
+
+
+def on_device(codec, images, quality, repeats, sizes, clock):
+    """The speed entries of our codec on an accelerator, one per batch size in `sizes`; the time of a batch is divided by its pictures.
+
+    clock: `stages.Clock` of the codec, which gives the shares of its stages in one more, separate pass (its marks wait for the device, which costs time).
+    """
+    entries = []
+    for size in sizes:
+        batch = [images[i % len(images)] for i in range(size)]
+        seconds = {"encode": [], "decode": []}
+        for round_ in range(-1, repeats):
+            start = time.perf_counter()
+            files = codec.encode_batch(batch, quality)
+            middle = time.perf_counter()
+            codec.decode_batch(files)
+            end = time.perf_counter()
+            if round_ >= 0:
+                seconds["encode"].append((middle - start) / size)
+                seconds["decode"].append((end - middle) / size)
+        shares = {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))}
+        megapixels = [statistics.fmean(i.width * i.height / 1e6 for i in batch)] * repeats
+        entries.append({"codec": codec.name, "device": codec.device, "trained": True, "threads": codec.threads, "quality": quality,
+                        "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None, "pictures": len(images),
+                        "repeats": repeats, "batch": size, **{way: spread(seconds[way], megapixels) for way in seconds}, "cold": None, "peak_mb": None,
+                        "stages": shares, "ratios": {}})
+    return entries
