@@ -1,10 +1,10 @@
 """Training pictures, all resident in device memory as one flat uint8 buffer; a batch of augmented crops is one gather."""
 import io
-import multiprocessing
 import os
 import random
 import tarfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -29,9 +29,8 @@ def sources(paths):
                 yield os.path.basename(path), f.read()
 
 
-def decode(item):
+def decode(name, data, smallest):
     """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8 [H,W,3]."""
-    name, data, smallest = item
     try:
         full = Image.open(io.BytesIO(data)).convert("RGB")
     except (OSError, ValueError, SyntaxError):
@@ -46,11 +45,11 @@ def decode(item):
 class Pictures:
     """A set of pictures on `device`; `crops` draws random crops with random flips and transposition."""
 
-    def __init__(self, paths, device, smallest=256, workers=None):
+    def __init__(self, paths, device, smallest=256):
         """Raises ValueError if no picture is at least `smallest` on both sides."""
         arrays = []
-        with multiprocessing.get_context("spawn").Pool(workers or os.cpu_count()) as pool:
-            for decoded in pool.imap(decode, ((n, d, smallest) for n, d in sources(paths)), chunksize=4):
+        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without the GIL
+            for decoded in pool.map(lambda item: decode(*item, smallest), sources(paths)):
                 arrays += decoded
         if not arrays:
             raise ValueError(f"no picture of at least {smallest}x{smallest} pixels in {', '.join(map(str, paths))}")

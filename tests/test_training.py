@@ -1,0 +1,159 @@
+"""Training on a tiny network: steps, resumption, the frozen file and the way back; every stage that a shipped model went through."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import codec
+from codec.networks import Config
+from codec.prior import gather, place
+from codec.training.data import Pictures, gather_crops
+from codec.training.export import export, read_average
+from codec.training.loop import Options, train
+from codec.training.model import Model, scatter
+from codec.training.thaw import thaw
+
+TINY = dict(latent=16, hyper=4, width=16, deep=16, analysis_blocks=1, synthesis_blocks=1, render=8, prior=16, prior_mid=8, anchors=3, lambda_min=0.004)
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    """A tar shard of six textured pictures."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(1)
+    with tarfile.open(folder / "shard.tar", "w") as tar:
+        for i in range(6):
+            coarse = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)).resize((400, 300 + 8 * i), Image.BICUBIC)
+            path = folder / f"{i}.png"
+            Image.fromarray(np.clip(np.asarray(coarse) + rng.normal(0, 8, (*coarse.size[::-1], 1)), 0, 255).astype(np.uint8)).save(path)
+            tar.add(path, path.name)
+            path.unlink()
+    (folder / "broken.png").write_bytes(b"\x89PNG nothing")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def frozen(trained, shard, tmp_path_factory):
+    """Checkpoint of the run and the weight file made of it."""
+    checkpoint, output = Path(trained.out, "checkpoint.safetensors"), tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    export(str(checkpoint), [shard], str(output), crops=2, size=128)
+    return checkpoint, output
+
+
+@pytest.fixture(scope="module")
+def trained(shard, tmp_path_factory):
+    """A run of a few steps, and its options."""
+    torch.manual_seed(0)
+    options = Options(data=[shard], out=str(tmp_path_factory.mktemp("run")), minutes=0.1, batch=2, crop=64, lr=1e-3, warmup=5, compile=False, device="cpu",
+                      log_every=2, config=TINY)
+    train(options)
+    return options
+
+
+def log_of(options):
+    return [json.loads(line) for line in Path(options.out, "log.jsonl").read_text().splitlines()]
+
+
+def test_crops_are_pieces_of_the_picture_in_all_eight_positions():
+    picture = torch.arange(5 * 7 * 3, dtype=torch.uint8).view(5, 7, 3)
+    expected = picture[1:4, 2:5].float() / 255
+    seen = set()
+    for bits in range(8):
+        flip_y, flip_x, swap = turn = torch.tensor([[bits & 1], [bits >> 1 & 1], [bits >> 2]])
+        crop = gather_crops(picture.flatten(), torch.tensor([0]), torch.tensor([7]), torch.tensor([1]), torch.tensor([2]), turn, 3)[0].permute(1, 2, 0)
+        back = crop.transpose(0, 1) if swap else crop
+        back = back.flip(0) if flip_y else back
+        back = back.flip(1) if flip_x else back
+        assert torch.equal(back, expected)
+        seen.add(tuple(crop.flatten().tolist()))
+    assert len(seen) == 8
+
+
+def test_unreadable_and_small_pictures_are_left_out(shard):
+    assert Pictures([shard], "cpu", 256).count >= 6
+    with pytest.raises(ValueError, match="4000x4000"):
+        Pictures([shard], "cpu", 4000)
+
+
+def test_steps_fit_together():
+    x = torch.randn(2, 16, 4, 6)
+    steps = [gather(x, t) for t in range(4)]
+    assert torch.equal(scatter(steps), x)
+    placed = torch.zeros_like(x)
+    for t, step in enumerate(steps[:2]):
+        place(placed, t, step)
+    assert torch.equal(placed, scatter(steps[:2])) and (placed == 0).sum() >= x.numel() // 2
+
+
+def test_the_log_says_what_was_done_and_the_loss_falls(trained):
+    start, *steps, end = log_of(trained)
+    assert start["event"] == "start" and start["config"]["latent"] == 16 and start["pictures"] >= 6 and end["event"] == "end"
+    assert end["step"] >= 10 and np.mean([s["loss"] for s in steps[-3:]]) < steps[0]["loss"]
+
+
+def test_a_run_goes_on_from_its_checkpoint(trained):
+    done = log_of(trained)[-1]
+    train(Options(**{**vars(trained), "minutes": done["seconds"] / 60 + 0.03}))
+    lines = log_of(trained)
+    second = max(i for i, line in enumerate(lines) if line.get("event") == "start")
+    start, end = lines[second], lines[-1]
+    assert second > 0 and start["step"] == done["step"] and start["seconds"] == pytest.approx(done["seconds"], abs=0.5)
+    assert end["step"] > done["step"]
+
+
+def test_a_killed_run_leaves_a_whole_checkpoint(shard, tmp_path):
+    command = [sys.executable, "-m", "codec.training.loop", "--data", shard, "--out", str(tmp_path), "--minutes", "5", "--batch", "2", "--crop", "64", "--no-compile",
+               "--device", "cpu", "--save-every", "0", "--config", json.dumps(TINY)]
+    process = subprocess.Popen(command, cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL, start_new_session=True)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    deadline = time.time() + 120
+    while not checkpoint.exists() and process.poll() is None and time.time() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert read_average(checkpoint).config == Config(**TINY)
+
+
+def test_a_frozen_model_codes_no_worse_than_the_float_network_estimates(frozen):
+    checkpoint, output = frozen
+    picture = np.asarray(Image.fromarray(np.random.default_rng(2).integers(0, 256, (20, 26, 3), dtype=np.uint8)).resize((208, 160), Image.BICUBIC))
+    coder = codec.Codec(str(output), "cpu")
+    coder.model.thresholds.fill_(0.5)  # plain rounding, as in training
+    data = coder.encode(picture[:128, :192], 50)
+    x = torch.from_numpy(picture[:128, :192].copy()).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        x_hat, bpp, _ = read_average(checkpoint).eval()(x, torch.tensor([(50 - 1) / 99 * 2]), amp=False)
+    assert 8 * len(data) / x[0, 0].numel() < 1.1 * float(bpp)  # after so few steps the counted tables do much better than the network's own
+    difference = np.asarray(coder.decode(data)).astype(float) - (x_hat[0].permute(1, 2, 0).clamp(0, 1) * 255).numpy()
+    assert np.abs(difference).mean() < 2
+
+
+def test_thawing_gives_back_the_network(frozen):
+    checkpoint, output = frozen
+    x, q = torch.rand(1, 3, 64, 64), torch.tensor([1.0])
+    with torch.no_grad():
+        (one, rate, _), (two, other, _) = [m.eval()(x, q, amp=False) for m in (read_average(checkpoint), thaw(output.read_bytes()))]
+    assert (one - two).abs().max() < 0.02 and float(other) == pytest.approx(float(rate), rel=0.05)
+
+
+def test_the_codec_never_imports_training():
+    code = "import sys, codec.pipeline, codec.cli; sys.exit(any(name.startswith('codec.training') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_gradients_reach_every_parameter():
+    model = Model(Config(**TINY)).train()
+    x_hat, bpp, _ = model(torch.rand(2, 3, 64, 64), torch.tensor([0.5, 1.5]), amp=False)
+    (x_hat.square().mean() + bpp.mean()).backward()
+    # The renderer before the last convolution and what only scales its zero branch may stand still; nothing may lack a gradient.
+    assert [name for name, p in model.named_parameters() if p.grad is None] == []
