@@ -116,6 +116,8 @@ def _check_exact(prior):
 
 def _tables(name, cdfs, sizes, offsets, rows):
     """Tables of rows stored end to end."""
+    if {part.dtype for part in (cdfs, sizes, offsets)} != {np.dtype(np.int32)}:
+        raise ValueError(f"table {name} is not of int32")
     if sizes.shape != (rows,) or sizes.min() < 1 or sizes.sum() != len(cdfs):
         raise ValueError(f"the rows of table {name} do not fill it")
     padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
