@@ -1,0 +1,305 @@
+"""Weight files: what a model is known by, and that a broken or hostile file is refused in one sentence, quickly, without running anything."""
+
+import ast
+import hashlib
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import photograph
+from safetensors.numpy import load, save
+
+import codec
+from codec import model as model_module
+from codec.errors import BadWeights, UnknownModel
+from codec.model import FORMAT, Model, name_of, path_of
+from codec.networks import Config
+from codec.prior import EXACT, ROWS, Prior
+
+DEFAULT = path_of("default").read_bytes()
+HEADER = int.from_bytes(DEFAULT[:8], "little")  # bytes of the JSON text
+METADATA = json.loads(DEFAULT[8 : 8 + HEADER])["__metadata__"]
+CONFIG = json.loads(METADATA["config"])
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return load(DEFAULT)
+
+
+def refused(data):
+    """The reason for which a weight file is refused."""
+    started = time.perf_counter()
+    with pytest.raises(BadWeights) as caught:
+        Model(data)
+    assert time.perf_counter() - started < 2
+    sentence = str(caught.value)
+    assert sentence.startswith(("the weight file", "a table has")) and len(sentence) < 300 and "\n" not in sentence
+    return sentence
+
+
+# What a model is
+
+
+def test_default_model_is_what_its_file_says():
+    model = Model(DEFAULT)
+    assert model.id == hashlib.sha256(DEFAULT).digest()[:4] and model.config == Config(**CONFIG)
+    assert METADATA["format"] == FORMAT and len(DEFAULT) <= 10_000_000
+    assert len(model.tables_y) == ROWS and len(model.tables_z) == model.config.anchors * model.config.hyper
+    assert not any(p.requires_grad for p in model.networks.parameters()) and not model.networks.training
+    rows = [model.bank(quality) for quality in range(100, 10001)]
+    assert rows == sorted(rows) and set(rows) == {a * model.config.hyper for a in range(model.config.anchors)}
+
+
+def test_weight_file_holds_half_floats_and_integers_only(weights):
+    kinds = {name: tensor.dtype for name, tensor in weights.items()}
+    assert all(kind == np.float16 for name, kind in kinds.items() if name.split(".")[0] in ("analysis", "synthesis", "hyper_analysis"))
+    floats = {name for name, kind in kinds.items() if kind == np.float32}
+    assert floats == {"pull", "prior.network.phase_bias"} and set(map(str, kinds.values())) == {"float16", "float32", "int8", "int32"}
+
+
+def test_quality_moves_everything_evenly():
+    """Integer interpolation: at the anchors exactly their vectors, in between monotone from one to the next."""
+    prior = Model(DEFAULT).networks.prior
+    step = 9900 // (prior.config.anchors - 1)
+    assert 9900 % (prior.config.anchors - 1) == 0
+    for table in (prior.gain_y, prior.gain_z, prior.quality_bias):
+        for anchor in range(prior.config.anchors):
+            assert torch.equal(prior.interpolate(table, 100 + anchor * step), table[anchor].long())
+        between = torch.stack([prior.interpolate(table, quality) for quality in range(100, 100 + step + 1, 10)])
+        up = (table[1] >= table[0])[None]
+        assert torch.where(up, between.diff(dim=0) >= 0, between.diff(dim=0) <= 0).all()
+
+
+def test_gains_are_powers_of_two_and_almost_reciprocal():
+    prior = Model(DEFAULT).networks.prior
+    logs = torch.arange(-20 << 10, 20 << 10, 37)
+    powers = prior.power(logs).flatten()
+    assert torch.allclose(powers, torch.exp2(logs.double() / 1024), rtol=2e-5)
+    assert torch.equal(prior.power(logs + 1024).flatten(), 2 * powers)
+    mantissa, _ = torch.frexp(powers)
+    assert torch.equal(mantissa * 2**17, (mantissa * 2**17).round())  # 17 bits: a product with 36 more is exact in float64
+    gain, reciprocal, _ = prior.gains(6000)
+    assert torch.allclose(gain * reciprocal, torch.ones(()).double(), rtol=1e-4)
+
+
+# Several models
+
+
+@pytest.fixture
+def two_models(tmp_path, monkeypatch, weights):
+    """A folder of models with the default one and "other": the same weights under another id."""
+    (tmp_path / "default.safetensors").write_bytes(DEFAULT)
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(save(weights, METADATA | {"comment": "the same weights"}))
+    monkeypatch.setattr(model_module, "FOLDER", tmp_path)
+    return other
+
+
+def test_file_names_the_model_that_decodes_it(two_models):
+    picture = photograph(40, 56)
+    file = codec.compress(picture, 50, model="other", device="cpu")
+    identifier = hashlib.sha256(two_models.read_bytes()).digest()[:4]
+    assert codec.info(file)["model"] == identifier.hex() and name_of(identifier) == "other"
+    expected = np.asarray(codec.decompress(codec.compress(picture, 50, device="cpu"), device="cpu"))
+    assert np.array_equal(codec.decompress(file, device="cpu"), expected)
+    codec.Codec(device="cpu").verify(file)
+    assert codec.compress(picture, 50, model=str(two_models), device="cpu") == file
+    two_models.unlink()
+    with pytest.raises(UnknownModel, match=identifier.hex()):
+        codec.decompress(file, device="cpu")
+
+
+def test_unknown_models_are_named_with_the_known(two_models):
+    for name in ("nonesuch", "", "nowhere.safetensors", "../default", "default\0"):
+        with pytest.raises((UnknownModel, ValueError)) as caught:
+            path_of(name)
+        if isinstance(caught.value, UnknownModel):
+            assert "default, other" in str(caught.value)
+
+
+def test_a_model_of_other_sizes_works(weights, tmp_path):
+    """A larger model is a new file, not new code; here a smaller one, cut out of the default."""
+    config = CONFIG | {"synthesis_blocks": CONFIG["synthesis_blocks"] - 1, "analysis_blocks": CONFIG["analysis_blocks"] - 1}
+    last = (f"synthesis.blocks.{config['synthesis_blocks']}.", f"analysis.blocks.{config['analysis_blocks']}.")
+    path = tmp_path / "small.safetensors"
+    path.write_bytes(save({k: v for k, v in weights.items() if not k.startswith(last)}, METADATA | {"config": json.dumps(config)}))
+    coder = codec.Codec(str(path), device="cpu")
+    assert coder.decode(coder.encode(photograph(40, 56), 50)).size == (56, 40)
+
+
+# Files that are no models
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, HEADER, HEADER + 8, HEADER + 9, len(DEFAULT) // 2, len(DEFAULT) - 1])
+def test_truncated(length):
+    refused(DEFAULT[:length])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        DEFAULT + b"x",
+        (2**63).to_bytes(8, "little") + DEFAULT[8:],
+        (HEADER + 1).to_bytes(8, "little") + DEFAULT[8:],
+        (100_000).to_bytes(8, "little") + b"[" * 100_000,
+        (2).to_bytes(8, "little") + b"[]",
+        (2).to_bytes(8, "little") + b"{}",
+        b"\x80\x04\x95" + bytes(100),  # a pickle
+        b"PK\x03\x04" + bytes(100),  # a zip archive, as of torch.save
+        DEFAULT[: 8 + HEADER].replace(b"data_offsets", b"data_offsetz") + DEFAULT[8 + HEADER :],
+        DEFAULT[: 8 + HEADER].replace(b'"F16"', b'"F64"') + DEFAULT[8 + HEADER :],
+    ],
+    ids=range(10),
+)
+def test_not_a_weight_file(data):
+    refused(data)
+
+
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        ({"format": "aecodec model 2"}, "aecodec model 2"),
+        ({"format": None}, "format"),
+        ({"config": None}, "config"),
+        ({"config": "null"}, "mapping"),
+        ({"config": "[]"}, "mapping"),
+        ({"config": '{"latent":'}, "line 1"),
+        ({"config": '{"latent": NaN}'}, "latent is nan"),
+        ({"config": '{"lambda_min": NaN}'}, "lambda_min is nan"),
+        ({"config": '{"lambda_min": Infinity}'}, "lambda_min is inf"),
+        ({"config": '{"new": 1}'}, "new"),
+    ],
+)
+def test_metadata(change, word, weights):
+    assert word in refused(save(weights, {key: text for key, text in (METADATA | change).items() if text is not None}))
+
+
+@pytest.mark.parametrize("name", CONFIG)
+@pytest.mark.parametrize("value", [-1, 0, 10**9, 2**70, 1.5, "3", None, True, [1], 1e308])
+def test_sizes_outside_their_limits(name, value, weights):
+    """Refused before anything of that size is built."""
+    if (name, value) in (("analysis_blocks", 0), ("synthesis_blocks", 0)):
+        return
+    config = json.dumps(CONFIG | {name: value})
+    assert f"{name} is {value!r}" in refused(save({}, METADATA | {"config": config}))
+
+
+@pytest.mark.parametrize("name, value", [("latent", 324), ("latent", 322), ("hyper", 63), ("width", 129), ("anchors", 10), ("synthesis_blocks", 0), ("analysis_blocks", 4), ("prior", 96), ("render", 1)])
+def test_sizes_that_are_not_those_of_the_tensors(name, value, weights):
+    refused(save(weights, METADATA | {"config": json.dumps(CONFIG | {name: value})}))
+
+
+def change(name, function):
+    """A tampering: one tensor replaced."""
+    return lambda weights: weights | {name: np.ascontiguousarray(function(weights[name].copy()))}
+
+
+def put(value, place=(0,)):
+    def function(tensor):
+        tensor[place + (0,) * (tensor.ndim - len(place))] = value
+        return tensor
+
+    return function
+
+
+JOIN, LINEAR = "prior.network.join.1", "analysis.linear.weight"
+TAMPERINGS = {
+    "missing": lambda weights: {k: v for k, v in weights.items() if k != LINEAR},
+    "missing of the prior": lambda weights: {k: v for k, v in weights.items() if k != f"{JOIN}.limit"},
+    "missing table": lambda weights: {k: v for k, v in weights.items() if k != "table.y.cdfs"},
+    "unknown": lambda weights: weights | {"payload": np.zeros(3, np.float32)},
+    "unknown table": lambda weights: weights | {"table.x.cdfs": np.zeros(3, np.int32)},
+    "shape": change(LINEAR, lambda t: t.reshape(t.shape[0], -1, 1)),
+    "transposed": change(f"{JOIN}.weight", lambda t: t.transpose(1, 0, 2, 3)),
+    "empty": change(f"{JOIN}.weight", lambda t: t[:0]),
+    "type of weights": change(f"{JOIN}.weight", lambda t: t + np.float32(0.4)),
+    "type of a bias": change(f"{JOIN}.bias", lambda t: t.astype(np.int64)),
+    "type of floats": change(LINEAR, lambda t: t.astype(np.float64)),
+    "NaN": change(LINEAR, put(np.nan)),
+    "infinite": change("synthesis.last.bias", put(-np.inf)),
+    "NaN pull": change("pull", put(np.nan)),
+    "limit": change(f"{JOIN}.limit", lambda t: t * 3),
+    "huge limit": change(f"{JOIN}.limit", put(2**31 - 1)),
+    "negative limit": change(f"{JOIN}.limit", put(-5)),
+    "bias": change(f"{JOIN}.bias", put(EXACT)),
+    "most negative bias": change(f"{JOIN}.bias", put(-(2**31))),
+    "shift": change(f"{JOIN}.shift", put(21)),
+    "small shift": change(f"{JOIN}.shift", put(2)),
+    "negative shift": change("prior.network.heads.0.shift", put(-1)),
+    "quality bias": change("prior.quality_bias", put(-(2**31))),
+    "phase bias": change("prior.network.phase_bias", put(EXACT)),
+    "fraction in the phase bias": change("prior.network.phase_bias", put(0.5)),
+    "NaN in the phase bias": change("prior.network.phase_bias", put(np.nan)),
+    "gain of y": change("prior.gain_y", put(2**31 - 1)),
+    "gain of z": change("prior.gain_z", put(-(2**31))),
+    "powers": change("prior.exp2", put(0)),
+    "negative powers": change("prior.exp2", put(-(2**31))),
+    "table does not rise": change("table.y.cdfs", put(5, (1,))),
+    "table starts late": change("table.y.cdfs", put(1)),
+    "table ends early": change("table.y.cdfs", put(65535, (-1,))),
+    "table of floats": change("table.z.cdfs", lambda t: t.astype(np.float32)),
+    "table cut": change("table.z.cdfs", lambda t: t[:-1]),
+    "row of a table cut": lambda weights: {k: v[:-1] if k in ("table.z.sizes", "table.z.offsets") else v for k, v in weights.items()},
+    "sizes": change("table.y.sizes", put(2**31 - 1)),
+    "negative sizes": change("table.y.sizes", put(-4)),
+    "sizes of two dimensions": change("table.y.sizes", lambda t: t[:, None]),
+    "empty sizes": change("table.y.sizes", lambda t: t[:0]),
+    "offsets": change("table.y.offsets", put(-(2**31))),
+    "fewer offsets": change("table.y.offsets", lambda t: t[1:]),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_tampered(name, weights):
+    refused(save(TAMPERINGS[name](weights), METADATA))
+
+
+def test_tamperings_start_from_a_file_that_loads(weights):
+    Model(save(weights, METADATA))
+
+
+def test_random_bytes_in_the_text_before_the_tensors():
+    """Either the same model or a refusal, never another exception."""
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        data = bytearray(DEFAULT)
+        data[int(rng.integers(8 + HEADER))] ^= 1 << int(rng.integers(8))
+        try:
+            Model(bytes(data))
+        except BadWeights:
+            pass
+
+
+# Safety of the code
+
+
+def test_nothing_in_the_package_runs_what_a_file_says():
+    """No pickle in any form, no torch.load, no eval or exec, no YAML."""
+    modules = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "runpy", "code", "imp"}
+    calls = {"eval", "exec", "compile", "__import__"}
+    attributes = {("torch", "load"), ("torch", "save"), ("torch", "hub"), ("torch", "jit"), ("np", "load"), ("numpy", "load"), ("os", "system"), ("os", "popen")}
+    sources = sorted(Path(codec.__file__).parent.rglob("*.py"))
+    assert len(sources) > 15
+    for source in sources:
+        for node in ast.walk(ast.parse(source.read_text())):
+            where = f"{source.name}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import):
+                assert not {alias.name.split(".")[0] for alias in node.names} & modules, where
+            if isinstance(node, ast.ImportFrom):
+                assert (node.module or "").split(".")[0] not in modules, where
+                assert not {((node.module or "").split(".")[0], alias.name) for alias in node.names} & attributes, where
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in calls, where
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) not in attributes, where
+            if isinstance(node, ast.keyword):
+                assert node.arg not in ("allow_pickle", "weights_only") and not (node.arg == "shell" and getattr(node.value, "value", True)), where
+
+
+def test_prior_holds_no_parameter_that_trains():
+    prior = Prior(Config(**CONFIG))
+    assert not [name for name, parameter in prior.named_parameters() if parameter.requires_grad]
