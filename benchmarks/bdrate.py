@@ -1,6 +1,7 @@
 """BD-rate: by how many percent one codec's files are larger or smaller than another's at equal quality. Before: `run`. After: `record`.
 
-The integral is that of the `bjontegaard` package. Here is what must come before it: the range both curves cover, and refusing where that says too little.
+The integral is that of the `bjontegaard` package. Here is what must come before it: the range both curves cover, and refusing where that says
+too little.
 """
 import importlib.metadata
 import statistics
@@ -57,7 +58,9 @@ def between(anchor, test, metric, method):
     single = {name: difference(anchor[1][name], test[1][name], method, unit) for name in anchor[1] if name in test[1]}
     values = [d.value for d in single.values() if d.value is not None]
     quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3 or [None] * 3
-    reason = None if values else next((f"no picture can be compared; {name}: {d.reason}" for name, d in single.items()), "no picture is common to both")
+    reason = None
+    if not values:
+        reason = next((f"no picture can be compared; {name}: {d.reason}" for name, d in single.items()), "no picture is common to both")
     records.append({**shared, "scope": "picture", "value": quartiles[1], "p25": quartiles[0], "p75": quartiles[2],
                     "by_picture": {name: d.value for name, d in single.items()}, "low": None, "high": None, "reason": reason})
     return records

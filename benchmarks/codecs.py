@@ -56,7 +56,7 @@ class Aec:
 
     @cached_property
     def versions(self):
-        return {"aecodec": f"{self.version} (code {self.code})", "torch": importlib.metadata.version("torch"), "compressai": importlib.metadata.version("compressai")}
+        return {"aecodec": f"{self.version} (code {self.code})", **{name: importlib.metadata.version(name) for name in ("torch", "compressai")}}
 
     def encode(self, image, quality):
         return self._codec.encode(image, quality, strip="all", max_pixels=0)
@@ -72,8 +72,8 @@ class Aec:
 
     def cold(self, direction, quality, source, target):
         """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
-        command = [sys.executable, "-m", "codec", "compress" if direction == "encode" else "decompress", str(source), "-o", str(target), "-f", "--quiet"]
-        return command + ["-d", self.device] + (["-q", str(quality), "--strip", "all"] if direction == "encode" else [])
+        words = ["compress", "-q", str(quality), "--strip", "all"] if direction == "encode" else ["decompress"]
+        return [sys.executable, "-m", "codec", *words, "-d", self.device, str(source), "-o", str(target), "-f", "--quiet"]
 
 
 @dataclass(frozen=True)
@@ -91,16 +91,21 @@ class Format:
     whole: bool = True
 
 
+JPEG = {"optimize": True, "progressive": True}
+JPEG_QUALITIES = (10, 20, 30, 50, 70, 80, 90, 95)
+AVIF_QUALITIES = (20, 30, 40, 50, 60, 70, 80, 90)
 FORMATS = {
-    "jpeg": Format("JPEG 4:2:0", "JPEG", {"optimize": True, "progressive": True, "subsampling": "4:2:0"}, (10, 20, 30, 50, 70, 80, 90, 95), 1, 100, "libjpeg_turbo"),
-    "jpeg444": Format("JPEG 4:4:4", "JPEG", {"optimize": True, "progressive": True, "subsampling": "4:4:4"}, (10, 20, 30, 50, 70, 80, 90, 95), 1, 100, "libjpeg_turbo"),
+    "jpeg": Format("JPEG 4:2:0", "JPEG", {**JPEG, "subsampling": "4:2:0"}, JPEG_QUALITIES, 1, 100, "libjpeg_turbo"),
+    "jpeg444": Format("JPEG 4:4:4", "JPEG", {**JPEG, "subsampling": "4:4:4"}, JPEG_QUALITIES, 1, 100, "libjpeg_turbo"),
     "webp": Format("WebP", "WEBP", {"method": 6}, (1, 10, 20, 35, 50, 80, 90, 95), 0, 100, "webp"),
-    "avif": Format("AVIF 4:2:0", "AVIF", {"subsampling": "4:2:0"}, (20, 30, 40, 50, 60, 70, 80, 90), 0, 100, "avif"),
-    "avif444": Format("AVIF 4:4:4", "AVIF", {"subsampling": "4:4:4"}, (20, 30, 40, 50, 60, 70, 80, 90), 0, 100, "avif"),
+    "avif": Format("AVIF 4:2:0", "AVIF", {"subsampling": "4:2:0"}, AVIF_QUALITIES, 0, 100, "avif"),
+    "avif444": Format("AVIF 4:4:4", "AVIF", {"subsampling": "4:4:4"}, AVIF_QUALITIES, 0, 100, "avif"),
     # The quality of JPEG 2000 is the PSNR in dB its encoder aims at.
-    "jpeg2000": Format("JPEG 2000", "JPEG2000", {"irreversible": True, "mct": 1, "quality_mode": "dB"}, (24, 26, 28, 30, 32, 35, 38, 42), 10, 60, "jpg_2000", whole=False),
+    "jpeg2000": Format("JPEG 2000", "JPEG2000", {"irreversible": True, "mct": 1, "quality_mode": "dB"}, (24, 26, 28, 30, 32, 35, 38, 42), 10, 60,
+                       "jpg_2000", whole=False),
     # 100 is lossless, another coder.
-    "jxl": Format("JPEG XL", "JXL", {"effort": 7, "lossless_jpeg": False}, (20, 35, 50, 60, 70, 80, 88, 94), 1, 99, "pillow-jxl-plugin", "pillow_jxl"),
+    "jxl": Format("JPEG XL", "JXL", {"effort": 7, "lossless_jpeg": False}, (20, 35, 50, 60, 70, 80, 88, 94), 1, 99,
+                  "pillow-jxl-plugin", "pillow_jxl"),
 }
 
 

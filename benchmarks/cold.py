@@ -1,7 +1,7 @@
 """Cold times and peak memory: what a whole new process costs that codes one picture, start-up, reading and writing included. Beside: `speed`.
 
-Ours is the command line; Pillow's formats are one line of Python each. The codecs take turns. A process that starts and imports torch alone is measured
-with them, as the floor below which no torch program can go.
+Ours is the command line; Pillow's formats are one line of Python each. The codecs take turns. A process that starts and imports torch alone is
+measured with them, as the floor below which no torch program can go.
 """
 import json
 import os
@@ -32,7 +32,8 @@ class ColdError(Exception):
 
 def process(command, threads):
     """(seconds, peak resident MiB) of a whole process. Raises ColdError."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": os.pathsep.join([os.getcwd(), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+    path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
     launcher = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCH, *command], capture_output=True, text=True, env=environment)
     try:
         seconds, peak, code = json.loads(launcher.stdout.splitlines()[-1])
@@ -71,5 +72,6 @@ def measure(chosen, image, qualities, threads, repeats=REPEATS):
                         runs.setdefault(name, {}).setdefault(way, []).append(measured)
     results = {}
     for name in names:
-        results[name] = ({way: statistics.median(s for s, _ in runs[name][way]) for way in runs[name]}, {way: max(p for _, p in runs[name][way]) for way in runs[name]})
+        seconds = {way: statistics.median(s for s, _ in measured) for way, measured in runs[name].items()}
+        results[name] = seconds, {way: max(p for _, p in measured) for way, measured in runs[name].items()}
     return results, {name: statistics.median(seconds) for name, seconds in floors.items()}, failures

@@ -19,7 +19,10 @@ class Comparison:
 
 
 def compare(old, new, max_bd=0.5, max_slower=15.0):
-    """Comparison of two RUN.json dicts. max_bd: percent of BD-rate ours may lose on any metric; max_slower: percent its time may grow relative to WebP's."""
+    """Comparison of two RUN.json dicts.
+
+    max_bd: percent of BD-rate that ours may lose on any metric; max_slower: percent by which its time may grow in relation to WebP's.
+    """
     result = Comparison()
     _circumstances(old, new, result)
     digests = {i["sha256"] for i in old["images"]} & {i["sha256"] for i in new["images"]}
@@ -59,8 +62,9 @@ def _rates(old, new, names, max_bd, result):
         before, after = bdrate.curves(old, metric), bdrate.curves(new, metric)
         for codec in (c for c in before if c in after):
             whole = bdrate.difference(before[codec][0], after[codec][0], "pchip", metrics.UNITS[metric])
-            shown = f"{whole.value:+.2f} % BD-rate over {whole.low:.2f}..{whole.high:.2f}" if whole.value is not None else f"not comparable: {whole.reason}"
-            line = f"{codec}, {metric}: {shown}"
+            line = f"{codec}, {metric}: not comparable: {whole.reason}"
+            if whole.value is not None:
+                line = f"{codec}, {metric}: {whole.value:+.2f} % BD-rate over {whole.low:.2f}..{whole.high:.2f}"
             result.lines.append(line)
             if codec == OURS and (whole.value is None or whole.value > max_bd):
                 result.worse.append(f"{line} (allowed: {max_bd:+g} %)")

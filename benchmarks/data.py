@@ -83,7 +83,8 @@ def kodak():
             _fetch(base.rstrip("/") + "/" + name, folder / name, sums[name])
         except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
             reason = getattr(error, "reason", None) or error
-            raise DataError(f"cannot fetch {name} from {base} ({reason}); get the 24 kodimNN.png elsewhere and name their folder: --images FOLDER") from None
+            way_out = "get the 24 kodimNN.png elsewhere and name their folder: --images FOLDER"
+            raise DataError(f"cannot fetch {name} from {base} ({reason}); {way_out}") from None
     return [folder / name for name in sums]
 
 

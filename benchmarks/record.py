@@ -108,4 +108,5 @@ def published():
     """Curves of peers on Kodak as their authors or CompressAI published them; nothing here was measured by this benchmark."""
     with open(PUBLISHED, newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{**row, "quality": int(row["quality"]), **{key: float(row[key]) if row[key] else None for key in ("bpp", "psnr", "msssim")}} for row in rows]
+    number = lambda text: float(text) if text else None
+    return [{**row, "quality": int(row["quality"]), **{key: number(row[key]) for key in ("bpp", "psnr", "msssim")}} for row in rows]

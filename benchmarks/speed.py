@@ -1,6 +1,7 @@
 """Warm times of all codecs side by side in one process, at the quality where each gives the same PSNR. Before: `run`. Beside: `cold`, `stages`.
 
-Codecs take turns on every picture of every round, so that a machine that slows down slows all of them, and a ratio is the median of ratios within turns.
+Codecs take turns on every picture of every round, so that a machine that slows down slows all of them, and a ratio is the median of ratios
+within turns.
 """
 import statistics
 import time
@@ -90,52 +91,55 @@ def ratios(own, reference):
     return {way: statistics.median(a / b for a, b in zip(own[way], reference[way])) for way in ("encode", "decode")}
 
 
-def measure(chosen, images, repeats, threads, cold=None):
-    """The speed list of RUN.json on the CPU. chosen: {name: codec}; images: PIL RGB; cold: {name: (seconds, peaks)} maker, as `cold.measure`."""
-    matched = settings(chosen, images)
-    qualities = {name: m[0] for name, m in matched.items()}
-    times = warm(chosen, images, qualities, repeats)
-    outside = cold(chosen, images[0], qualities) if cold else {}
-    megapixels = [i.width * i.height / 1e6 for i in images] * repeats
-    entries = []
+def entries(chosen, images, matched, times, outside, request):
+    """The speed list of RUN.json of the CPU. matched: of `settings`; times: of `warm`; outside: of `cold.measure`, possibly empty."""
+    megapixels = [i.width * i.height / 1e6 for i in images] * request.repeats
+    result = []
     for name, codec in chosen.items():
+        quality, bpp, psnr = matched[name] if codec.trained else (matched[name][0], None, None)
         start, peak = outside.get(name, (None, None))
-        compared = {}
-        for reference in (r for r in REFERENCES if r in chosen):
-            compared[reference] = ratios(times[name], times[reference])
-            for prefix, mine, theirs in (("cold_", start, outside.get(reference, (None, None))[0]), ("peak_", peak, outside.get(reference, (None, None))[1])):
-                for way in ("encode", "decode"):
-                    compared[reference][prefix + way] = mine[way] / theirs[way] if mine and theirs else None
-        quality, bpp, psnr = matched[name]
-        entries.append({"codec": name, "device": "cpu", "trained": codec.trained, "threads": threads, "quality": quality,
-                        "bpp": bpp if codec.trained else None, "psnr": psnr if codec.trained else None, "pictures": len(images), "repeats": repeats, "batch": 1,
-                        **{way: spread(times[name][way], megapixels) for way in ("encode", "decode")}, "cold": start, "peak_mb": peak, "stages": None,
-                        "ratios": compared})
-    return entries
+        result.append({
+            "codec": name, "device": "cpu", "trained": codec.trained, "threads": request.threads, "quality": quality, "bpp": bpp, "psnr": psnr,
+            "pictures": len(images), "repeats": request.repeats, "batch": 1,
+            "encode": spread(times[name]["encode"], megapixels), "decode": spread(times[name]["decode"], megapixels),
+            "cold": start, "peak_mb": peak, "stages": None,
+            "ratios": {r: _against(name, r, times, outside) for r in REFERENCES if r in chosen},
+        })
+    return result
 
 
-def on_device(codec, images, quality, repeats, sizes, clock):
-    """The speed entries of our codec on an accelerator, one per batch size in `sizes`; the time of a batch is divided by its pictures.
+def _against(name, reference, times, outside):
+    """The ratios of one codec to a reference; None where one of them was not measured."""
+    result = ratios(times[name], times[reference])
+    for index, prefix in enumerate(("cold_", "peak_")):
+        for way in ("encode", "decode"):
+            both = name in outside and reference in outside
+            result[prefix + way] = outside[name][index][way] / outside[reference][index][way] if both else None
+    return result
 
-    clock: `stages.Clock` of the codec, which gives the shares of its stages in one more, separate pass (its marks wait for the device, which costs time).
+
+def on_device(codec, images, quality, repeats, size, clock):
+    """The speed entry of our codec on an accelerator in batches of `size`; the time of a batch is divided by its pictures.
+
+    clock: `stages.Clock` of the codec. The shares of the stages come from one more, separate pass: their marks wait for the device, which costs time.
     """
-    entries = []
-    for size in sizes:
-        batch = [images[i % len(images)] for i in range(size)]
-        seconds = {"encode": [], "decode": []}
-        for round_ in range(-1, repeats):
-            start = time.perf_counter()
-            files = codec.encode_batch(batch, quality)
-            middle = time.perf_counter()
-            codec.decode_batch(files)
-            end = time.perf_counter()
-            if round_ >= 0:
-                seconds["encode"].append((middle - start) / size)
-                seconds["decode"].append((end - middle) / size)
-        shares = {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))}
-        megapixels = [statistics.fmean(i.width * i.height / 1e6 for i in batch)] * repeats
-        entries.append({"codec": codec.name, "device": codec.device, "trained": True, "threads": codec.threads, "quality": quality,
-                        "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None, "pictures": len(images),
-                        "repeats": repeats, "batch": size, **{way: spread(seconds[way], megapixels) for way in seconds}, "cold": None, "peak_mb": None,
-                        "stages": shares, "ratios": {}})
-    return entries
+    batch = [images[i % len(images)] for i in range(size)]
+    seconds = {"encode": [], "decode": []}
+    for round_ in range(-1, repeats):
+        start = time.perf_counter()
+        files = codec.encode_batch(batch, quality)
+        middle = time.perf_counter()
+        codec.decode_batch(files)
+        end = time.perf_counter()
+        if round_ >= 0:
+            seconds["encode"].append((middle - start) / size)
+            seconds["decode"].append((end - middle) / size)
+    megapixels = [statistics.fmean(i.width * i.height / 1e6 for i in batch)] * repeats
+    return {
+        "codec": codec.name, "device": codec.device, "trained": True, "threads": codec.threads, "quality": quality,
+        "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None,
+        "pictures": len(images), "repeats": repeats, "batch": size,
+        "encode": spread(seconds["encode"], megapixels), "decode": spread(seconds["decode"], megapixels), "cold": None, "peak_mb": None,
+        "stages": {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))},
+        "ratios": {},
+    }

@@ -21,17 +21,18 @@ class Clock:
 
         self._torch, self.device = torch, aec.device
         networks = aec._codec.model.networks
-        self._targets = [(networks.analysis, "forward", "analysis"), (networks.hyper_analysis, "forward", "hyper-analysis"), (networks.synthesis, "forward", "synthesis"),
-                         (networks.prior, "walk", "prior"), (container, "pack", "container"), (container, "unpack", "container"),
-                         (image, "load", "pixels"), (image, "to_pil", "pixels")]
-        self._targets += [(cls, method, "rANS") for cls, methods in ((entropy.Encoder, ("put", "finish")), (entropy.Decoder, ("__init__", "get", "finish"))) for method in methods]
+        self._targets = [(networks.analysis, "forward", "analysis"), (networks.hyper_analysis, "forward", "hyper-analysis"),
+                         (networks.synthesis, "forward", "synthesis"), (networks.prior, "walk", "prior"),
+                         (container, "pack", "container"), (container, "unpack", "container"), (image, "load", "pixels"), (image, "to_pil", "pixels")]
+        self._targets += [(entropy.Encoder, method, "rANS") for method in ("put", "finish")]
+        self._targets += [(entropy.Decoder, method, "rANS") for method in ("__init__", "get", "finish")]
         if self.device != "cpu":
             self._targets += [(torch.Tensor, method, "transfer") for method in ("cpu", "to")]
         self._local, self._lock = threading.local(), threading.Lock()
 
     @contextlib.contextmanager
     def running(self, count=False):
-        """Yields {stage: [seconds, floating-point operations]}, filled while the block runs. Operations are counted only on demand: that takes time."""
+        """Yields {stage: [seconds, floating-point operations]}, filled while the block runs. Operations are counted on demand: that takes time."""
         self._totals, self._count, saved = {}, count, []
         try:
             for owner, name, stage in self._targets:

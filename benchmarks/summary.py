@@ -10,7 +10,9 @@ def text(run):
         lines.append(f"  {name:22}{codec['label']}: {codec['settings']}")
     lines.append("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
     machine = run["machine"]
-    lines.append(f"  {machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s) per codec in the speed part" + (f", {machine['gpu']}" if machine["gpu"] else ""))
+    lines.append(f"  {machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s) per codec in the speed part")
+    if machine["gpu"]:
+        lines.append(f"  {machine['gpu']}")
     lines += _rates(run) + _speeds(run) + _profile(run["profile"])
     if run["failures"]:
         lines += ["", "Failures"] + [f"  {failure(f)}" for f in run["failures"]]
@@ -31,12 +33,14 @@ def _rates(run):
             rows = {(r["codec"], r["scope"], r["method"]): r for r in wanted if (r["anchor"], r["metric"]) == (anchor, metric)}
             if not rows:
                 continue
-            lines += ["", f"{f'BD-rate on {metric} against {anchor}, % (negative: smaller files)':62}{'set PCHIP':>12}{'set Akima':>12}{'pictures':>12} [quartiles]"]
+            title = f"BD-rate on {metric} against {anchor}, % (negative: smaller files)"
+            lines += ["", f"{title:62}{'set PCHIP':>12}{'set Akima':>12}{'pictures':>12} [quartiles]"]
             for codec in dict.fromkeys(c for c, _, _ in rows):
                 whole, akima, single = [rows[codec, scope, method] for scope, method in (("set", "pchip"), ("set", "akima"), ("picture", "pchip"))]
                 quartiles = f"[{_percent(single['p25'])} {_percent(single['p75'])}]" if single["value"] is not None else ""
                 span = f"   over {whole['low']:.1f}..{whole['high']:.1f}" if whole["value"] is not None else ""
-                lines.append(f"  {codec:60}{_percent(whole['value']):>12}{_percent(akima['value']):>12}{_percent(single['value']):>12} {quartiles}{span}")
+                numbers = "".join(f"{_percent(r['value']):>12}" for r in (whole, akima, single))
+                lines.append(f"  {codec:60}{numbers} {quartiles}{span}")
                 if whole["reason"]:
                     notes[f"  {codec} against {anchor} on {metric}: {whole['reason']}"] = None
     return lines + (["", "Not computed"] + list(notes) if notes else [])
@@ -49,10 +53,13 @@ def _percent(value):
 def _speeds(run):
     if not run["speed"]:
         return []
-    lines = ["", "Speed, at equal PSNR: ms per picture [quartiles], MP/s; cold: ms of a whole process; peak MiB; x webp: how many times as long as WebP",
-             f"  {'codec':24}{'PSNR':>6}{'bpp':>7}   {'encode':24}{'decode':24}{'MP/s e/d':>12}{'cold e/d':>13}{'peak e/d':>12}{'x webp e/d':>14}{'x avif e/d':>14}"]
+    heads = f"{'encode':24}{'decode':24}{'MP/s e/d':>12}{'cold e/d':>13}{'peak e/d':>12}{'x webp e/d':>14}{'x avif e/d':>14}"
+    lines = ["", "Speed, at equal PSNR: ms per picture [quartiles], MP/s; cold: ms of a whole process; peak: its MiB; x webp: as many times WebP's",
+             f"  {'codec':24}{'PSNR':>6}{'bpp':>7}   {heads}"]
     for s in run["speed"]:
-        name = s["codec"] + ("" if s["device"] == "cpu" and s["batch"] == 1 else f" {s['device']} x{s['batch']}") + ("" if s["trained"] else " (untrained)")
+        name = s["codec"] + ("" if s["trained"] else " (untrained)")
+        if s["device"] != "cpu":
+            name += f" {s['device']}, {s['batch']} at once"
         ways = [f"{s[w]['median'] * 1e3:.1f} [{s[w]['p25'] * 1e3:.1f} {s[w]['p75'] * 1e3:.1f}]" for w in ("encode", "decode")]
         pairs = [_pair(s["encode"]["mp_s"], s["decode"]["mp_s"])]
         pairs.append(_pair(*(s["cold"][w] * 1e3 for w in ("encode", "decode"))) if s["cold"] else "-")
@@ -74,7 +81,7 @@ def _profile(profile):
     if not profile:
         return []
     lines = ["", f"Stages of ours on {profile['picture']} at quality {profile['quality']:g}, {profile['device']}, {profile['threads']} thread(s); "
-             f"this machine's matrix product reaches {profile['matmul_gflops']:.0f} GFLOP/s in fp32 (100 %), {profile['matmul_bf16_gflops']:.0f} in bf16"]
+             f"a matrix product reaches {profile['matmul_gflops']:.0f} GFLOP/s in fp32 (100 %), {profile['matmul_bf16_gflops']:.0f} in bf16"]
     for way in ("encode", "decode"):
         lines.append(f"  {way}")
         for row in profile[way]:

@@ -1,5 +1,7 @@
-"""Architectures of the CompressAI model zoo as codecs (see `codecs`). With weights where torch's cache holds them, otherwise untrained: such a network
-does the same arithmetic, so that its times count, while its pictures and sizes mean nothing. No weights are downloaded.
+"""Architectures of the CompressAI model zoo as codecs (see `codecs`).
+
+With weights where torch's cache holds them, otherwise untrained: such a network does the same arithmetic, so that its times count (those of its entropy
+coder excepted: it codes other symbols), while its pictures and sizes mean nothing. No weights are downloaded.
 """
 import importlib.metadata
 import struct
@@ -36,7 +38,8 @@ class Zoo:
             self.qualities = (UNTRAINED_QUALITY,)
         self.low, self.high = self.qualities[0], self.qualities[-1]
         self.label = name if self.trained else f"{name} (untrained)"
-        self.settings = f"CompressAI {name}, " + (f"mse weights {self.low}..{self.high}" if self.trained else f"untrained network of quality {self.low}, speed only") + f", {device}"
+        weights = f"mse weights {self.low}..{self.high}" if self.trained else f"untrained network of quality {self.low}, speed only"
+        self.settings = f"CompressAI {name}, {weights}, {device}"
         self._models = {}
 
     @property

@@ -1,4 +1,5 @@
-"""The benchmark: points are what the files really are, runs repeat and resume, BD-rate is right and never extrapolates, comparison fails when it must."""
+"""The benchmark: points are what the files really are, runs repeat and resume, BD-rate is right and never extrapolates, comparison fails when it
+must."""
 import functools
 import hashlib
 import http.server
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 
+import conftest
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -18,18 +20,17 @@ pytest.importorskip("bjontegaard")
 pytest.importorskip("pytorch_msssim")
 
 from benchmarks import __main__ as cli
-from benchmarks import bdrate, codecs, cold, compare, data, metrics, record, speed, stages
+from benchmarks import bdrate, codecs, cold, compare, data, machine, metrics, record, session, speed, stages
 from benchmarks import run as points
 
 QUALITIES = ["--qualities", "jpeg=20,40,60,80", "--qualities", "webp=10,40,70,90"]
 
 
+SETTINGS = {"jpeg": dict(format="JPEG", optimize=True, progressive=True, subsampling=2), "webp": dict(format="WEBP", method=6)}
+
+
 def photograph(seed, width=192, height=176):
-    """Something with edges, gradients and texture, so that rate and distortion behave as on a photograph."""
-    rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 256, (11, 12, 3), np.uint8)).resize((width, height), Image.BICUBIC)
-    texture = rng.normal(0, 12, (height, width, 1)) * (np.arange(width)[None, :, None] > width // 2)
-    return Image.fromarray((np.asarray(coarse) + texture).clip(0, 255).astype(np.uint8))
+    return Image.fromarray(conftest.photograph(height, width, seed))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_points_are_those_of_real_files(folder, run, tmp_path):
     for p in run["points"]:
         image = Image.open(folder / p["image"])
         path = tmp_path / "file"
-        image.save(path, **{"jpeg": dict(format="JPEG", optimize=True, progressive=True, subsampling=2), "webp": dict(format="WEBP", method=6)}[p["codec"]], quality=p["quality"])
+        image.save(path, quality=p["quality"], **SETTINGS[p["codec"]])
         assert p["bytes"] == path.stat().st_size and p["bpp"] == 8 * p["bytes"] / (192 * 176)
         a, b = [np.asarray(i.convert("RGB"), np.float64) for i in (image, Image.open(path))]
         assert p["psnr"] == pytest.approx(10 * np.log10(255**2 / ((a - b) ** 2).mean()), abs=1e-9)
@@ -108,7 +109,7 @@ def test_ours_is_measured_through_its_files(folder, tmp_path):
         assert sum(row["seconds"] for row in profile[way]) == pytest.approx(2 * rows["whole"]["seconds"])
         assert {"prior", "rANS", "container", "rest"} < rows.keys() and rows["prior"]["gflop"] > 0
         assert 1 < rows["whole"]["gflop"] * 1e9 / 2 / (192 * 176) / 1e3 < 200  # kMAC per pixel
-    entry = speed.on_device(ours, [photograph(1)], 50, 1, (2,), stages.Clock(ours))[0]
+    entry = speed.on_device(ours, [photograph(1)], 50, 1, 2, stages.Clock(ours))
     assert entry["batch"] == 2 and all(sum(entry["stages"][way].values()) == pytest.approx(1) for way in ("encode", "decode"))
     assert "forward" not in vars(ours._codec.model.networks.analysis)  # the clock is taken off again
 
@@ -131,7 +132,7 @@ def test_a_second_run_measures_only_what_is_new(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(codecs.Pillow, "versions", property(lambda self: {"pillow": "another"}))
     measured(folder, out)
     assert len(done) == 4
-    monkeypatch.setattr(cli.machine, "describe", lambda threads, describe=cli.machine.describe: {**describe(threads), "cpu": "another"})
+    monkeypatch.setattr(machine, "describe", lambda threads, describe=machine.describe: {**describe(threads), "cpu": "another"})
     measured(folder, out)
     assert len(done) == 8
 
@@ -169,10 +170,14 @@ def test_bad_pictures_are_reported_and_the_rest_is_measured(folder, run, tmp_pat
 
 def test_a_codec_that_fails_once_loses_one_point(folder, monkeypatch, tmp_path):
     encode, bad = codecs.Pillow.encode, data.load(folder / "p2.png")
-    monkeypatch.setattr(codecs.Pillow, "encode", lambda self, image, quality: 1 / 0 if (self.name, quality, image) == ("webp", 40, bad) else encode(self, image, quality))
+
+    def failing(self, image, quality):
+        return 1 / 0 if (self.name, quality, image) == ("webp", 40, bad) else encode(self, image, quality)
+
+    monkeypatch.setattr(codecs.Pillow, "encode", failing)
     result = measured(folder, tmp_path / "run.json", code=1)
     assert len(result["points"]) == 15
-    assert [(f["image"], f["codec"], f["quality"], f["error"]) for f in result["failures"]] == [("p2.png", "webp", 40, "ZeroDivisionError: division by zero")]
+    assert [tuple(f.values()) for f in result["failures"]] == [("p2.png", "webp", 40, "ZeroDivisionError: division by zero")]
     # a mean over fewer pictures would not be comparable
     assert [c["quality"] for c in result["curves"] if c["codec"] == "webp"] == [10, 70, 90]
     assert len(bdrate.curves(result["points"], "psnr")["webp"][0]) == 3
@@ -194,11 +199,21 @@ def test_small_pictures_have_no_msssim(tmp_path):
     assert measured(tmp_path, tmp_path / "out.json")["points"] == first["points"]
 
 
-def test_usage_errors_are_one_sentence(folder, tmp_path):
-    for arguments in (["--codecs", "gif"], ["--qualities", "jpeg=101"], ["--qualities", "jpeg=ten"], ["--metrics", "vmaf"], ["--images", tmp_path / "absent"]):
-        reply = subprocess.run([sys.executable, "-m", "benchmarks", "run", "--images", str(folder), "--no-speed", *map(str, arguments)], capture_output=True, text=True) \
-            if arguments[0] == "--images" else invoke("run", "--images", folder, "--no-speed", "--codecs", "jpeg", "--out", tmp_path / "r.json", *arguments, code=2)
-        assert "Traceback" not in (reply.stderr if arguments[0] == "--images" else reply.output)
+@pytest.mark.parametrize("arguments", [["--codecs", "gif"], ["--qualities", "jpeg=ten"], ["--metrics", "vmaf"], ["--avif-speed", "11"]])
+def test_wrong_usage(folder, tmp_path, arguments):
+    invoke("run", "--images", folder, "--no-speed", "--out", tmp_path / "r.json", *arguments, code=2)
+
+
+@pytest.mark.parametrize("arguments, sentence", [
+    (["--qualities", "jpeg=101"], "jpeg takes whole qualities 1..100, not 101"), (["--qualities", "webp=1.5"], "webp takes whole"),
+    (["--images", "absent"], "there is no file or folder absent"), (["--device", "cuda:99"], "there is no device cuda:99;")])
+def test_what_cannot_be_done_is_said_in_one_sentence(folder, tmp_path, monkeypatch, capsys, arguments, sentence):
+    command = ["run", "--images", str(folder), "--codecs", "jpeg,webp", "--no-speed", "--out", str(tmp_path / "r.json"), *arguments]
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *command])
+    with pytest.raises(SystemExit) as end:
+        cli.guarded()
+    error = capsys.readouterr().err
+    assert end.value.code == 1 and sentence in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["jpeg444", "avif", "avif444", "jpeg2000", "jxl"])
@@ -234,9 +249,10 @@ def test_bd_rate_of_a_known_factor(method):
 
 def test_bd_rate_of_real_points_agrees_with_an_independent_one(run):
     curve = {name: [(c["bpp"], c["psnr"]) for c in run["curves"] if c["codec"] == name] for name in ("jpeg", "webp")}
-    [found] = [r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("webp", "jpeg", "psnr", "pchip", "set")]
+    record_of = {tuple(r[key] for key in ("codec", "anchor", "metric", "method", "scope")): r for r in run["bd_rate"]}
+    found = record_of["webp", "jpeg", "psnr", "pchip", "set"]
     assert found["value"] == pytest.approx(independent(curve["jpeg"], curve["webp"]), abs=0.01)
-    [single] = [r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("webp", "jpeg", "psnr", "pchip", "picture")]
+    single = record_of["webp", "jpeg", "psnr", "pchip", "picture"]
     assert set(single["by_picture"]) == {"p1.png", "p2.png"} and single["value"] == pytest.approx(sum(single["by_picture"].values()) / 2)
 
 
@@ -329,7 +345,8 @@ def test_codecs_are_set_to_equal_psnr():
 
 def test_a_run_with_speed_holds_times_and_ratios(folder, tmp_path):
     out = tmp_path / "r.json"
-    reply = invoke("run", "--images", folder / "p1.png", folder / "p2.png", "--codecs", "jpeg,webp", *QUALITIES, "--repeats", 2, "--no-cold", "--out", out)
+    pictures = folder / "p1.png", folder / "p2.png"
+    reply = invoke("run", "--images", *pictures, "--codecs", "jpeg,webp", *QUALITIES, "--repeats", 2, "--no-cold", "--out", out)
     by_codec = {s["codec"]: s for s in record.read(out)["speed"]}
     jpeg = by_codec["jpeg"]
     assert by_codec["webp"]["ratios"]["webp"]["encode"] == 1 and jpeg["ratios"]["webp"]["encode"] < 1
