@@ -106,7 +106,7 @@ class Codec:
         encoder = Encoder()
         encoder.put(_flat(z), self._z_rows(z.shape, quality), m.tables_z)
         valid = self._valid(h, w)
-        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
+        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device).to(memory_format=torch.channels_last)
         target[:, :, :h, :w] = y.double() * gain
 
         def quantise(t, mean, rows):
@@ -116,7 +116,8 @@ class Codec:
             size = torch.where(size >= 1 + more, torch.floor(size + 1 - more), (size >= one).double())
             coded = (rows > 0) & valid[t]
             residual = torch.where(coded, (torch.sign(residual) * size).clamp(-MAX_RESIDUAL, MAX_RESIDUAL), 0.0)
-            encoder.put(_flat(residual[coded]), _flat(rows[coded]), m.tables_y)
+            where = np.flatnonzero(_flat(coded))
+            encoder.put(_flat(residual)[where], _flat(rows)[where], m.tables_y)
             return residual
 
         decoded, _ = n.prior.walk(z, quality, quantise)
@@ -193,15 +194,16 @@ class Codec:
         high, wide = _padded(h, w)
         shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
         decoder = Decoder(tile.payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
-        read = lambda rows, tables: torch.from_numpy(_bounded(decoder.get(rows, tables))).double().to(self.device)
-        z = read(self._z_rows(shape, quality), m.tables_z).view(shape)
+        read = lambda rows, tables: _bounded(decoder.get(rows, tables))
+        z = torch.from_numpy(read(self._z_rows(shape, quality), m.tables_z)).double().to(self.device).view(shape)
         valid = self._valid(h, w)
         symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=self.device).to(memory_format=torch.channels_last)
 
         def reading(t, mean, rows):
-            coded = (rows > 0) & valid[t]
-            residual = torch.zeros_like(mean)
-            residual[coded] = read(_flat(rows[coded]), m.tables_y)
+            where = np.flatnonzero(_flat((rows > 0) & valid[t]))
+            residual = np.zeros(rows.numel())
+            residual[where] = read(_flat(rows)[where], m.tables_y)
+            residual = torch.from_numpy(residual).to(self.device).view(rows.shape)
             place(symbols, t, residual)
             return residual
 

@@ -128,9 +128,14 @@ class FixedLayer(nn.Module):
         return (self.weight.long().abs() * self.limit.long()[:, None, None]).sum((1, 2, 3)) + self.bias.long().abs()
 
     def freeze(self, dtype):
-        """Makes the matrices of `forward` from the stored integers, in float32 or float64."""
-        self.matrix = self.weight.to(dtype).permute(2, 3, 1, 0).flatten(0, 2).contiguous()  # [kernel * kernel * inputs, outputs]
-        self.offset, self.scale = self.bias.to(dtype), _two_to(-self.shift.long()).to(dtype)
+        """Makes the matrices of `forward` from the stored integers, in float32 or float64.
+
+        2^-shift is in them already: multiples of a power of two add as exactly as integers do, and a pass over the sums is saved. So is
+        the rounding term, except where the leaky ReLU comes first.
+        """
+        scale = _two_to(-self.shift.long())
+        self.matrix = (self.weight * scale[:, None, None, None]).permute(2, 3, 1, 0).flatten(0, 2).to(dtype).contiguous()  # [kernel^2 * inputs, outputs]
+        self.offset = (self.bias * scale + (0 if self.act else 0.5)).to(dtype)
         self.high = self.limit.to(dtype)
         self.low = -self.high
 
@@ -140,10 +145,10 @@ class FixedLayer(nn.Module):
             h, w = x.shape[1:3]
             x = F.pad(x, (0, 0, 1, 1, 1, 1))
             x = torch.cat([x[:, i:i + h, j:j + w] for i in range(3) for j in range(3)], 3)
-        x = torch.matmul(x, self.matrix.to(x.dtype)).add_(self.offset)
+        x = torch.addmm(self.offset.to(x.dtype), x.flatten(0, 2), self.matrix.to(x.dtype)).unflatten(0, x.shape[:3])
         if self.act:
-            x = F.leaky_relu_(x, SLOPE)
-        return x.mul_(self.scale).add_(0.5).floor_().permute(0, 3, 1, 2)
+            x = F.leaky_relu_(x, SLOPE).add_(0.5)
+        return x.floor_().permute(0, 3, 1, 2)
 
 
 class Prior(nn.Module):
