@@ -51,7 +51,7 @@ def _text(file):
 def _json(value):
     """JSON that may stand inside <script>: no character in it can end the element or begin a comment, whatever a picture is called."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return text.replace("<", "\\u003c")
 
 
 def pictures_of(run, sources):
@@ -94,17 +94,10 @@ def describe(run, summary, ours, anchor, ranked, changed):
 
 
 def other_versions(run, chosen):
-    """A sentence about each codec that works here in other versions than the run had."""
-    sentences = []
-    for name, codec in chosen.items():
-        changed = [
-            f"{library} {run['versions'][library]} then, {version} now"
-            for library, version in codec.versions.items()
-            if run["versions"].get(library, version) != version
-        ]
-        if changed:
-            sentences.append(f"Since the measurements the versions behind {run['codecs'][name]['label']} have changed: {', '.join(changed)}.")
-    return sentences
+    """[one sentence] on libraries that have other versions here than the run had, or []."""
+    now = {library: version for codec in chosen.values() for library, version in codec.versions.items()}
+    changed = [f"{library} {run['versions'][library]} instead of {version}" for library, version in now.items() if run["versions"].get(library, version) != version]
+    return [f"The pictures were made with other versions than the curves, which had {', '.join(changed)}."] if changed else []
 
 
 def pictures(run, sources, count, wanted, sizes, device, limit):

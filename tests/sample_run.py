@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks import bdrate, codecs, data, record, report
 from benchmarks import run as points
 
-HOSTILE = "</script><script>window.harmed=1</script><img src=x onerror=window.harmed=1>"
+HOSTILE = "</script ></script><script>window.harmed=1</script><img src=x onerror=window.harmed=1><!-- <script>"
 NAMES = ["wide.png", "tall.png", "&lt;img src=x onerror='window.harmed=1'&gt; \"<b>.png"]
 METRICS = ("psnr", "psnr_y", "msssim")
 

@@ -361,6 +361,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(phone):
 def test_a_page_without_pictures_or_speed_or_a_second_codec_is_still_a_page(wide, result, tmp_path):
     alone = {
         **result,
+        "metrics": [*METRICS, "one of a later version"],
         "speed": [],
         "profile": None,
         "bd_rate": [],
@@ -381,3 +382,24 @@ def test_curves_without_a_common_range_are_refused_with_the_reason(wide, result,
     wide.wait("return document.querySelector('#bd tbody')")
     assert "the curves share only 38.2..38.9 dB" in wide.text("#headline") and "share only" in wide.text("#bd-note")
     assert wide.run("return document.querySelector('#bd tr[data-codec=jpeg] td:nth-child(2)').textContent") == "–"
+
+
+def test_published_results_stand_only_beside_the_whole_kodak_set(wide, result, tmp_path):
+    published = [
+        {"codec": "vtm", "label": "VTM (VVC)", "metric_set": "-", "quality": q, "bpp": q / 20, "psnr": 30 + q / 2, "msssim": 0.9 + q / 300, "source": "a paper"}
+        for q in (5, 10, 20)
+    ]
+    assert not wide.run("return document.querySelector('#published').checkVisibility()")
+    names = [f"kodim{i:02}.png" for i in range(1, 25)]
+    kodak = {**result, "images": [{**result["images"][0], "name": name} for name in names], "published": published}
+    (tmp_path / "kodak.html").write_text(report.build(kodak))
+    wide.open((tmp_path / "kodak.html").as_uri())
+    wide.wait("return document.querySelector('#published').checkVisibility()")
+    wide.click("#published summary")
+    wide.click("#published-legend button")
+    assert wide.run("return series().find((line) => line.codec === null).points.map((p) => [p.bpp, p.value])") == [[p["bpp"], p["psnr"]] for p in published]
+    wide.click("#metric [data-value=psnr_y]")
+    assert wide.run("return series().length") == 3 and not wide.run("return document.querySelector('#published').checkVisibility()")
+    (tmp_path / "part.html").write_text(report.build({**kodak, "images": kodak["images"][:23]}))
+    wide.open((tmp_path / "part.html").as_uri())
+    assert not wide.run("return document.querySelector('#published').checkVisibility()")

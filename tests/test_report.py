@@ -140,7 +140,7 @@ def test_without_its_pictures_the_page_says_why(result, folder, tmp_path):
 
 
 def test_versions_that_changed_since_the_run_are_named(page):
-    assert "ours have changed: aecodec 8 then, 9 now" in embedded(page)["note"]
+    assert "other versions than the curves, which had aecodec 8 instead of 9." in embedded(page)["note"]
 
 
 def test_pictures_are_cropped_to_stay_below_the_limit(result, folder):

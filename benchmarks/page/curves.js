@@ -8,7 +8,7 @@ function pointValue(point, metric) {
   return value === null || value === undefined ? null : metric === "msssim" ? decibel(Math.min(value, 1 - 1e-9)) : value;
 }
 
-// The curves to draw: {name, codec|null, dash, points: [{bpp, value, quality}]}, ours last so that it lies on top.
+// The curves to draw: {name, codec|null, look, points: [{bpp, value, quality}]}, ours last so that it lies on top.
 function series() {
   const { metric, scope } = state;
   const off = names("hidden");
@@ -17,7 +17,7 @@ function series() {
     .map((codec) => ({
       name: label(codec),
       codec,
-      dash: look(codec).dash,
+      look: look(codec),
       points: scope
         ? run.points
             .filter((p) => p.codec === codec && p.image === scope)
@@ -31,7 +31,7 @@ function series() {
         lines.push({
           name,
           codec: null,
-          dash: [1, 3],
+          look: publishedLook(name),
           source: rows[0].source,
           points: rows.map((p) => ({ bpp: p.bpp, value: pointValue(p, metric), quality: p.quality })),
         });
@@ -42,11 +42,19 @@ function series() {
     .sort((a, b) => (a.codec === ours) - (b.codec === ours) || (a.codec !== null) - (b.codec !== null));
 }
 
+const PUBLISHED_DASHES = [
+  [1, 3],
+  [6, 3, 1, 3],
+  [3, 3],
+]; // none of them solid, as none of them was measured here
 // Figures of other projects are means over the 24 Kodak pictures: beside any other set or a single picture they would mislead.
 const published =
   run.images.length === 24 && run.images.every((image) => image.name.startsWith("kodim"))
-    ? (run.published ?? []).map((p) => ({ ...p, label: p.label.replaceAll(" ", "\u00a0") }))
+    ? // Spaces that do not break: the state joins names with ordinary ones.
+      (run.published ?? []).map((p) => ({ ...p, label: p.label.replaceAll(" ", "\u00a0") }))
     : [];
+const publishedLabels = [...new Set(published.map((p) => p.label))];
+const publishedLook = (name) => spare(publishedLabels.indexOf(name), PUBLISHED_DASHES);
 const publishedFits = () => state.scope === "" && ["psnr", "msssim"].includes(state.metric);
 const publishedOn = (row) => row.metric_set !== "ms-ssim" || state.metric === "msssim"; // optimised for MS-SSIM: on PSNR they would look worse than they are
 
@@ -99,12 +107,12 @@ function drawChart() {
       series: [
         {},
         ...lines.map((line) => {
-          const stroke = line.codec ? css(look(line.codec).variable) : ink;
+          const stroke = css(line.look.variable);
           return {
             label: line.name,
             stroke,
-            width: line.codec === ours ? 3.5 : line.codec ? 2 : 1.25,
-            dash: line.dash.map((length) => length * devicePixelRatio),
+            width: line.codec === ours ? 3.5 : line.codec ? 2 : 1.75,
+            dash: line.look.dash.map((length) => length * devicePixelRatio),
             spanGaps: true,
             paths: uPlot.paths.spline(),
             points: { show: line.codec !== null, size: line.codec === ours ? 8 : 5.5, fill: stroke, stroke },
@@ -137,7 +145,7 @@ function pointing(lines) {
     const { line, p, x, y } = near;
     dot.style.left = x + "px";
     dot.style.top = y + "px";
-    dot.style.borderColor = line.codec ? `var(${look(line.codec).variable})` : "var(--muted)";
+    dot.style.borderColor = `var(${line.look.variable})`;
     tip.replaceChildren(
       el("strong", {}, line.name),
       `${fixed(p.value, metric.digits)} ${metric.unit} at ${fixed(p.bpp, 3)} bpp`,
@@ -159,7 +167,7 @@ function pointing(lines) {
 function drawLegend() {
   const off = names("hidden");
   const on = names("published");
-  const button = (key, name, text, pressed, mark) =>
+  const button = (key, name, text, pressed, sample) =>
     el(
       "button",
       {
@@ -170,14 +178,14 @@ function drawLegend() {
         onpointerenter: () => fade(text),
         onpointerleave: () => fade(null),
       },
-      mark,
+      sample,
       text,
     );
   const focused = document.activeElement?.closest?.(".legend button")?.dataset.name;
-  $("legend").replaceChildren(...codecs.map((codec) => button("hidden", codec, label(codec), !off.has(codec), swatch(codec))));
+  $("legend").replaceChildren(...codecs.map((codec) => button("hidden", codec, label(codec), !off.has(codec), mark(codec))));
   const rows = published.filter((p, i) => publishedOn(p) && published.findIndex((other) => other.label === p.label) === i);
   $("published").hidden = !rows.length || !publishedFits();
-  $("published-legend").replaceChildren(...rows.map((p) => button("published", p.label, p.label, on.has(p.label), swatch(null, [1, 3]))));
+  $("published-legend").replaceChildren(...rows.map((p) => button("published", p.label, p.label, on.has(p.label), swatch(publishedLook(p.label)))));
   if (focused)
     document.querySelectorAll(".legend button").forEach((node) => {
       if (node.dataset.name === focused) node.focus();

@@ -48,7 +48,7 @@ function drawTable() {
         el(
           "tr",
           { class: codec === ours ? "ours" : null, "data-codec": codec },
-          el("td", {}, swatch(codec), " ", label(codec)),
+          el("td", {}, mark(codec), " ", label(codec)),
           metrics.map((m) => bdCell(codec, m, widest)),
         ),
       ),

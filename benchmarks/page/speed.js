@@ -124,7 +124,7 @@ function drawSpeedTable() {
         el(
           "td",
           {},
-          swatch(e.codec),
+          mark(e.codec),
           " ",
           entryName(e),
           el("small", {}, e.trained ? `at ${fixed(e.psnr, 1)} dB, ${fixed(e.bpp, 2)} bpp` : "untrained: speed only"),

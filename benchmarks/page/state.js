@@ -30,12 +30,12 @@ const LOOKS = {
   jpeg2000: ["--c-ochre", [7, 4]],
 };
 const SPARE = ["--c-sky", "--c-brown", "--c-ochre"];
+const DASHES = [[], [2, 3], [7, 4], [9, 3, 2, 3]];
+const spare = (rank, dashes) => ({ variable: SPARE[rank % SPARE.length], dash: dashes[Math.floor(rank / SPARE.length) % dashes.length] });
 function look(codec) {
   if (Object.hasOwn(LOOKS, codec)) return { variable: LOOKS[codec][0], dash: LOOKS[codec][1] };
-  const rank = Object.keys(run.codecs)
-    .filter((name) => !Object.hasOwn(LOOKS, name))
-    .indexOf(codec);
-  return { variable: SPARE[rank % SPARE.length], dash: rank < SPARE.length ? [] : [2, 3] };
+  const others = Object.keys(run.codecs).filter((name) => !Object.hasOwn(LOOKS, name));
+  return spare(others.indexOf(codec), DASHES);
 }
 const css = (variable) => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 
@@ -117,9 +117,9 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-function swatch(codec, dash) {
-  const { variable, dash: own } = codec ? look(codec) : { variable: "--muted", dash };
-  const line = el("line", { x1: 0, x2: 22, y1: 5, y2: 5, "stroke-width": codec === ours ? 4 : 2.5, "stroke-dasharray": own.join(" ") });
+// A piece of the line of a curve. `thick` for ours.
+function swatch({ variable, dash }, thick = false) {
+  const line = el("line", { x1: 0, x2: 22, y1: 5, y2: 5, "stroke-width": thick ? 4 : 2.5, "stroke-dasharray": dash.join(" ") });
   line.style.stroke = `var(${variable})`;
   return el("svg", { class: "swatch", "aria-hidden": "true" }, line);
 }
@@ -134,6 +134,8 @@ function onWidth(host, draw) {
     }
   }).observe(host);
 }
+
+const mark = (codec) => swatch(look(codec), codec === ours);
 
 // A row of buttons of which one is pressed, tied to one key of the state. `choices`: [value, text] pairs.
 function segments(host, key, choices) {
