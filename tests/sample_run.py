@@ -9,9 +9,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
+import pytest
 from click.testing import CliRunner
 from conftest import photograph
 from PIL import Image
+
+pytest.importorskip("bjontegaard")
+pytest.importorskip("pytorch_msssim")
 
 from benchmarks import bdrate, codecs, data, record, report
 from benchmarks import run as points
