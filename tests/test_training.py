@@ -143,7 +143,7 @@ def test_thawing_gives_back_the_network(frozen):
     x, q = torch.rand(1, 3, 64, 64), torch.tensor([1.0])
     with torch.no_grad():
         (one, rate, _), (two, other, _) = [m.eval()(x, q, amp=False) for m in (read_average(checkpoint), thaw(output.read_bytes()))]
-    assert (one - two).abs().max() < 0.02 and float(other) == pytest.approx(float(rate), rel=0.05)
+    assert (one - two).abs().mean() < 0.003 and float(other) == pytest.approx(float(rate), rel=0.05)
 
 
 def test_the_codec_never_imports_training():
