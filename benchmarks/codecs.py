@@ -64,6 +64,10 @@ class Aec:
     def decode(self, data):
         return self._codec.decode(data, max_pixels=0)
 
+    def bits_map(self, image, quality):
+        """Bits per 16 x 16 pixels, [ceil(H/16), ceil(W/16)]."""
+        return self._codec.bits_map(self.encode(image, quality), max_pixels=0)
+
     def encode_batch(self, images, quality):
         return self._codec.encode_batch(images, quality, strip="all", max_pixels=0)
 

@@ -120,6 +120,17 @@ class Tables:
         inside = frequencies[symbols == symbol]
         return int(inside[0]) if inside.size else TOTAL - int(frequencies.sum())
 
+    def bits(self, symbols, indexes) -> np.ndarray:
+        """What coding the symbols takes, float64 [n]: -log2 of their frequencies, and about 4 bits per group of an escape's distance."""
+        symbols, indexes = _integers(symbols, "symbols"), self._checked(indexes)
+        starts = np.cumsum(self._sizes - 1) - (self._sizes - 1)
+        frequencies = np.concatenate([np.diff(cdf[:size]) for cdf, size in zip(self._cdfs, self._sizes)])
+        place, width = symbols - self._offsets[indexes], self._sizes[indexes] - 2
+        outside = (place < 0) | (place >= width)
+        distance = np.where(place < 0, -place, place - width + 1)
+        escape = np.where(outside, 4 * (1 + np.ceil(np.log2(2.0 * np.maximum(distance, 1) + 1) / 4)), 0)
+        return np.log2(TOTAL / frequencies[starts[indexes] + np.where(outside, width, place)]) + escape
+
     def _checked(self, indexes) -> np.ndarray:
         indexes = _integers(indexes, "table indexes")
         if indexes.size and (indexes.min() < 0 or indexes.max() >= len(self)):

@@ -190,6 +190,16 @@ class Codec:
                 yield spans, self._decode_tile(tile, h, w, aec.header.quality)
 
     def _decode_tile(self, tile, h, w, quality):
+        """Dequantised y [1,M,h,w] of a tile."""
+        n = self.model.networks
+        _, symbols, decoded, rows = self._read_tile(tile, h, w, quality)
+        _, reciprocal, _ = n.prior.gains(quality)
+        pull = torch.sign(symbols) * n.pull[rows.long()]
+        y = ((decoded * 2.0**-LATENT - pull) * reciprocal).float()
+        return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+
+    def _read_tile(self, tile, h, w, quality):
+        """z symbols, y symbols, y in 2^-LATENT and its table rows, on the padded grid of a tile. Raises Corrupt."""
         m, n = self.model, self.model.networks
         high, wide = _padded(h, w)
         shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
@@ -211,10 +221,26 @@ class Codec:
         decoder.finish()
         if _checksum(z, decoded) != tile.symbols_crc:
             raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
-        _, reciprocal, _ = n.prior.gains(quality)
-        pull = torch.sign(symbols) * n.pull[rows.long()]
-        y = ((decoded * 2.0**-LATENT - pull) * reciprocal).float()
-        return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+        return z, symbols, decoded, rows
+
+    def bits_map(self, data, *, max_pixels=MAX_PIXELS):
+        """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `decode`.
+
+        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves.
+        """
+        aec = _unpack(data, max_pixels)
+        coder, quality = self._for(aec.header), aec.header.quality
+        m = coder.model
+        bits = np.zeros((-(-aec.header.height // STRIDE), -(-aec.header.width // STRIDE)))
+        with inference(m.networks):
+            for (row, column), tile in zip(tiles.grid(aec.header.height, aec.header.width, 0), aec.tiles):
+                h, w = row.stop - row.start, column.stop - column.start
+                z, symbols, _, rows = coder._read_tile(tile, h, w, quality)
+                symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
+                spent = np.where(_flat(rows) > 0, m.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
+                hyper = m.tables_z.bits(_flat(z), coder._z_rows(z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
+                bits[row.start:row.stop, column.start:column.stop] = spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
+        return bits
 
     # Shared by both directions
 

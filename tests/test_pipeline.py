@@ -454,3 +454,15 @@ def test_state_of_the_caller_is_left_alone(coder):
     before = torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_rng_state().sum()
     coder.decode(coder.encode(photograph(40, 40), 50))
     assert before == (torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_rng_state().sum())
+
+
+def test_the_bits_map_adds_up_to_the_payload(coder):
+    """Bits per latent position: together the file's payload, more where there is texture than where there is none."""
+    picture = np.full((1088, 160, 3), 128, np.uint8)  # two tiles
+    picture[:512] = photograph(512, 160, seed=4)
+    data = coder.encode(picture, 70)
+    bits = coder.bits_map(data)
+    assert bits.shape == (68, 10) and bits.min() >= 0
+    payload = 8 * sum(len(tile.payload) for tile in container.unpack(data).tiles)
+    assert bits.sum() == pytest.approx(payload, rel=0.02, abs=200)
+    assert bits[:30].mean() > 10 * bits[36:].mean()
