@@ -110,12 +110,12 @@ class Codec:
         target[:, :, :h, :w] = y.double() * gain
 
         def quantise(t, mean, rows):
-            residual = gather(target, t) - mean * 2.0**-LATENT
+            residual = torch.sub(gather(target, t), mean, alpha=2.0**-LATENT)
             one, more = m.thresholds[rows.long()].unbind(-1)
             size = residual.abs()
-            size = torch.where(size >= 1 + more, torch.floor(size + 1 - more), (size >= one).double())
+            size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
             coded = (rows > 0) & valid[t]
-            residual = torch.where(coded, (torch.sign(residual) * size).clamp(-MAX_RESIDUAL, MAX_RESIDUAL), 0.0)
+            residual = residual.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL).mul_(coded)
             where = np.flatnonzero(_flat(coded))
             encoder.put(_flat(residual)[where], _flat(rows)[where], m.tables_y)
             return residual
@@ -194,8 +194,8 @@ class Codec:
         n = self.model.networks
         _, symbols, decoded, rows = self._read_tile(tile, h, w, quality)
         _, reciprocal, _ = n.prior.gains(quality)
-        pull = torch.sign(symbols) * n.pull[rows.long()]
-        y = ((decoded * 2.0**-LATENT - pull) * reciprocal).float()
+        pull = symbols.sign_().float().mul_(n.pull[rows.long()])
+        y = decoded.mul_(2.0**-LATENT).float().sub_(pull).mul_(reciprocal.float())
         return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
     def _read_tile(self, tile, h, w, quality):

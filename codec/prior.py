@@ -203,7 +203,8 @@ class Prior(nn.Module):
         dtype = self.dtype if float32_is_whole() else torch.float64
         log_y = self.interpolate(self.gain_y, quality)
         gain, reciprocal = [self.power(v).unflatten(1, (4, -1)) for v in (log_y, -log_y)]
-        log_gain = (log_y << (HEAD - GAIN)).view(1, 4, -1, 1, 1)
+        to_latent, to_context = gain * 2.0**(LATENT - HEAD), reciprocal * 2.0**(FRACTION - LATENT)
+        row_offset = ((log_y << (HEAD - GAIN)) - int(ROW_START * (1 << HEAD))).int().view(1, 4, -1, 1, 1)
         unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
         bias = self.interpolate(self.quality_bias, quality).to(dtype)[None, :, None, None]
         features = self.network.features(fixed(z * unit).to(dtype), bias)
@@ -212,10 +213,11 @@ class Prior(nn.Module):
         y, y_rows, context = new(torch.float64), new(torch.int32), new(dtype)
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
-            mean = fixed(mean.double() * gain * 2.0**(LATENT - HEAD)).clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
-            rows = ((scale.long() + log_gain - int(ROW_START * (1 << HEAD))) >> ROW_SHIFT).clamp_(0, ROWS - 1).int()
-            step = code(t, mean, rows) * (1 << LATENT) + mean
+            mean = mean.double().mul_(to_latent).add_(0.5).floor_().clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
+            rows = scale.int().add_(row_offset).bitwise_right_shift_(ROW_SHIFT).clamp_(0, ROWS - 1)
+            step = torch.add(mean, code(t, mean, rows), alpha=1 << LATENT)
             place(y, t, step)
             place(y_rows, t, rows)
-            place(context, t, fixed(step * reciprocal * 2.0**(FRACTION - LATENT)))
+            if t < STEPS - 1:
+                place(context, t, step.mul_(to_context).add_(0.5).floor_())
         return y, y_rows
