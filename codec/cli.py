@@ -20,7 +20,7 @@ import click
 from . import batch, output
 from .batch import STREAM, Job
 from .errors import CodecError
-from .options import AEC, INPUTS, LIMIT, OUTPUTS, PICTURE, PICTURES, SPEECH, WORK, Options, takes
+from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, SPEECH, WORK, Options, takes
 from .report import Stopwatch, shown
 
 
@@ -82,7 +82,7 @@ class Result:
 
 
 @cli.command()
-@takes(INPUTS, PICTURE, OUTPUTS, WORK, LIMIT, SPEECH)
+@takes(INPUTS, PICTURE, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
 def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> None:
     """Turn pictures into .aec files.
 
@@ -119,8 +119,8 @@ def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> N
 
 
 @cli.command()
-@takes(INPUTS, OUTPUTS, WORK, LIMIT, SPEECH)
-def decompress(**options) -> None:
+@takes(INPUTS, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
+def decompress(model: str, **options) -> None:
     """Turn .aec files into pictures.
 
     The format is PNG, or what the suffix of -o FILE names.
@@ -135,7 +135,7 @@ def decompress(**options) -> None:
     def prepare() -> Callable[[Job], Result]:
         from . import image
 
-        coder = options.coder()
+        coder = options.coder(model)
 
         def work(job: Job) -> Result:
             watch = Stopwatch()
@@ -160,8 +160,8 @@ def decompress(**options) -> None:
 
 
 @cli.command()
-@takes(INPUTS, WORK, SPEECH)
-def verify(**options) -> None:
+@takes(INPUTS, MODEL, WORK, SPEECH)
+def verify(model: str, **options) -> None:
     """Check .aec files completely.
 
     Every checksum is computed and every symbol decoded, but no pixels are made.
@@ -169,7 +169,7 @@ def verify(**options) -> None:
     options = Options(**options)
 
     def prepare() -> Callable[[Job], None]:
-        coder = options.coder()
+        coder = options.coder(model)
         return lambda job: coder.verify(_read(job))
 
     def finish(job: Job, _result: None) -> tuple[dict, str]:

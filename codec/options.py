@@ -71,7 +71,9 @@ LIMIT = [
 PICTURE = [
     click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60.0, show_default=True, callback=_quality, help="1 smallest, 100 best; decimals allowed."),
     click.option("--strip", default="", callback=_strip, metavar="exif,icc,xmp|all", help="Leave out this metadata; all of it is kept otherwise."),
-    click.option("-m", "--model", default="default", show_default=True, metavar="NAME", help="One of `aecodec models`."),
+]
+MODEL = [
+    click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="One of `aecodec models`, or a weight file; files name the installed model they need."),
 ]
 OUTPUTS = [
     click.option("-o", "--output", "destination", metavar="FILE|DIR/|-", type=click.Path(), help="Output file, directory or stdout."),

@@ -5,7 +5,6 @@
 
 import contextlib
 import ctypes
-import io
 import logging
 import re
 import threading

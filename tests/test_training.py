@@ -157,3 +157,16 @@ def test_gradients_reach_every_parameter():
     (x_hat.square().mean() + bpp.mean()).backward()
     # The renderer before the last convolution and what only scales its zero branch may stand still; nothing may lack a gradient.
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
+
+
+def test_the_command_line_codes_with_a_model_of_ones_own(frozen, tmp_path):
+    """Files of a model that is not installed need its weight file to be named."""
+    picture = tmp_path / "p.png"
+    Image.fromarray(np.full((40, 56, 3), 90, np.uint8)).save(picture)
+    aecodec = lambda *arguments: subprocess.run([sys.executable, "-m", "codec", *map(str, arguments)], capture_output=True, text=True)
+    assert aecodec("compress", "-d", "cpu", "-m", frozen[1], picture).returncode == 0
+    lost = aecodec("decompress", "-d", "cpu", "-f", tmp_path / "p.aec")
+    assert lost.returncode == 1 and "not installed" in lost.stderr
+    for command in ("verify", "decompress"):
+        assert aecodec(command, *(["-f"] if command == "decompress" else []), "-d", "cpu", "-m", frozen[1], tmp_path / "p.aec").returncode == 0
+    assert Image.open(picture).size == (56, 40)

@@ -62,7 +62,7 @@ def freeze_layer(layer, top, fraction_out, scale_rows):
 
 def freeze_prior(model, limits):
     """The tensors of `prior.Prior` for a trained model."""
-    c, tensors = model.config, {}
+    tensors = {}
     for name, layer in model.prior.named_modules():
         if isinstance(layer, FloatLayer):
             rows = torch.ones(layer.out_channels, dtype=torch.float64)
