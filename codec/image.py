@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageCms
-from PIL.PngImagePlugin import PngImageFile, PngInfo
+from PIL.PngImagePlugin import PngInfo
 
-from . import deep, metadata, pil
-from .errors import BadImage, BadOption, Corrupt, TooLarge
+from . import deep, lossless, metadata, pil
+from .errors import BadImage, BadOption, TooLarge
 
 MAX_PIXELS = 2**28
 
@@ -308,15 +308,4 @@ def decode_alpha(data, height, width, depth):
 
     Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is another.
     """
-    with pil.refusing("the alpha plane is broken", Corrupt):
-        file = io.BytesIO(data)
-        try:
-            if deep.png_header(file) != (width, height, depth, 0, False):
-                raise Corrupt(f"the alpha plane is not a gray PNG of {width} x {height} pixels with {depth} bits")
-            kinds = deep.check_png(file)
-        except BadImage as error:
-            raise Corrupt("the alpha plane is not a whole PNG") from error
-        if not kinds <= {b"IHDR", b"IDAT", b"IEND"} or file.read(1):
-            raise Corrupt("the alpha plane is a PNG with more than its pixels")
-        file.seek(0)
-        return np.asarray(pil.decode(PngImageFile(file))).astype(np.uint8 if depth == 8 else np.uint16)
+    return lossless.read_png(data, height, width, 1, depth, "the alpha plane")[..., 0]
