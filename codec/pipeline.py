@@ -106,18 +106,20 @@ class Codec:
         encoder = Encoder()
         encoder.put(_flat(z), self._z_rows(z.shape, quality), m.tables_z)
         valid = self._valid(h, w)
-        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device).to(memory_format=torch.channels_last)
-        target[:, :, :h, :w] = y.double() * gain
+        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
+        torch.mul(y, gain, out=target[:, :, :h, :w])
 
         def quantise(t, mean, rows):
-            residual = torch.sub(gather(target, t), mean, alpha=2.0**-LATENT)
-            one, more = m.thresholds[rows.long()].unbind(-1)
-            size = residual.abs()
+            residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
+            where = ((rows > 0) & valid[t]).flatten().nonzero()[:, 0]
+            rows = rows.flatten()[where]
+            exact = gather(target, t).flatten()[where].sub_(mean.flatten()[where], alpha=2.0**-LATENT)
+            one, more = m.thresholds[rows].unbind(-1)
+            size = exact.abs()
             size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
-            coded = (rows > 0) & valid[t]
-            residual = residual.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL).mul_(coded)
-            where = np.flatnonzero(_flat(coded))
-            encoder.put(_flat(residual)[where], _flat(rows)[where], m.tables_y)
+            symbols = exact.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
+            encoder.put(_flat(symbols), _flat(rows), m.tables_y)
+            residual.view(-1)[where] = symbols
             return residual
 
         decoded, _ = n.prior.walk(z, quality, quantise)
@@ -194,9 +196,10 @@ class Codec:
         n = self.model.networks
         _, symbols, decoded, rows = self._read_tile(tile, h, w, quality)
         _, reciprocal, _ = n.prior.gains(quality)
-        pull = symbols.sign_().float().mul_(n.pull[rows.long()])
-        y = decoded.mul_(2.0**-LATENT).float().sub_(pull).mul_(reciprocal.float())
-        return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+        y = decoded.mul_(2.0**-LATENT).float()
+        where = symbols.view(-1).nonzero()[:, 0]
+        y.view(-1)[where] -= symbols.view(-1)[where].sign().float() * n.pull[rows.view(-1)[where]]
+        return y.mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
     def _read_tile(self, tile, h, w, quality):
         """z symbols, y symbols, y in 2^-LATENT and its table rows, on the padded grid of a tile. Raises Corrupt."""
@@ -207,13 +210,12 @@ class Codec:
         read = lambda rows, tables: _bounded(decoder.get(rows, tables))
         z = torch.from_numpy(read(self._z_rows(shape, quality), m.tables_z)).double().to(self.device).view(shape)
         valid = self._valid(h, w)
-        symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=self.device).to(memory_format=torch.channels_last)
+        symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=self.device)
 
         def reading(t, mean, rows):
-            where = np.flatnonzero(_flat((rows > 0) & valid[t]))
-            residual = np.zeros(rows.numel())
-            residual[where] = read(_flat(rows)[where], m.tables_y)
-            residual = torch.from_numpy(residual).to(self.device).view(rows.shape)
+            residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
+            where = ((rows > 0) & valid[t]).flatten().nonzero()[:, 0]
+            residual.view(-1)[where] = torch.from_numpy(read(_flat(rows.flatten()[where]), m.tables_y)).double().to(self.device)
             place(symbols, t, residual)
             return residual
 
