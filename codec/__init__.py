@@ -35,10 +35,13 @@ def compress(image, quality=60.0, *, strip=(), max_pixels=2**28, model="default"
     return Codec(model, device).encode(image, quality, strip=strip, max_pixels=max_pixels)
 
 
-def decompress(data, *, max_pixels=2**28, device="auto"):
-    """PIL.Image (L, LA, RGB, RGBA or I;16) of the bytes of an .aec file. Raises CodecError."""
+def decompress(source, *, max_pixels=2**28, crop=None, scale=1, device="auto"):
+    """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path. Raises CodecError, and OSError for a path.
+
+    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded.
+    """
     from .pipeline import Codec
-    return Codec(device=device).decode(data, max_pixels=max_pixels)
+    return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale)
 
 
 def info(source):

@@ -63,8 +63,25 @@ class Picture:
         return 8 * self.pixels.itemsize
 
     @property
+    def channels(self):
+        """1 (gray) or 3 (RGB)."""
+        return self.pixels.shape[2]
+
+    @property
     def gray(self):
-        return self.pixels.shape[2] == 1
+        return self.channels == 1
+
+    @property
+    def has_alpha(self):
+        return self.alpha is not None
+
+    def strips(self):
+        """The rows as `strips.Scan` gives them: here all at once."""
+        yield self
+
+    def whole(self):
+        """The Picture of a scan."""
+        return self
 
 
 # Reading

@@ -3,9 +3,11 @@
     picture -> tiles -> analysis -> gain -+-> hyper-analysis -> z symbols -+-> rANS -> container
                                           +-> residuals of the prior ------+
 """
+import os
 import threading
 import zlib
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -17,6 +19,7 @@ from .metadata import KINDS
 from .model import Model, name_of, path_of
 from .networks import HYPER_STRIDE, STRIDE
 from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
 _models, _lock = {}, threading.Lock()
@@ -63,33 +66,45 @@ class Codec:
     # Encoding
 
     def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
-        """Bytes of an .aec file. picture: anything `image.load` takes; quality: 1..100, in steps of 0.01.
+        """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01.
 
         Raises BadImage, TooLarge, BadOption.
         """
         hundredths = _hundredths(quality)
-        picture = image.strip(image.load(picture, max_pixels), strip)
-        payloads = self._encode_tiles(picture.pixels, hundredths)
+        picture = image.strip(picture if isinstance(picture, Scan) else image.load(picture, max_pixels), strip)
+        alpha = []
+
+        def pixels():
+            for piece in picture.strips():
+                if picture.has_alpha:
+                    alpha.append(piece.alpha)
+                yield piece.pixels
+
+        payloads = self._encode_tiles(Window(pixels()), picture.height, picture.width, hundredths)
         sections = {kind: getattr(picture, kind) for kind in KINDS if getattr(picture, kind)}
-        if picture.alpha is not None:
-            sections["alpha"] = image.encode_alpha(picture.alpha)
-        header = container.Header(picture.width, picture.height, hundredths, picture.pixels.shape[2], picture.depth, picture.alpha is not None,
-                                  self.model.id, picture.suffix)
+        if picture.has_alpha:
+            sections["alpha"] = image.encode_alpha(np.concatenate(alpha))
+        header = container.Header(picture.width, picture.height, hundredths, picture.channels, picture.depth, picture.has_alpha, self.model.id,
+                                  picture.suffix)
         return container.pack(container.Aec(header, payloads, sections))
 
     def encode_batch(self, pictures, quality=60.0, **options):
         """`encode` of every picture, in order."""
         return [self.encode(p, quality, **options) for p in pictures]
 
-    def _encode_tiles(self, pixels, quality):
-        height, width, _ = pixels.shape
-        with inference(self.model.networks):
-            return [self._encode_tile(self._latent(pixels, r, c, quality), quality)
-                    for r, c in tiles.grid(height, width, tiles.analysis_halo(self.model.config))]
+    def _encode_tiles(self, window, height, width, quality):
+        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time."""
+        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config))
+        coded = []
+        for row in rows:
+            pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
+            with inference(self.model.networks):
+                coded += [self._encode_tile(self._latent(pixels, row, column, quality), quality) for column in columns]
+        return coded
 
     def _latent(self, pixels, row, column, quality):
-        """y [1,M,h,w] of one tile, computed with its halo."""
-        part = pixels[row.outer_start * STRIDE:row.outer_stop * STRIDE, column.outer_start * STRIDE:column.outer_stop * STRIDE]
+        """y [1,M,h,w] of one tile, computed with its halo out of the pixels of its rows."""
+        part = pixels[:, column.outer_start * STRIDE:column.outer_stop * STRIDE]
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
@@ -127,32 +142,53 @@ class Codec:
 
     # Decoding
 
-    def decode(self, data, *, max_pixels=MAX_PIXELS):
-        """PIL image of the bytes of an .aec file. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge."""
-        return image.to_pil(self.decode_picture(data, max_pixels=max_pixels))
+    def decode(self, source, **options):
+        """PIL image of an .aec file, with the options of `scan`."""
+        return image.to_pil(self.decode_picture(source, **options))
 
     def decode_batch(self, files, **options):
         """`decode` of every file, in order."""
         return [self.decode(f, **options) for f in files]
 
-    def decode_picture(self, data, *, max_pixels=MAX_PIXELS):
-        """Picture of the bytes of an .aec file at its full depth; raises as `decode`."""
-        aec = _unpack(data, max_pixels)
-        header, coder = aec.header, self._for(aec.header)
-        pixels = coder._decode_pixels(aec)
-        alpha = None
-        if header.alpha:
-            alpha = image.decode_alpha(aec.sections["alpha"], header.height, header.width, header.depth)
-        metadata = {kind: aec.sections.get(kind) for kind in KINDS}
-        return image.Picture(pixels, alpha, **metadata, suffix=header.suffix)
+    def decode_picture(self, source, **options):
+        """Picture of an .aec file at its full depth, with the options of `scan`."""
+        with self.scan(source, **options) as scan:
+            return scan.whole()
 
-    def verify(self, data, *, max_pixels=MAX_PIXELS):
-        """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `decode`."""
-        aec = _unpack(data, max_pixels)
-        if aec.header.alpha:
-            image.decode_alpha(aec.sections["alpha"], aec.header.height, aec.header.width, aec.header.depth)
-        for _ in self._for(aec.header)._decode_latents(aec):
-            pass
+    @contextmanager
+    def scan(self, source, *, max_pixels=MAX_PIXELS, crop=None, scale=1, damage=None):
+        """Context of a Scan of an .aec file (bytes, path or seekable binary file), which decodes while it is read.
+
+        crop: (left, top, width, height) in stored pixels, EXIF's orientation not applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only
+        the tiles these need are read, and only their checksums tested. damage: a Damage, which collects what cannot be decoded; without one
+        it is an error. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
+        """
+        region_of = lambda header: Region.of(header.width, header.height, crop, scale)
+        with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
+            header, region = reader.header, region_of(reader.header)
+            sections = {}
+            for kind in reader.sections:
+                with damage.section(kind) if damage is not None else nullcontext():
+                    sections[kind] = reader.section(kind)
+            alpha = sections.pop("alpha", None)
+            if alpha is not None:
+                with damage.section("alpha") if damage is not None else nullcontext():
+                    alpha = image.decode_alpha(alpha, header.height, header.width, header.depth)
+            pixels = self._for(header)._decode_strips(reader, region, alpha, damage)
+            yield Scan(*region.size, header.channels, header.depth, alpha is not None, lambda: region.reduce(pixels), **sections, suffix=header.suffix)
+
+    def verify(self, source, *, max_pixels=MAX_PIXELS):
+        """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `scan`."""
+        with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
+            header = reader.header
+            for kind in reader.sections:
+                content = reader.section(kind)
+                if kind == "alpha":
+                    image.decode_alpha(content, header.height, header.width, header.depth)
+            coder = self._for(header)
+            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
+                with inference(coder.model.networks):
+                    coder._decode_tile(reader.tile(number), row.stop - row.start, column.stop - column.start, header.quality)
 
     def _for(self, header):
         """The codec whose model the file was made with: this one, or another installed one."""
@@ -162,34 +198,38 @@ class Codec:
         other.device, other.model = self.device, load_model(name_of(header.model), self.device)
         return other
 
-    def _decode_pixels(self, aec):
-        header, n = aec.header, self.model.networks
-        halo = tiles.synthesis_halo(self.model.config)
-        high, wide = -(-header.height // STRIDE), -(-header.width // STRIDE)
-        latent = torch.empty(1, self.model.config.latent, high, wide, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
-        for (row, column), y in self._decode_latents(aec):
-            latent[:, :, row.start:row.stop, column.start:column.stop] = y
-        pixels = np.empty((header.height, header.width, header.channels), np.uint16 if header.depth == 16 else np.uint8)
-        peak = float(np.iinfo(pixels.dtype).max)
-        with inference(n):
-            for row, column in tiles.grid(header.height, header.width, halo):
-                y = latent[:, :, row.outer_start:row.outer_stop, column.outer_start:column.outer_stop].to(self.device)
-                x = n.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
-                if header.channels == 1:
-                    x = x.mean(2, keepdim=True)
-                x = ((x + 0.5).clamp_(0, 1) * peak).round_().cpu().numpy()
-                part = pixels[row.start * STRIDE:row.stop * STRIDE, column.start * STRIDE:column.stop * STRIDE]
-                top, left = row.inner.start * STRIDE, column.inner.start * STRIDE
-                part[:] = x[top:top + part.shape[0], left:left + part.shape[1]]
-        return pixels
+    def _decode_strips(self, reader, region, alpha, damage):
+        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles."""
+        header, halo = reader.header, tiles.synthesis_halo(self.model.config)
+        rows, columns = tiles.axes(header.height, header.width, halo)
+        needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
+                       for j, column in tiles.reaching(columns, region.left, region.right, halo))
+        mosaic = tiles.Mosaic()
+        for i, row in tiles.reaching(rows, region.top, region.bottom):
+            top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
+            pixels = np.full((bottom - top, region.width, header.channels), 128 if header.depth == 8 else 128 * 257, f"u{header.depth // 8}")
+            with inference(self.model.networks):
+                while needed and needed[0][1].start < row.outer_stop:
+                    number, *spans = needed.popleft()
+                    h, w = [s.stop - s.start for s in spans]
+                    with damage.tile(number) if damage is not None else nullcontext():
+                        mosaic.put(*spans, self._decode_tile(reader.tile(number), h, w, header.quality))
+                for j, column in tiles.reaching(columns, region.left, region.right):
+                    if damage is not None and i * len(columns) + j in damage.tiles:
+                        continue  # stays gray
+                    x = self._render(mosaic.window(row, column), header, pixels.dtype)
+                    left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
+                    pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
+                                                                          left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
+            mosaic.forget(row.stop - halo)
+            yield image.Picture(pixels, None if alpha is None else alpha[top:bottom, region.left:region.right])
 
-    def _decode_latents(self, aec):
-        """Yields ((row span, column span), dequantised y [1,M,h,w]) of every tile."""
-        grid = tiles.grid(aec.header.height, aec.header.width, tiles.synthesis_halo(self.model.config))
-        with inference(self.model.networks):
-            for spans, tile in zip(grid, aec.tiles):
-                h, w = [s.stop - s.start for s in spans]
-                yield spans, self._decode_tile(tile, h, w, aec.header.quality)
+    def _render(self, y, header, dtype):
+        """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
+        x = self.model.networks.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
+        if header.channels == 1:
+            x = x.mean(2, keepdim=True)
+        return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
 
     def _decode_tile(self, tile, h, w, quality):
         """Dequantised y [1,M,h,w] of a tile."""
@@ -225,22 +265,23 @@ class Codec:
             raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
         return z, symbols, decoded, rows
 
-    def bits_map(self, data, *, max_pixels=MAX_PIXELS):
-        """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `decode`.
+    def bits_map(self, source, *, max_pixels=MAX_PIXELS):
+        """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `scan`.
 
         The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves.
         """
-        aec = _unpack(data, max_pixels)
-        coder, quality = self._for(aec.header), aec.header.quality
-        m = coder.model
-        bits = np.zeros((-(-aec.header.height // STRIDE), -(-aec.header.width // STRIDE)))
-        with inference(m.networks):
-            for (row, column), tile in zip(tiles.grid(aec.header.height, aec.header.width, 0), aec.tiles):
+        with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
+            header = reader.header
+            coder = self._for(header)
+            m = coder.model
+            bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
+            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
                 h, w = row.stop - row.start, column.stop - column.start
-                z, symbols, _, rows = coder._read_tile(tile, h, w, quality)
+                with inference(m.networks):
+                    z, symbols, _, rows = coder._read_tile(reader.tile(number), h, w, header.quality)
                 symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
                 spent = np.where(_flat(rows) > 0, m.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
-                hyper = m.tables_z.bits(_flat(z), coder._z_rows(z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
+                hyper = m.tables_z.bits(_flat(z), coder._z_rows(z.shape, header.quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
                 bits[row.start:row.stop, column.start:column.stop] = spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
         return bits
 
@@ -287,15 +328,22 @@ def _hundredths(quality):
     return round(value * 100)
 
 
-def _unpack(data, max_pixels):
-    header, _ = container.read_header(data)
-    pixels = header.width * header.height
+@contextmanager
+def _opened(source, check, partial=False):
+    """Context of a container.Reader, with these arguments, over a path, bytes-like or binary file."""
+    with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
+        yield container.Reader(file, check, partial)
+
+
+def _check_size(wanted, max_pixels):
+    """Raises TooLarge when more is to be decoded than `max_pixels` allow (0: no limit). wanted: a Header or Region."""
+    width, height = wanted.width, wanted.height
+    pixels = width * height
     if max_pixels and pixels > max_pixels:
-        raise TooLarge(f"{header.width} x {header.height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
-    positions = -(-header.width // STRIDE) * -(-header.height // STRIDE)
+        raise TooLarge(f"{width} x {height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
+    positions = -(-width // STRIDE) * -(-height // STRIDE)
     if max_pixels and positions * STRIDE**2 > 2 * max(max_pixels, MAX_PIXELS):  # a line of pixels takes as much memory as 16 lines
-        raise TooLarge(f"{header.width} x {header.height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")
-    return container.unpack(data)
+        raise TooLarge(f"{width} x {height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")
 
 
 def _padded(h, w):
