@@ -83,7 +83,7 @@ class Result:
 
 @cli.command()
 @takes(INPUTS, PICTURE, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> None:
+def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], model: str, **options) -> None:
     """Turn pictures into .aec files.
 
     \b
@@ -105,7 +105,7 @@ def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> N
             watch = Stopwatch()
             picture = image.load(_stdin() if job.source == STREAM else job.source, options.max_pixels)
             watch.lap("read")
-            data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
+            data = coder.encode(picture, quality, lossless=lossless, strip=strip, max_pixels=options.max_pixels)
             header = codec.info(data)
             watch.lap("encode")
             if options.remove:

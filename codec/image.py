@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from . import deep, lossless, metadata, pil
+from . import deep, exact, metadata, pil
 from .errors import BadImage, BadOption, TooLarge
 
 MAX_PIXELS = 2**28
@@ -325,4 +325,4 @@ def decode_alpha(data, height, width, depth):
 
     Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is another.
     """
-    return lossless.read_png(data, height, width, 1, depth, "the alpha plane")[..., 0]
+    return exact.read_png(data, height, width, 1, depth, "the alpha plane")[..., 0]

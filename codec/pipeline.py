@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import torch
 
-from . import container, image, tiles
+from . import container, exact, image, tiles
 from .entropy import Decoder, Encoder
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
@@ -22,6 +22,7 @@ from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
+WORTH = 16  # bytes that exact pixels may cost: tiny pictures of few colours
 _models, _lock = {}, threading.Lock()
 
 
@@ -65,10 +66,10 @@ class Codec:
 
     # Encoding
 
-    def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
+    def encode(self, picture, quality=60.0, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
         """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01.
 
-        Raises BadImage, TooLarge, BadOption.
+        lossless: whether every pixel must come back as it is; None: where that takes no more bytes, as with graphics. Raises BadImage, TooLarge, BadOption.
         """
         hundredths = _hundredths(quality)
         picture = image.strip(picture if isinstance(picture, Scan) else image.load(picture, max_pixels), strip)
@@ -80,27 +81,38 @@ class Codec:
                     alpha.append(piece.alpha)
                 yield piece.pixels
 
-        payloads = self._encode_tiles(Window(pixels()), picture.height, picture.width, hundredths)
+        if lossless is None and picture.depth == 16:
+            lossless = False  # PNG, which keeps deep pixels, is no match for the networks
+        payloads, lossless = self._encode_tiles(Window(pixels()), picture.height, picture.width, hundredths, lossless)
         sections = {kind: getattr(picture, kind) for kind in KINDS if getattr(picture, kind)}
         if picture.has_alpha:
             sections["alpha"] = image.encode_alpha(np.concatenate(alpha))
-        header = container.Header(picture.width, picture.height, hundredths, picture.channels, picture.depth, picture.has_alpha, self.model.id,
-                                  picture.suffix)
+        header = container.Header(picture.width, picture.height, hundredths, picture.channels, picture.depth, picture.has_alpha,
+                                  container.NO_MODEL if lossless else self.model.id, picture.suffix, lossless)
         return container.pack(container.Aec(header, payloads, sections))
 
     def encode_batch(self, pictures, quality=60.0, **options):
         """`encode` of every picture, in order."""
         return [self.encode(p, quality, **options) for p in pictures]
 
-    def _encode_tiles(self, window, height, width, quality):
-        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time."""
+    def _encode_tiles(self, window, height, width, quality, lossless):
+        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and whether they are lossless ones."""
         rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config))
-        coded = []
+        coded, kept = [], []
+        drawn = lossless is None  # so far, every tile was drawn rather than photographed
         for row in rows:
             pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
-            with inference(self.model.networks):
-                coded += [self._encode_tile(self._latent(pixels, row, column, quality), quality) for column in columns]
-        return coded
+            for column in columns:
+                part = pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, column.start * STRIDE:column.stop * STRIDE]
+                drawn = drawn and exact.is_graphic(part)
+                if lossless or drawn:
+                    kept.append(container.Tile(exact.encode(part), exact.checksum(part)))
+                if not lossless:
+                    with inference(self.model.networks):
+                        coded.append(self._encode_tile(self._latent(pixels, row, column, quality), quality))
+        size = lambda tiles: sum(len(tile.payload) for tile in tiles)
+        lossless = bool(lossless or drawn and size(kept) <= size(coded) + WORTH)
+        return (kept if lossless else coded), lossless
 
     def _latent(self, pixels, row, column, quality):
         """y [1,M,h,w] of one tile, computed with its halo out of the pixels of its rows."""
@@ -186,13 +198,12 @@ class Codec:
                 if kind == "alpha":
                     image.decode_alpha(content, header.height, header.width, header.depth)
             coder = self._for(header)
-            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
-                with inference(coder.model.networks):
-                    coder._decode_tile(reader.tile(number), row.stop - row.start, column.stop - column.start, header.quality)
+            for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
+                coder._decode(reader.tile(number), header, *spans)
 
     def _for(self, header):
         """The codec whose model the file was made with: this one, or another installed one."""
-        if header.model == self.model.id:
+        if header.lossless or header.model == self.model.id:
             return self
         other = object.__new__(Codec)
         other.device, other.model = self.device, load_model(name_of(header.model), self.device)
@@ -200,36 +211,52 @@ class Codec:
 
     def _decode_strips(self, reader, region, alpha, damage):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles."""
-        header, halo = reader.header, tiles.synthesis_halo(self.model.config)
+        header = reader.header
+        halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
         rows, columns = tiles.axes(header.height, header.width, halo)
         needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
                        for j, column in tiles.reaching(columns, region.left, region.right, halo))
-        mosaic = tiles.Mosaic()
+        mosaic, kept = tiles.Mosaic(), {}
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
             pixels = np.full((bottom - top, region.width, header.channels), 128 if header.depth == 8 else 128 * 257, f"u{header.depth // 8}")
-            with inference(self.model.networks):
-                while needed and needed[0][1].start < row.outer_stop:
-                    number, *spans = needed.popleft()
-                    h, w = [s.stop - s.start for s in spans]
-                    with damage.tile(number) if damage is not None else nullcontext():
-                        mosaic.put(*spans, self._decode_tile(reader.tile(number), h, w, header.quality))
-                for j, column in tiles.reaching(columns, region.left, region.right):
-                    if damage is not None and i * len(columns) + j in damage.tiles:
-                        continue  # stays gray
-                    x = self._render(mosaic.window(row, column), header, pixels.dtype)
-                    left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
-                    pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
-                                                                          left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
+            while needed and needed[0][1].start < row.outer_stop:
+                number, *spans = needed.popleft()
+                with damage.tile(number) if damage is not None else nullcontext():
+                    decoded = self._decode(reader.tile(number), header, *spans)
+                    if header.lossless:
+                        kept[number] = decoded
+                    else:
+                        mosaic.put(*spans, decoded)
+            for j, column in tiles.reaching(columns, region.left, region.right):
+                number = i * len(columns) + j
+                if damage is not None and number in damage.tiles:
+                    continue  # stays gray
+                x = kept.pop(number) if header.lossless else self._render(mosaic.window(row, column), header, pixels.dtype)
+                left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
+                pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
+                                                                      left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
             mosaic.forget(row.stop - halo)
             yield image.Picture(pixels, None if alpha is None else alpha[top:bottom, region.left:region.right])
 
     def _render(self, y, header, dtype):
         """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
-        x = self.model.networks.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
-        if header.channels == 1:
-            x = x.mean(2, keepdim=True)
-        return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
+        with inference(self.model.networks):
+            x = self.model.networks.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
+            if header.channels == 1:
+                x = x.mean(2, keepdim=True)
+            return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
+
+    def _decode(self, tile, header, row, column):
+        """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
+        if not header.lossless:
+            with inference(self.model.networks):
+                return self._decode_tile(tile, row.stop - row.start, column.stop - column.start, header.quality)
+        size = [min(span.stop * STRIDE, end) - span.start * STRIDE for span, end in ((row, header.height), (column, header.width))]
+        pixels = exact.decode(tile.payload, *size, header.channels, header.depth)
+        if exact.checksum(pixels) != tile.symbols_crc:
+            raise Corrupt("the pixels of a lossless tile do not match their checksum")
+        return pixels
 
     def _decode_tile(self, tile, h, w, quality):
         """Dequantised y [1,M,h,w] of a tile."""
@@ -268,7 +295,7 @@ class Codec:
     def bits_map(self, source, *, max_pixels=MAX_PIXELS):
         """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `scan`.
 
-        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves.
+        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves, a lossless tile's over all of it.
         """
         with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
             header = reader.header
@@ -277,6 +304,9 @@ class Codec:
             bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
             for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
                 h, w = row.stop - row.start, column.stop - column.start
+                if header.lossless:
+                    bits[row.start:row.stop, column.start:column.stop] = 8 * len(reader.tile(number).payload) / (h * w)
+                    continue
                 with inference(m.networks):
                     z, symbols, _, rows = coder._read_tile(reader.tile(number), h, w, header.quality)
                 symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
