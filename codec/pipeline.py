@@ -3,6 +3,7 @@
     picture -> tiles -> analysis -> gain -+-> hyper-analysis -> z symbols -+-> rANS -> container
                                           +-> residuals of the prior ------+
 """
+import io
 import os
 import threading
 import zlib
@@ -12,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import torch
 
-from . import container, image, tiles
+from . import container, image, scanner, tiles
 from .entropy import Decoder, Encoder
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
@@ -71,22 +72,24 @@ class Codec:
         Raises BadImage, TooLarge, BadOption.
         """
         hundredths = _hundredths(quality)
-        picture = image.strip(picture if isinstance(picture, Scan) else image.load(picture, max_pixels), strip)
-        alpha = []
+        with scanner.opened(picture, max_pixels) as scan:
+            scan = image.strip(scan, strip)
+            alpha = io.BytesIO()
+            writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
-        def pixels():
-            for piece in picture.strips():
-                if picture.has_alpha:
-                    alpha.append(piece.alpha)
-                yield piece.pixels
+            def pixels():
+                for piece in scan.strips():
+                    if writer:
+                        writer.write(piece.alpha[..., None])
+                    yield piece.pixels
 
-        payloads = self._encode_tiles(Window(pixels()), picture.height, picture.width, hundredths)
-        sections = {kind: getattr(picture, kind) for kind in KINDS if getattr(picture, kind)}
-        if picture.has_alpha:
-            sections["alpha"] = image.encode_alpha(np.concatenate(alpha))
-        header = container.Header(picture.width, picture.height, hundredths, picture.channels, picture.depth, picture.has_alpha, self.model.id,
-                                  picture.suffix)
-        return container.pack(container.Aec(header, payloads, sections))
+            payloads = self._encode_tiles(Window(pixels()), scan.height, scan.width, hundredths)
+            sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
+            if writer:
+                writer.close()
+                sections["alpha"] = alpha.getvalue()
+            header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha, self.model.id, scan.suffix)
+            return container.pack(container.Aec(header, payloads, sections))
 
     def encode_batch(self, pictures, quality=60.0, **options):
         """`encode` of every picture, in order."""
@@ -168,12 +171,14 @@ class Codec:
             for kind in reader.sections:
                 with damage.section(kind) if damage is not None else nullcontext():
                     sections[kind] = reader.section(kind)
-            alpha = sections.pop("alpha", None)
-            if alpha is not None:
-                with damage.section("alpha") if damage is not None else nullcontext():
-                    alpha = image.decode_alpha(alpha, header.height, header.width, header.depth)
-            pixels = self._for(header)._decode_strips(reader, region, alpha, damage)
-            yield Scan(*region.size, header.channels, header.depth, alpha is not None, lambda: region.reduce(pixels), **sections, suffix=header.suffix)
+            alpha = lambda: image.alpha_rows(sections["alpha"], header.height, header.width, header.depth)
+            if damage is not None and "alpha" in sections:
+                with damage.section("alpha"):  # before the first pixel, as it decides whether there is alpha
+                    deque(alpha(), 0)
+            metadata = {kind: sections.get(kind) for kind in KINDS}
+            has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
+            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, damage))
+            yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix)
 
     def verify(self, source, *, max_pixels=MAX_PIXELS):
         """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `scan`."""
@@ -182,7 +187,7 @@ class Codec:
             for kind in reader.sections:
                 content = reader.section(kind)
                 if kind == "alpha":
-                    image.decode_alpha(content, header.height, header.width, header.depth)
+                    deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
             coder = self._for(header)
             for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
                 with inference(coder.model.networks):
@@ -197,12 +202,15 @@ class Codec:
         return other
 
     def _decode_strips(self, reader, region, alpha, damage):
-        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles."""
+        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
+
+        alpha: all rows, as `image.alpha_rows` yields them, or None.
+        """
         header, halo = reader.header, tiles.synthesis_halo(self.model.config)
         rows, columns = tiles.axes(header.height, header.width, halo)
         needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
                        for j, column in tiles.reaching(columns, region.left, region.right, halo))
-        mosaic = tiles.Mosaic()
+        mosaic, alpha = tiles.Mosaic(), alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
             pixels = np.full((bottom - top, region.width, header.channels), 128 if header.depth == 8 else 128 * 257, f"u{header.depth // 8}")
@@ -220,7 +228,7 @@ class Codec:
                     pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
                                                                           left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
             mosaic.forget(row.stop - halo)
-            yield image.Picture(pixels, None if alpha is None else alpha[top:bottom, region.left:region.right])
+            yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
 
     def _render(self, y, header, dtype):
         """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
