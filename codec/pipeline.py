@@ -167,6 +167,8 @@ class Codec:
         region_of = lambda header: Region.of(header.width, header.height, crop, scale)
         with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
             header, region = reader.header, region_of(reader.header)
+            if damage is not None:
+                damage.header, damage.surplus = header, max(0, reader.size - reader.expected)
             sections = {}
             for kind in reader.sections:
                 with damage.section(kind) if damage is not None else nullcontext():

@@ -16,7 +16,6 @@ from . import metadata, pil
 from .errors import BadImage
 
 STRETCH = 1 << 22  # bytes of a strip written, or least bytes of pixels read, at a time
-SEGMENT = 1 << 28  # pixels of one compressed strip or row of tiles beyond which nothing is gained by cutting
 CLASSIC = (1 << 32) - (1 << 24)  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
 NONE = 1
 COMPRESSIONS = (NONE, 5, 7, 8, 32773, 32946, 34925, 50000)  # LZW, JPEG, deflate, PackBits, deflate by its old number, LZMA, Zstandard
@@ -93,10 +92,10 @@ def cut(file, opened):
         if tags.get(PHOTOMETRIC) == YCBCR:
             return None
         sizes = [row * min(rows, height - top) for top in range(0, height, rows)]
-    elif not sizes or len(sizes) < len(offsets) or rows * width > SEGMENT or rows >= height:
+    elif not sizes or len(sizes) < len(offsets) or rows >= height:
         return None
     end = file.seek(0, os.SEEK_END)
-    if any(offset + size > end for offset, size in zip(offsets, sizes)):
+    if any(not 0 <= offset <= offset + size <= end for offset, size in zip(offsets, sizes)):
         raise BadImage("the picture is a truncated TIFF file")
 
     def segments():
