@@ -23,6 +23,7 @@ from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
+TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
 _models, _lock = {}, threading.Lock()
 
 
@@ -97,16 +98,18 @@ class Codec:
 
     def _encode_tiles(self, window, height, width, quality):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time."""
-        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config))
+        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config), TOGETHER)
         coded = []
         for row in rows:
             pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
             with inference(self.model.networks):
-                coded += [self._encode_tile(self._latent(pixels, row, column, quality), quality) for column in columns]
+                for column in columns:
+                    y = self._latent(pixels, row, column, quality)
+                    coded += [self._encode_tile(tile, quality) for tile in y.split(tiles.LATENTS, 3)]
         return coded
 
     def _latent(self, pixels, row, column, quality):
-        """y [1,M,h,w] of one tile, computed with its halo out of the pixels of its rows."""
+        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows."""
         part = pixels[:, column.outer_start * STRIDE:column.outer_stop * STRIDE]
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
