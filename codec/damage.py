@@ -7,10 +7,13 @@ from .errors import Corrupt, Truncated
 
 
 class Damage:
-    """Collects the parts that could not be decoded: `tiles` {number from 0: error}, `sections` {kind: error}."""
+    """Collects the parts that could not be decoded: `tiles` {number from 0: error}, `sections` {kind: error}; `surplus` bytes after the end.
+
+    `header` is that of the file, the container's.
+    """
 
     def __init__(self):
-        self.tiles, self.sections = {}, {}
+        self.tiles, self.sections, self.surplus, self.header = {}, {}, 0, None
 
     def tile(self, number):
         """Context of decoding a tile: ends quietly where it is damaged."""
@@ -20,13 +23,15 @@ class Damage:
         """The same of a section."""
         return _collecting(self.sections, kind)
 
-    def sentences(self, header):
-        """One per kind of part, none for a whole file; `header` is the container's."""
+    def sentences(self):
+        """One per kind of part, none for a whole file."""
         if self.tiles:
-            count, verb = header.tile_count, "is" if len(self.tiles) == 1 else "are"
-            yield f"{_ranges(self.tiles)} of {count} {verb} damaged and painted gray ({header.columns} per row, counted from 1)"
+            verb = "is" if len(self.tiles) == 1 else "are"
+            yield f"{_ranges(self.tiles)} of {self.header.tile_count} {verb} damaged and painted gray ({self.header.columns} in a row, counted from 1)"
         for kind in self.sections:
             yield f"the {kind} section is damaged and left out" + (": the picture is opaque" if kind == "alpha" else "")
+        if self.surplus:
+            yield f"{self.surplus} bytes after the end of the file are ignored"
 
 
 @contextmanager

@@ -33,19 +33,19 @@ def from_pil(image, gray):
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     return (
         icc,
-        _bare(exif),
+        bare(exif),
         xmp if isinstance(xmp, bytes) and xmp else None,
     )
 
 
 def to_pil(picture):
     """The metadata under Pillow's names; no EXIF that is not one, as Pillow would raise on it."""
-    exif = _bare(picture.exif)
+    exif = bare(picture.exif)
     named = {"exif": exif and b"Exif\0\0" + exif, "icc_profile": picture.icc, "xmp": picture.xmp}
     return {name: data for name, data in named.items() if data}
 
 
-def _bare(exif):
+def bare(exif):
     """EXIF without its prefix, also a repeated one; None unless a TIFF header follows."""
     exif = re.sub(b"^(Exif\0\0)+", b"", exif) if isinstance(exif, bytes) else b""
     return exif if exif[:4] in (b"II*\0", b"MM\0*") else None

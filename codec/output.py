@@ -2,6 +2,7 @@
 
 The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way, which is
 also what the command line makes of SIGINT and SIGTERM, removes the temporary file; whatever stood at the target before is then still there, untouched.
+Worker threads write drafts; the main thread, the one signals reach, keeps them, and at the end of the process removes those left over.
 """
 
 import contextlib
@@ -9,6 +10,8 @@ import errno
 import os
 import secrets
 import stat
+import sys
+import threading
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -24,36 +27,123 @@ def check(source: str, target: str, overwrite: bool) -> None:
         raise _exists(target)
 
 
-@contextlib.contextmanager
-def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write, which becomes `target` when the block ends without an exception.
+class Draft:
+    """What will be the file `target`: written under another name, by any thread, until `keep` gives it its own or `drop` removes it.
 
     The new file's permissions are the umask's, or those of the file it replaces. A target that is no regular file (/dev/null, a FIFO) is written directly.
-    Raises FileExistsError when `target` exists and `overwrite` is false, even if it appeared meanwhile, and OSError naming `target` for what the system refuses.
+    `write` and `open` raise OSError naming `target` for what the system refuses, as does `keep`, and FileExistsError when `target` exists and `overwrite`
+    is false, even if it appeared meanwhile.
     """
-    if _is_special(target):
-        with open(target, "wb") as file:
-            yield file
-        return
-    directory = os.path.dirname(target) or "."
-    # Short and without the target's name in it, which may already be as long as the file system allows.
-    temporary = os.path.join(directory, f".aecodec-{secrets.token_hex(8)}.part")
-    try:  # begins before the file exists: a signal may strike as soon as it does
-        with _named(target, temporary):
-            file = open(temporary, "xb")
-        with file:
-            yield file
-            with _named(target, temporary):
-                file.flush()
-                if overwrite and os.path.isfile(target):
-                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
-                os.fsync(file.fileno())
-        with _named(target, temporary):
-            (os.replace if overwrite else _link)(temporary, target)
+
+    def __init__(self, target: str, overwrite: bool = False):
+        self._target, self._overwrite = target, overwrite
+        self._file: BinaryIO | None = None
+        self._special = _is_special(target)
+        # Short and without the target's name in it, which may already be as long as the file system allows.
+        self.path = target if self._special else os.path.join(os.path.dirname(target) or ".", f".aecodec-{secrets.token_hex(8)}.part")
+
+    def open(self) -> BinaryIO:
+        """The binary file to write."""
+        with _named(self._target, self.path), _drafts.lock:
+            if _drafts.closed:
+                raise OSError(errno.ECANCELED, "the run has ended", self._target)
+            if not self._special:
+                _drafts.paths.add(self.path)  # before the file exists: a signal may strike as soon as it does
+            self._file = open(self.path, "wb" if self._special else "xb")
+        return self._file
+
+    def write(self, data) -> None:
+        """Writes, and with the first bytes makes the file and its directory."""
+        if self._file is None:
+            os.makedirs(os.path.dirname(self._target) or ".", exist_ok=True)
+            self.open()
+        self._file.write(data)
+
+    def flush(self) -> None:
+        """Makes what has been written readable under `path`."""
+        self._file.flush()
+
+    def keep(self) -> None:
+        """Makes it the target, in one step."""
+        try:
+            with self._file, _named(self._target, self.path):
+                self._file.flush()
+                if self._special:
+                    return
+                if self._overwrite and os.path.isfile(self._target):
+                    os.fchmod(self._file.fileno(), stat.S_IMODE(os.stat(self._target).st_mode))
+                os.fsync(self._file.fileno())
+            with _named(self._target, self.path):
+                (os.replace if self._overwrite else _link)(self.path, self._target)
+        finally:
+            self.drop()
+        _sync_directory(os.path.dirname(self._target) or ".")
+
+    def drop(self) -> None:
+        """Removes what is not kept; needed after every other outcome, harmless after `keep`."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk once more
+                self._file.close()
+        if not self._special:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            _drafts.paths.discard(self.path)
+
+
+class Stream:
+    """A Draft for standard output: whole before the first byte of it goes there, on disk where it is large."""
+
+    def __init__(self):
+        import tempfile  # with shutil: milliseconds that --help need not wait for
+
+        self._file = tempfile.SpooledTemporaryFile(MEMORY)
+
+    def write(self, data) -> None:
+        self._file.write(data)
+
+    def keep(self) -> None:
+        import shutil
+
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        self.drop()
+
+    def drop(self) -> None:
+        self._file.close()
+
+
+MEMORY = 1 << 26  # bytes for standard output held in memory
+
+
+class _Drafts:
+    """The files that are not yet kept or dropped in this process."""
+
+    def __init__(self):
+        self.lock, self.paths, self.closed = threading.Lock(), set(), False
+
+
+_drafts = _Drafts()
+
+
+def drop_all() -> None:
+    """Removes every draft, in whatever thread it is being written, and lets none begin: for the end of the process."""
+    with _drafts.lock:
+        _drafts.closed = True
+        for path in _drafts.paths:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+@contextlib.contextmanager
+def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """A Draft's binary file to write, which becomes `target` when the block ends without an exception; raises as a Draft."""
+    draft = Draft(target, overwrite)
+    try:
+        yield draft.open()
+        draft.keep()
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-    _sync_directory(directory)
+        draft.drop()
 
 
 def _is_special(path: str) -> bool:

@@ -1,28 +1,27 @@
 """The path from a picture to the bytes of an .aec file and back, written once: `encode` reads top to bottom, `decode` bottom to top.
 
-    picture -> tiles -> analysis -> gain -+-> hyper-analysis -> z symbols -+-> rANS -> container
-                                          +-> residuals of the prior ------+
+    picture -> tiles -> analysis -+-> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
+                                  +-> without loss, where that is smaller (`exact`) -+
 """
+import io
 import os
 import threading
-import zlib
 from collections import deque
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
 
-from . import container, exact, image, tiles
-from .entropy import Decoder, Encoder
+from . import container, exact, image, payload, scanner, tiles
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
 from .model import Model, name_of, path_of
-from .networks import HYPER_STRIDE, STRIDE
-from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+from .networks import STRIDE
 from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
 WORTH = 16  # bytes that exact pixels may cost: tiny pictures of few colours
+TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
 _models, _lock = {}, threading.Lock()
 
 
@@ -72,24 +71,27 @@ class Codec:
         lossless: whether every pixel must come back as it is; None: where that takes no more bytes, as with graphics. Raises BadImage, TooLarge, BadOption.
         """
         hundredths = _hundredths(quality)
-        picture = image.strip(picture if isinstance(picture, Scan) else image.load(picture, max_pixels), strip)
-        alpha = []
+        with scanner.opened(picture, max_pixels) as scan:
+            scan = image.strip(scan, strip)
+            alpha = io.BytesIO()
+            writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
-        def pixels():
-            for piece in picture.strips():
-                if picture.has_alpha:
-                    alpha.append(piece.alpha)
-                yield piece.pixels
+            def pixels():
+                for piece in scan.strips():
+                    if writer:
+                        writer.write(piece.alpha[..., None])
+                    yield piece.pixels
 
-        if lossless is None and picture.depth == 16:
-            lossless = False  # PNG, which keeps deep pixels, is no match for the networks
-        payloads, lossless = self._encode_tiles(Window(pixels()), picture.height, picture.width, hundredths, lossless)
-        sections = {kind: getattr(picture, kind) for kind in KINDS if getattr(picture, kind)}
-        if picture.has_alpha:
-            sections["alpha"] = image.encode_alpha(np.concatenate(alpha))
-        header = container.Header(picture.width, picture.height, hundredths, picture.channels, picture.depth, picture.has_alpha,
-                                  container.NO_MODEL if lossless else self.model.id, picture.suffix, lossless)
-        return container.pack(container.Aec(header, payloads, sections))
+            if lossless is None and scan.depth == 16:
+                lossless = False  # PNG, which keeps deep pixels, is no match for the networks
+            payloads, lossless = self._encode_tiles(Window(pixels()), scan.height, scan.width, hundredths, lossless)
+            sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
+            if writer:
+                writer.close()
+                sections["alpha"] = alpha.getvalue()
+            header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
+                                      container.NO_MODEL if lossless else self.model.id, scan.suffix, lossless)
+            return container.pack(container.Aec(header, payloads, sections))
 
     def encode_batch(self, pictures, quality=60.0, **options):
         """`encode` of every picture, in order."""
@@ -97,25 +99,27 @@ class Codec:
 
     def _encode_tiles(self, window, height, width, quality, lossless):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and whether they are lossless ones."""
-        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config))
+        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config), TOGETHER)
         coded, kept = [], []
         drawn = lossless is None  # so far, every tile was drawn rather than photographed
         for row in rows:
             pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
             for column in columns:
-                part = pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, column.start * STRIDE:column.stop * STRIDE]
-                drawn = drawn and exact.is_graphic(part)
-                if lossless or drawn:
-                    kept.append(container.Tile(exact.encode(part), exact.checksum(part)))
+                for left in range(column.start, column.stop, tiles.LATENTS):
+                    part = pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, left * STRIDE:(left + tiles.LATENTS) * STRIDE]
+                    drawn = drawn and exact.is_graphic(part)
+                    if lossless or drawn:
+                        kept.append(container.Tile(exact.encode(part), exact.checksum(part)))
                 if not lossless:
                     with inference(self.model.networks):
-                        coded.append(self._encode_tile(self._latent(pixels, row, column, quality), quality))
+                        y = self._latent(pixels, row, column, quality)
+                        coded += [payload.encode(self.model, tile, quality) for tile in y.split(tiles.LATENTS, 3)]
         size = lambda tiles: sum(len(tile.payload) for tile in tiles)
         lossless = bool(lossless or drawn and size(kept) <= size(coded) + WORTH)
         return (kept if lossless else coded), lossless
 
     def _latent(self, pixels, row, column, quality):
-        """y [1,M,h,w] of one tile, computed with its halo out of the pixels of its rows."""
+        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows."""
         part = pixels[:, column.outer_start * STRIDE:column.outer_stop * STRIDE]
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
@@ -124,33 +128,6 @@ class Codec:
         x = (x / float(np.iinfo(pixels.dtype).max) - 0.5).permute(2, 0, 1)[None]  # channels_last by construction
         y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), half=has_bfloat16(self.device))
         return y[:, :, row.inner, column.inner]
-
-    def _encode_tile(self, y, quality):
-        m, n = self.model, self.model.networks
-        h, w = y.shape[2:]
-        gain, _, gain_z = n.prior.gains(quality)
-        z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
-        encoder = Encoder()
-        encoder.put(_flat(z), self._z_rows(z.shape, quality), m.tables_z)
-        valid = self._valid(h, w)
-        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
-        torch.mul(y, gain, out=target[:, :, :h, :w])
-
-        def quantise(t, mean, rows):
-            residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
-            where = ((rows > 0) & valid[t]).flatten().nonzero()[:, 0]
-            rows = rows.flatten()[where]
-            exact = gather(target, t).flatten()[where].sub_(mean.flatten()[where], alpha=2.0**-LATENT)
-            one, more = m.thresholds[rows].unbind(-1)
-            size = exact.abs()
-            size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
-            symbols = exact.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
-            encoder.put(_flat(symbols), _flat(rows), m.tables_y)
-            residual.view(-1)[where] = symbols
-            return residual
-
-        decoded, _ = n.prior.walk(z, quality, quantise)
-        return container.Tile(encoder.finish(), _checksum(z, decoded))
 
     # Decoding
 
@@ -178,16 +155,20 @@ class Codec:
         region_of = lambda header: Region.of(header.width, header.height, crop, scale)
         with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
             header, region = reader.header, region_of(reader.header)
+            if damage is not None:
+                damage.header, damage.surplus = header, max(0, reader.size - reader.expected)
             sections = {}
             for kind in reader.sections:
                 with damage.section(kind) if damage is not None else nullcontext():
                     sections[kind] = reader.section(kind)
-            alpha = sections.pop("alpha", None)
-            if alpha is not None:
-                with damage.section("alpha") if damage is not None else nullcontext():
-                    alpha = image.decode_alpha(alpha, header.height, header.width, header.depth)
-            pixels = self._for(header)._decode_strips(reader, region, alpha, damage)
-            yield Scan(*region.size, header.channels, header.depth, alpha is not None, lambda: region.reduce(pixels), **sections, suffix=header.suffix)
+            alpha = lambda: image.alpha_rows(sections["alpha"], header.height, header.width, header.depth)
+            if damage is not None and "alpha" in sections:
+                with damage.section("alpha"):  # before the first pixel, as it decides whether there is alpha
+                    deque(alpha(), 0)
+            metadata = {kind: sections.get(kind) for kind in KINDS}
+            has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
+            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, damage))
+            yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix)
 
     def verify(self, source, *, max_pixels=MAX_PIXELS):
         """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `scan`."""
@@ -196,7 +177,7 @@ class Codec:
             for kind in reader.sections:
                 content = reader.section(kind)
                 if kind == "alpha":
-                    image.decode_alpha(content, header.height, header.width, header.depth)
+                    deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
             coder = self._for(header)
             for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
                 coder._decode(reader.tile(number), header, *spans)
@@ -210,13 +191,16 @@ class Codec:
         return other
 
     def _decode_strips(self, reader, region, alpha, damage):
-        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles."""
+        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
+
+        alpha: all rows, as `image.alpha_rows` yields them, or None.
+        """
         header = reader.header
         halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
         rows, columns = tiles.axes(header.height, header.width, halo)
         needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
                        for j, column in tiles.reaching(columns, region.left, region.right, halo))
-        mosaic, kept = tiles.Mosaic(), {}
+        mosaic, kept, alpha = tiles.Mosaic(), {}, alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
             pixels = np.full((bottom - top, region.width, header.channels), 128 if header.depth == 8 else 128 * 257, f"u{header.depth // 8}")
@@ -237,7 +221,7 @@ class Codec:
                 pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
                                                                       left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
             mosaic.forget(row.stop - halo)
-            yield image.Picture(pixels, None if alpha is None else alpha[top:bottom, region.left:region.right])
+            yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
 
     def _render(self, y, header, dtype):
         """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
@@ -251,46 +235,12 @@ class Codec:
         """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
         if not header.lossless:
             with inference(self.model.networks):
-                return self._decode_tile(tile, row.stop - row.start, column.stop - column.start, header.quality)
+                return payload.decode(self.model, tile, row.stop - row.start, column.stop - column.start, header.quality)
         size = [min(span.stop * STRIDE, end) - span.start * STRIDE for span, end in ((row, header.height), (column, header.width))]
         pixels = exact.decode(tile.payload, *size, header.channels, header.depth)
         if exact.checksum(pixels) != tile.symbols_crc:
             raise Corrupt("the pixels of a lossless tile do not match their checksum")
         return pixels
-
-    def _decode_tile(self, tile, h, w, quality):
-        """Dequantised y [1,M,h,w] of a tile."""
-        n = self.model.networks
-        _, symbols, decoded, rows = self._read_tile(tile, h, w, quality)
-        _, reciprocal, _ = n.prior.gains(quality)
-        y = decoded.mul_(2.0**-LATENT).float()
-        where = symbols.view(-1).nonzero()[:, 0]
-        y.view(-1)[where] -= symbols.view(-1)[where].sign().float() * n.pull[rows.view(-1)[where]]
-        return y.mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
-
-    def _read_tile(self, tile, h, w, quality):
-        """z symbols, y symbols, y in 2^-LATENT and its table rows, on the padded grid of a tile. Raises Corrupt."""
-        m, n = self.model, self.model.networks
-        high, wide = _padded(h, w)
-        shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
-        decoder = Decoder(tile.payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
-        read = lambda rows, tables: _bounded(decoder.get(rows, tables))
-        z = torch.from_numpy(read(self._z_rows(shape, quality), m.tables_z)).double().to(self.device).view(shape)
-        valid = self._valid(h, w)
-        symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=self.device)
-
-        def reading(t, mean, rows):
-            residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
-            where = ((rows > 0) & valid[t]).flatten().nonzero()[:, 0]
-            residual.view(-1)[where] = torch.from_numpy(read(_flat(rows.flatten()[where]), m.tables_y)).double().to(self.device)
-            place(symbols, t, residual)
-            return residual
-
-        decoded, rows = n.prior.walk(z, quality, reading)
-        decoder.finish()
-        if _checksum(z, decoded) != tile.symbols_crc:
-            raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
-        return z, symbols, decoded, rows
 
     def bits_map(self, source, *, max_pixels=MAX_PIXELS):
         """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `scan`.
@@ -300,19 +250,14 @@ class Codec:
         with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
             header = reader.header
             coder = self._for(header)
-            m = coder.model
             bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
             for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
                 h, w = row.stop - row.start, column.stop - column.start
                 if header.lossless:
                     bits[row.start:row.stop, column.start:column.stop] = 8 * len(reader.tile(number).payload) / (h * w)
                     continue
-                with inference(m.networks):
-                    z, symbols, _, rows = coder._read_tile(reader.tile(number), h, w, header.quality)
-                symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
-                spent = np.where(_flat(rows) > 0, m.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
-                hyper = m.tables_z.bits(_flat(z), coder._z_rows(z.shape, header.quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
-                bits[row.start:row.stop, column.start:column.stop] = spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
+                with inference(coder.model.networks):
+                    bits[row.start:row.stop, column.start:column.stop] = payload.bits(coder.model, reader.tile(number), h, w, header.quality)
         return bits
 
     # Shared by both directions
@@ -321,16 +266,6 @@ class Codec:
         low, part = self.model.networks.prior.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 
-    def _z_rows(self, shape, quality):
-        _, channels, h, w = shape
-        return np.repeat(np.arange(channels, dtype=np.int32) + self.model.bank(quality), h * w)
-
-    def _valid(self, h, w):
-        """Per step, which symbols [1,4,1,h/2,w/2] lie inside the tile; the rest of the padded grid is not coded."""
-        high, wide = _padded(h, w)
-        inside = torch.zeros(1, 4, high, wide, dtype=torch.bool, device=self.device)
-        inside[:, :, :h, :w] = True
-        return [gather(inside, t) for t in range(STEPS)]
 
 
 def has_bfloat16(device):
@@ -374,24 +309,3 @@ def _check_size(wanted, max_pixels):
     positions = -(-width // STRIDE) * -(-height // STRIDE)
     if max_pixels and positions * STRIDE**2 > 2 * max(max_pixels, MAX_PIXELS):  # a line of pixels takes as much memory as 16 lines
         raise TooLarge(f"{width} x {height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")
-
-
-def _padded(h, w):
-    """Latent positions of a tile rounded up to whole hyper-latent positions."""
-    return -(-h // HYPER_STRIDE) * HYPER_STRIDE, -(-w // HYPER_STRIDE) * HYPER_STRIDE
-
-
-def _flat(x):
-    return x.flatten().cpu().numpy().astype(np.int32)
-
-
-def _bounded(symbols):
-    if len(symbols) and np.abs(symbols).max() > MAX_RESIDUAL:
-        raise Corrupt(f"the tile holds a symbol beyond ±{MAX_RESIDUAL}")
-    return symbols
-
-
-def _checksum(z, y):
-    """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness shows."""
-    as_bytes = lambda x: np.ascontiguousarray(x.cpu().numpy().astype("<i4"))
-    return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))

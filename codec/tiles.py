@@ -28,15 +28,15 @@ class Span:
         return slice(self.start - self.outer_start, self.stop - self.outer_start)
 
 
-def spans(positions, halo):
-    """Tiles along an axis of `positions` latent positions."""
-    return [Span(s, min(s + LATENTS, positions), max(0, s - halo), min(min(s + LATENTS, positions) + halo, positions))
-            for s in range(0, positions, LATENTS)]
+def spans(positions, halo, together=1):
+    """Tiles, or stretches of so many together, along an axis of `positions` latent positions."""
+    step = LATENTS * together
+    return [Span(s, min(s + step, positions), max(0, s - halo), min(min(s + step, positions) + halo, positions)) for s in range(0, positions, step)]
 
 
-def axes(height, width, halo):
-    """Tiles of a picture of height x width px along both axes."""
-    return spans(-(-height // STRIDE), halo), spans(-(-width // STRIDE), halo)
+def axes(height, width, halo, together=1):
+    """Tiles of a picture of height x width px along both axes, so many together along the second."""
+    return spans(-(-height // STRIDE), halo), spans(-(-width // STRIDE), halo, together)
 
 
 def reaching(spans, start, stop, halo=0):

@@ -313,7 +313,7 @@ def test_rm_keeps_an_input_whose_output_does_not_decode(pictures, monkeypatch):
     def broken(*_, **__):
         raise Corrupt("the symbols are not those that were written")
 
-    monkeypatch.setattr(codec.Codec, "decode_picture", broken)
+    monkeypatch.setattr(codec.Codec, "scan", broken)
     result = aecodec("compress", "--rm", "a.png")
     assert result.exit_code == 1 and "symbols" in result.stderr
     assert listing() == ["a.png", "b.png"]
