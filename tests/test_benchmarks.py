@@ -272,8 +272,8 @@ def test_bd_rate_refuses_to_extrapolate():
 def with_ours(run, rate=1.0, slower=1.0):
     """A result in which JPEG's points stand for our codec, with files `rate` times as large and times `slower` as long."""
     ours = [{**p, "codec": "aec", "bpp": p["bpp"] * rate} for p in run["points"] if p["codec"] == "jpeg"]
-    entry = {"codec": "aec", "device": "cpu", "batch": 1, "ratios": {"webp": {"encode": 2 * slower, "decode": 30.0}}}
-    return {**run, "points": run["points"] + ours, "speed": [entry]}
+    ratios = {"encode": 2 * slower, "decode": 30.0, "processor_encode": 2 * slower, "processor_decode": 30.0}
+    return {**run, "points": run["points"] + ours, "speed": [{"codec": "aec", "device": "cpu", "batch": 1, "ratios": {"webp": ratios}}]}
 
 
 def test_compare_fails_past_its_thresholds(run):
@@ -286,6 +286,10 @@ def test_compare_fails_past_its_thresholds(run):
     assert compare.compare(old, with_ours(run, rate=1.006), max_bd=1).worse == []
     assert "+20.0 %" in compare.compare(old, with_ours(run, slower=1.2)).worse[0]
     assert compare.compare(old, run).worse == ["aec is not in both results"]
+    elsewhere = {**with_ours(run, slower=9), "machine": {**run["machine"], "cpu_model": "another"}}
+    found = compare.compare(old, elsewhere)
+    assert found.worse == [] and "cpu_model" in found.unjudged and found.lines[-1] == f"speed is not judged: {found.unjudged}"
+    assert "not both results have times" in compare.compare(old, run).unjudged
     assert "no picture in common" in compare.compare(old, {**old, "images": [{**i, "sha256": "other"} for i in run["images"]]}).worse[0]
 
 
@@ -327,6 +331,11 @@ def test_codecs_take_turns_so_that_drift_does_not_matter(monkeypatch):
     assert speed.ratios(times["b"], times["a"])["encode"] == pytest.approx(3, rel=0.02)
 
 
+def test_processor_time_is_the_least_of_each_pictures_rounds():
+    times = {"processor": {"encode": [5.0, 1.0, 3.0, 2.0, 9.0, 9.0], "decode": [1.0] * 6}}
+    assert speed.processor(times, 2) == {"encode": (3 + 1) / 2, "decode": 1.0}
+
+
 def test_spread_is_median_and_quartiles():
     found = speed.spread([0.1, 0.2, 0.3, 0.4, 10.0], [1.0] * 5)
     assert (found["median"], found["p25"], found["p75"]) == (0.3, 0.2, 0.4) and found["mp_s"] == pytest.approx(1 / 0.3)
@@ -350,6 +359,8 @@ def test_a_run_with_speed_holds_times_and_ratios(folder, tmp_path):
     by_codec = {s["codec"]: s for s in record.read(out)["speed"]}
     jpeg = by_codec["jpeg"]
     assert by_codec["webp"]["ratios"]["webp"]["encode"] == 1 and jpeg["ratios"]["webp"]["encode"] < 1
+    assert by_codec["webp"]["processor"]["encode"] * jpeg["ratios"]["webp"]["processor_encode"] == pytest.approx(jpeg["processor"]["encode"])
+    assert 0 < jpeg["processor"]["encode"] < by_codec["webp"]["processor"]["encode"]
     assert jpeg["encode"]["p25"] <= jpeg["encode"]["median"] <= jpeg["encode"]["p75"] and jpeg["cold"] is None and jpeg["pictures"] == 2
     assert "BD-rate on psnr against webp" in reply.output and "method=6" in reply.output and "Speed" in reply.output
 
@@ -441,7 +452,7 @@ def test_kodak_goes_on_where_it_stopped(home, ranges):
 
 
 def test_damaged_pictures_are_refused_or_fetched_again(home):
-    folder = data.kodak_folder()
+    folder = data.cache_folder("kodak")
     folder.mkdir(parents=True)
     (folder / "kodim01.png").write_bytes(b"damaged")
     (folder / "kodim02.part").write_bytes(home.files["kodim02.png"] + b"too long")
