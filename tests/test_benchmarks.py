@@ -114,6 +114,41 @@ def test_ours_is_measured_through_its_files(folder, tmp_path):
     assert "forward" not in vars(ours._codec.model.networks.analysis)  # the clock is taken off again
 
 
+def test_the_clock_tells_transfers_between_devices_from_other_conversions(monkeypatch):
+    torch, ours = pytest.importorskip("torch"), codecs.build("aec")
+    seconds = iter(range(1000))
+    monkeypatch.setattr(stages.time, "perf_counter", lambda: next(seconds))  # each look at the clock takes a second
+    clock, x, original = stages.Clock(ours), torch.zeros(3), torch.Tensor.to
+    with clock.running() as totals:
+        x.cpu(), x.to(torch.float64), x.to("cpu")
+        assert totals == {}
+        x.to("meta"), x.to(device="meta", dtype=torch.float64)
+    assert totals == {"transfer": [2, 0]} and torch.Tensor.to is original
+    prior = ours._codec.model.networks.prior
+    monkeypatch.setattr(prior, "walk", lambda: (x.to("meta"), x.to(torch.float64)))
+    with clock.running() as totals:
+        prior.walk()
+    assert totals["transfer"] == [1, 0] and totals["prior"][0] == 4  # before, between, within and after
+    assert all(stages.GROUPS.get(stage, "other") in ("transform", "prior", "rans", "transfer", "other") for _, _, stage in clock._targets)
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cuda"])
+def test_batches_on_a_device(folder, tmp_path, device):
+    """cpu:0 is the processor by a name that the benchmark takes for an accelerator: the same way through the code, without transfers."""
+    torch = pytest.importorskip("torch")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device; the same code is tested with the processor as the device")
+    out = tmp_path / "r.json"
+    reply = invoke("run", "--images", folder / "p1.png", "--codecs", "aec", "--qualities", "aec=60", "--metrics", "psnr", "--repeats", 1, "--no-cold",
+                   "--device", device, "--batch", 2, "--out", out)
+    entries = [s for s in record.read(out)["speed"] if s["device"] == device]
+    assert [s["batch"] for s in entries] == [1, 2] and f"aec {device}, 2 at once" in reply.output and "transfer" in reply.output
+    for s in entries:
+        for shares in s["stages"].values():
+            assert sum(shares.values()) == pytest.approx(1) and min(shares[group] for group in ("transform", "prior", "rans")) > 0
+            assert (shares["transfer"] > 0) == (device == "cuda")
+
+
 # Runs that are repeated, interrupted, or meet bad pictures
 
 def test_a_second_run_measures_only_what_is_new(folder, tmp_path, monkeypatch):
