@@ -114,12 +114,13 @@ def entries(chosen, images, matched, times, outside, request):
     result = []
     for name, codec in chosen.items():
         quality, bpp, psnr = matched[name] if codec.trained else (matched[name][0], None, None)
-        start, peak = outside.get(name, (None, None))
+        start, peak, range_ = outside.get(name, (None, None, None))
         result.append({
             "codec": name, "device": "cpu", "trained": codec.trained, "threads": request.threads, "quality": quality, "bpp": bpp, "psnr": psnr,
             "pictures": len(images), "repeats": request.repeats, "batch": 1,
             "encode": spread(times[name]["encode"], megapixels), "decode": spread(times[name]["decode"], megapixels),
-            "processor": processor(times[name], len(images)), "cold": start, "peak_mb": peak, "stages": None,
+            "processor": processor(times[name], len(images)), "cold": start, "cold_range": range_,
+            "peak_mb": peak, "stages": None,
             "ratios": {r: _against(name, r, times, outside, len(images)) for r in REFERENCES if r in chosen},
         })
     return result
@@ -159,7 +160,7 @@ def on_device(codec, images, quality, repeats, size, clock):
         "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None,
         "pictures": len(images), "repeats": repeats, "batch": size,
         "encode": spread(seconds["encode"], megapixels), "decode": spread(seconds["decode"], megapixels),
-        "processor": None, "cold": None, "peak_mb": None,
+        "processor": None, "cold": None, "cold_range": None, "peak_mb": None,
         "stages": {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))},
         "ratios": {},
     }

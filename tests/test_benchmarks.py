@@ -410,6 +410,19 @@ def test_a_process_is_measured_without_its_parent():
         cold.process([sys.executable, "-S", "-c", "1 / 0"], 1)
 
 
+def test_cold_times_have_a_range_and_a_process_that_fails_loses_only_its_codec(monkeypatch):
+    monkeypatch.setattr(cold, "FLOORS", {"python": cold.FLOORS["python"]})
+    chosen = {name: codecs.build(name) for name in ("jpeg", "webp")}
+    whole = codecs.Pillow.cold
+    monkeypatch.setattr(codecs.Pillow, "cold", lambda self, way, *rest: whole(self, way, *rest)
+                        if (self.name, way) != ("webp", "decode") else [sys.executable, "-S", "-c", "1 / 0"])
+    found, floor, failures = cold.measure(chosen, photograph(1), {"jpeg": 50, "webp": 50}, 1, repeats=3)
+    assert list(found) == ["jpeg"] and [f["codec"] for f in failures] == ["webp"] and "cold decode: the process ended with 1" in failures[0]["error"]
+    seconds, peak, range_ = found["jpeg"]
+    for way in ("encode", "decode"):
+        assert 0 < floor["python"] < seconds[way] and 5 < peak[way] < 500 and range_[way][0] <= seconds[way] <= range_[way][1]
+
+
 def test_cold_processes_make_real_files(tmp_path):
     photograph(1).save(tmp_path / "p.png")
     for name in ("jpeg", "avif", "jxl"):

@@ -161,6 +161,8 @@ def test_the_table_of_times_equals_the_run(wide, result):
             value = entry[direction]["median"]
             assert cells[at] == (f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms")
             assert cells[at + 1] == f"{entry[direction]['mp_s']:.2f}" and cells[at + 2] == times(entry["ratios"]["webp"][direction])
+    jpeg = wide.text("#speed-table tr[data-codec=jpeg]")
+    assert "1.01 s" in jpeg and "0.91 … 1.11" in jpeg  # a new process for encoding, and its range
 
 
 def test_what_was_measured_how_stands_at_the_foot(wide, result):
