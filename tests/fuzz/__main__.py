@@ -71,8 +71,14 @@ def load(name):
     forged = [hostile.forge(coder, random.Random(i)) for i in range(40)]
 
     def mutate(data, rng, edit):
-        source = rng.choice(forged) if rng.random() < 0.1 else data[:-1]
-        return hostile.mutate(source, rng, edit) + bytes([rng.randrange(256)])
+        """Half of the inputs decode to the end, most others until their symbols are found to be wrong."""
+        how = bytes([rng.randrange(256)])
+        if rng.random() < 0.5:
+            i = rng.randrange(len(forged))
+            if rng.random() < 0.05:
+                forged[i] = hostile.forge(coder, rng)
+            return forged[i] + how
+        return hostile.mutate(data[:-1], rng, edit, sealed=rng.random() < 0.9) + how
 
     return targets.Decode(coder), mutate
 

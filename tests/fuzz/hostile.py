@@ -101,9 +101,9 @@ def edit(data, rng):
     return bytes(data)
 
 
-def mutate(data, rng, edit=edit):
-    """A hostile neighbour of the file `data`: its parts are changed and sealed again. `edit(bytes, rng)` changes bytes."""
-    kind = rng.randrange(16)
+def mutate(data, rng, edit=edit, sealed=False):
+    """A hostile neighbour of the file `data`: its parts are changed and sealed again. `edit(bytes, rng)` changes bytes; `sealed`: no other bytes."""
+    kind = rng.randrange(3 if sealed else 0, 16)
     if kind == 0 or not data:
         return edit(data, rng)
     if kind == 1:

@@ -56,17 +56,21 @@ def build(seed=1):
         "prior.network.phase_bias": np.rint(noise((4, CONFIG.prior, 2, 2), 60)).astype(np.float32),
         "prior.exp2": np.rint(2.0 ** (15 + np.arange(1 << GAIN) / (1 << GAIN))).astype(np.int32),
         "pull": np.linspace(0.15, 0, ROWS).astype(np.float32),
-        **pack_rows("y", [gaussian_row(2.0 ** (ROW_START + (r + 0.5) / 8)) for r in range(ROWS)]),
-        **pack_rows("z", [gaussian_row(2.0 ** (a + k)) for a in range(CONFIG.anchors) for k in range(CONFIG.hyper)]),
+        **pack_rows("y", [row(2.0 ** (ROW_START + (r + 0.5) / 8)) for r in range(ROWS)]),
+        **pack_rows("z", [row(2.0 ** (a + k)) for a in range(CONFIG.anchors) for k in range(CONFIG.hyper)]),
     }
     return save(tensors, {"format": FORMAT, "config": json.dumps(CONFIG.to_dict())})
 
 
-def gaussian_row(scale):
-    """First symbol and cumulative frequencies of a rounded Gaussian, cut off at REACH."""
+def row(scale):
+    """First symbol and cumulative frequencies of a rounded Gaussian with heavier tails, cut off at REACH.
+
+    No two scales give a symbol the same frequency, not even the escape: a wrong row is always noticed.
+    """
     half = min(REACH, math.ceil(3 * scale))
     edges = [0.5 * (1 + math.erf((x - 0.5) / scale / math.sqrt(2))) for x in range(-half, half + 2)]
-    return -half, pmf_to_cdf(np.diff(edges), max(1 - edges[-1] + edges[0], 1e-4))
+    tails = np.exp(-np.abs(np.arange(-half, half + 1)) / (scale + 0.5))
+    return -half, pmf_to_cdf(np.diff(edges) + 0.03 * tails, 1 - edges[-1] + edges[0] + 0.004 * scale / (scale + 1))
 
 
 def pack_rows(name, rows):
