@@ -3,8 +3,8 @@
     python -m tests.fuzz parser --runs 10000000 --log tests/fuzz/log.jsonl
     python -m tests.fuzz decode --seconds 3600 --corpus FOLDER
 
-Targets: parser (the container), fence (the entropy coder), decode (whole files on the tiny model), weights (weight files). It starts from
-tests/fuzz/corpus/TARGET; what Atheris finds worth keeping goes to --corpus. One line of figures is written at the end, also after a kill by SIGINT or
+Targets: parser (the container), fence (the entropy coder), decode (whole files on the tiny model), tile (lossless tiles), weights (weight
+files). It starts from tests/fuzz/corpus/TARGET, or the tiny model for weights; what Atheris finds worth keeping goes to --corpus. One line of figures is written at the end, also after a kill by SIGINT or
 SIGTERM. Status 1, and the input in a file, when a target let anything through but a refusal or a right result, or took longer than 60 seconds.
 """
 import argparse
@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -23,8 +24,8 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TARGETS = {"parser": 2000, "fence": 600, "decode": 1200, "weights": 100_000}  # longest input, bytes
-MODULES = {"parser": ["container"], "fence": ["entropy"], "decode": ["pipeline"], "weights": ["model"]}  # whose branches guide the search, with what they import
+TARGETS = {"parser": 2000, "fence": 600, "decode": 1200, "tile": 600, "weights": 100_000}  # longest input, bytes
+MODULES = {"parser": ["container"], "fence": ["entropy"], "decode": ["pipeline"], "tile": ["lossless"], "weights": ["model"]}  # whose branches guide the search, with what they import
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
 REPORT = 10  # seconds between looks at the clock's figures
 
@@ -50,7 +51,8 @@ def load(name):
     """The target, and how to change its inputs: (function of bytes, mutate(bytes, rng, edit))."""
     from tests.fuzz import hostile, targets
 
-    edit = lambda data, rng, edit: edit(data, rng)
+    if name in ("tile", "weights"):
+        return getattr(targets, name), getattr(hostile, f"mutate_{name}")
     if name == "parser":
         def mutate(data, rng, edit):
             kind = rng.random()
@@ -62,8 +64,8 @@ def load(name):
             return hostile.mutate(data[:-1], rng, edit) + bytes([rng.randrange(256)])
 
         return targets.parser, mutate
-    if name != "decode":
-        return getattr(targets, name), edit
+    if name == "fence":
+        return targets.fence, lambda data, rng, edit: edit(data, rng)
     import codec
     from tests.fuzz import tiny
 
@@ -105,7 +107,7 @@ class Figures:
 
     def line(self):
         files = [path for path in Path(self.options.corpus).iterdir() if not path.name.startswith(".")]
-        known = [path for path in (HERE / "corpus" / self.options.target).iterdir()]
+        known = list(Path(self.options.seeds).iterdir())
         versions = {name: importlib.metadata.version(name) for name in PACKAGES if importlib.util.find_spec(name if name != "pillow" else "PIL")}
         figures = {"target": self.options.target, "engine": self.options.engine, "runs": self.runs, "seconds": round(time.monotonic() - self.started),
                    "cpu_seconds": round(time.process_time()), "failures": 0, "outcomes": dict(self.outcomes.most_common())}
@@ -126,7 +128,12 @@ class Figures:
 
 def run(options):
     """Never returns."""
-    seeds = str(HERE / "corpus" / options.target)
+    seeds = options.seeds = str(HERE / "corpus" / options.target)
+    if options.target == "weights":
+        from tests.fuzz import tiny
+
+        seeds = options.seeds = tempfile.mkdtemp(prefix="aecodec-fuzz-")
+        shutil.copy(tiny.PATH, seeds)
     if options.engine == "atheris":
         import atheris
 

@@ -1,17 +1,20 @@
 """Hostile .aec files: taken apart without trust, changed, and sealed again, so that wrong content comes under right checksums."""
+import contextlib
 import io
 import random
+import zlib
 from dataclasses import replace
 from unittest.mock import patch
 from zlib import crc32
 
 import numpy as np
 
-from codec import container
+from codec import container, lossless
 from codec.container import LAYOUT, SECTIONS, Cursor
 from codec.errors import CodecError
 
 MOST_TILES = 16  # that `repair` makes
+FLAGS = (1 << sum(bits for _, bits in container.FLAGS)) - 1  # those that exist
 INTERESTING = 0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 1023, 1024, 1025, 10000, 16384, 65535, 65536, 2**28 - 1, 2**30, 2**31 - 1, 2**32 - 1
 
 
@@ -118,7 +121,8 @@ def mutate(data, rng, edit=edit, sealed=False):
         place = rng.randrange(1, 5)
         picture[place] = abs(rng.choice((rng.choice(INTERESTING), picture[place] + rng.choice((-16, -1, 1, 16)), picture[place] ^ 1 << rng.randrange(8))))
         if place == 1 and rng.random() < 0.8:
-            picture[1] &= 255  # flags that exist
+            picture[1] &= FLAGS
+            picture[0] = container.NO_MODEL if picture[1] >> 8 else picture[0] if any(picture[0]) else b"none"
         if place in (2, 3) and rng.random() < 0.9:
             picture[place] = picture[place] % 80 + 1
         if place == 4:
@@ -141,6 +145,44 @@ def mutate(data, rng, edit=edit, sealed=False):
             payload = edit(payload, rng)
         tiles[i] = payload + bytes(-len(payload) % 4 if rng.random() < 0.9 else 0), crc
     return build(picture, suffix, tiles, sections)
+
+
+def mutate_tile(data, rng, edit=edit):
+    """A hostile neighbour of an input of targets.tile: the sizes at its beginning stay right in most, and so do the checksums of a PNG."""
+    how, data = data[-3:], data[:-3]
+    kind = rng.random()
+    if kind < 0.2:
+        return edit(data, rng) + how
+    if data[:4] != b"\x89PNG":
+        return data[:5] + edit(data[5:], rng) + how
+    out, place = data[:33], 33
+    while place + 12 <= len(data):
+        size, name = int.from_bytes(data[place:place + 4], "big"), data[place + 4:place + 8]
+        content = edit(data[place + 8:place + 8 + size], rng) if kind < 0.7 else data[place + 8:place + 8 + size]
+        if kind >= 0.7 and name == b"IDAT":
+            with contextlib.suppress(zlib.error):
+                content = zlib.compress(edit(zlib.decompress(content), rng)) if kind < 0.9 else content + rng.randbytes(5)
+        out += len(content).to_bytes(4, "big") + name + content + crc32(name + content).to_bytes(4, "big")
+        place += 12 + size
+    return out + how
+
+
+def mutate_weights(data, rng, edit=edit):
+    """A hostile neighbour of a weight file: its text or its numbers are changed, the size of the text stays right in most."""
+    size = int.from_bytes(data[:8], "little")
+    text, numbers = data[8:8 + size], data[8 + size:]
+    kind = rng.random()
+    if kind < 0.1 or not text or len(numbers) < 4:
+        return edit(data, rng)
+    if kind < 0.5:
+        place = rng.randrange(len(text))
+        text = text[:place] + edit(text[place:place + 60], rng) + text[place + 60:]
+        return len(text).to_bytes(8, "little") + text + numbers
+    for _ in range(rng.choice((1, 1, 3))):
+        place = rng.randrange(len(numbers) // 4) * 4
+        value = rng.choice((0, 1, -1, 127, -128, 2**15, 2**16, 2**23, 2**31 - 1, -(2**31), rng.randrange(2**31)))
+        numbers = numbers[:place] + value.to_bytes(4, "little", signed=True) + numbers[place + 4:]
+    return data[:8] + text + numbers
 
 
 def forge(coder, rng):
@@ -176,4 +218,8 @@ def seeds(coder):
     everything = Picture(np.full((16, 20, 3), 90, np.uint8), alpha, icc=bytes(128), exif=b"II*\0\x08\0\0\0" + bytes(6), xmp=b"<x/>", suffix="webp")
     files["everything"] = coder.encode(everything, 50)
     files["alpha16"] = coder.encode(replace(everything, pixels=np.full((16, 20, 1), 900, np.uint16), alpha=alpha.astype(np.uint16) * 257, icc=None, suffix="png"), 75)
+    for pixels in (everything.pixels, everything.pixels[..., :1].astype(np.uint16)):
+        header = container.Header(20, 16, 5000, pixels.shape[2], 8 * pixels.itemsize, False, container.NO_MODEL, lossless=True)
+        tile = container.Tile(lossless.encode(pixels), lossless.checksum(pixels))
+        files[f"lossless-{header.depth}"] = container.pack(container.Aec(header, [tile]))
     return files | {f"forged-{i}": forge(coder, rng) for i in range(12)}

@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from codec import container, entropy
+from codec import container, entropy, lossless
 from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 
 READER = NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge  # BadOption and BadWeights would blame somebody else
@@ -129,6 +129,20 @@ class Decode:
         assert found.pixels.shape == (header.height, header.width, header.channels) and found.depth == header.depth
         assert (found.alpha is not None) == header.alpha
         return "pixels"
+
+
+def tile(data):
+    """A lossless tile: WebP or PNG of a given size."""
+    if len(data) < 3:
+        return "short"
+    how, height, width, data = data[-1], data[-2] % 70 + 1, data[-3] % 70 + 1, data[:-3]
+    channels, depth = 3 if how & 1 else 1, 16 if how & 2 else 8
+    try:
+        pixels = lossless.decode(data, height, width, channels, depth)
+    except Corrupt as error:
+        return sentence(error, (Corrupt,))
+    assert pixels.shape == (height, width, channels) and pixels.dtype.itemsize * 8 == depth
+    return "accepted"
 
 
 def weights(data):
