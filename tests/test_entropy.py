@@ -366,6 +366,32 @@ def test_random_bytes_are_survived(gaussian):
         assert damaged_decode(fill[:7] + b"\x7f" + fill[8:], indexes, gaussian)
 
 
+def by_hand(reads):
+    """The stream of a list of reads, ("symbol", start, frequency) or ("bits", value), as the page says to write it."""
+    state, words = 1 << 31, []
+    for kind, value, frequency in [(*read, 0)[:3] for read in reversed(reads)]:
+        if state >= (frequency << 47 if kind == "symbol" else 1 << 59):
+            state, words = state >> 32, [state & 0xFFFFFFFF, *words]
+        state = state // frequency << 16 | state % frequency + value if kind == "symbol" else state << 4 | value
+    return np.array([state & 0xFFFFFFFF, state >> 32, *words], "<u4").tobytes()
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 14, 40])
+def test_an_escape_in_more_groups_than_it_needs_is_refused(zeros):
+    """From nine groups on the coder would shift by more bits than its integers have, and what comes of it depends on the machine."""
+    tables = Tables([[0, 1, 65535, 65536]], [4], [0])  # by falling frequency: 1, 0, escape
+    count, counts = 1 + zeros, []
+    while count >= 15:
+        counts, count = [*counts, 15], count - 15
+    reads = [("symbol", 65535, 1), *(("bits", n) for n in (*counts, count, 14, *[0] * zeros)), *[("symbol", 0, 65534)] * 3]
+    data = by_hand(reads)
+    if not zeros:
+        assert data == encode([9, 1, 1, 1], [0] * 4, tables) and decode(data, [0] * 4, tables).tolist() == [9, 1, 1, 1]
+    else:
+        with pytest.raises(Corrupt, match="shortest form"):
+            decode(data, [0] * 4, tables)
+
+
 def test_reading_stays_inside_the_padding():
     """The independent decoder counts the words that damaged data make it read; the fence must have put as many there."""
     sigmas = np.geomspace(0.11, 30, 12)
