@@ -218,7 +218,7 @@ class Decoder:
         self._puts, self._escaped = [], False  # what an Encoder would have been given, and whether there was an escape in it
         self._finished = False
         if limit:
-            self._data, words = data, np.frombuffer(data, "<u4")
+            self._data, words = bytes(data), np.frombuffer(data, "<u4")
             if not INITIAL_STATE <= int(words[0]) | int(words[1]) << 32 < 1 << 63:
                 raise Corrupt("the entropy-coded data begin with an impossible state")
             self._coder = _decoder(words, limit + MIN_SYMBOLS + END_SYMBOLS)
@@ -243,8 +243,8 @@ class Decoder:
     def finish(self) -> None:
         """Check that the stream ends here: the coder must be back in its initial state with only the padding ahead.
 
-        An escape could have been written in more groups than it needs, even in so many that the coder shifts beyond its integers: the one way to
-        notice is to write a stream with escapes anew.
+        Words of zero after the end look like the padding, and an escape could have been written in more groups than it needs, even in so many that
+        the coder shifts beyond its integers: where that is possible the stream is written anew and compared.
         Raises Corrupt where it is not so, as when symbols are left unread, BadOption the second time.
         """
         if self._finished:
@@ -257,8 +257,8 @@ class Decoder:
         empty = _decoder(np.array([INITIAL_STATE, 0], np.uint32), END_SYMBOLS)
         if any(filler) or self._coder.decode_stream(*probe) != empty.decode_stream(*probe):
             raise Corrupt(f"the entropy-coded data do not end after {self._read} symbols")
-        if self._escaped and _write(self._puts) != bytes(self._data):
-            raise Corrupt("the entropy-coded data hold a symbol that is not written in its shortest form")
+        if (self._escaped or self._data[8:][-4:] == bytes(4)) and _write(self._puts) != self._data:
+            raise Corrupt("the entropy-coded data are not in their shortest form")
 
 
 def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from codec.entropy import MAX_SYMBOL, TOTAL, Decoder, Encoder, Tables, pmf_to_cdf
 from codec.errors import BadOption, BadWeights, Corrupt
+from tests.fuzz.hostile import by_hand
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGMAS = np.geomspace(0.11, 256, 90)
@@ -345,6 +346,8 @@ def test_damage_is_noticed(gaussian):
     symbols, indexes = draw(400)
     data = encode(symbols, indexes, gaussian)
     rng = np.random.default_rng(4)
+    assert all(damaged_decode(data + bytes(4 * n), indexes, gaussian) for n in range(1, 50))
+    assert damaged_decode(encode([6], [0], lopsided()) + bytes(4), [0], lopsided())
     assert all(damaged_decode(data[:size], indexes, gaussian) for size in range(0, len(data)))
     missed = 0  # flips inside an escape, or between symbols of equal frequency, lead back to the same state
     for bit in range(len(data) * 8):
@@ -364,16 +367,6 @@ def test_random_bytes_are_survived(gaussian):
         indexes = draw(int(rng.integers(1, 300)), seed)[1]
         fill = rng.bytes(size) if seed % 3 else bytes([rng.integers(256)]) * size  # runs of 15s make the longest escapes
         assert damaged_decode(fill[:7] + b"\x7f" + fill[8:], indexes, gaussian)
-
-
-def by_hand(reads):
-    """The stream of a list of reads, ("symbol", start, frequency) or ("bits", value), as the page says to write it."""
-    state, words = 1 << 31, []
-    for kind, value, frequency in [(*read, 0)[:3] for read in reversed(reads)]:
-        if state >= (frequency << 47 if kind == "symbol" else 1 << 59):
-            state, words = state >> 32, [state & 0xFFFFFFFF, *words]
-        state = state // frequency << 16 | state % frequency + value if kind == "symbol" else state << 4 | value
-    return np.array([state & 0xFFFFFFFF, state >> 32, *words], "<u4").tobytes()
 
 
 @pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 14, 40])

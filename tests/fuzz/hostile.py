@@ -147,6 +147,16 @@ def mutate(data, rng, edit=edit, sealed=False):
     return build(picture, suffix, tiles, sections)
 
 
+def by_hand(reads):
+    """The stream of a list of reads, ("symbol", start, frequency) or ("bits", value), as the page says to write it."""
+    state, words = 1 << 31, []
+    for kind, value, frequency in [(*read, 0)[:3] for read in reversed(reads)]:
+        if state >= (frequency << 47 if kind == "symbol" else 1 << 59):
+            state, words = state >> 32, [state & 0xFFFFFFFF, *words]
+        state = state // frequency << 16 | state % frequency + value if kind == "symbol" else state << 4 | value
+    return np.array([state & 0xFFFFFFFF, state >> 32, *words], "<u4").tobytes()
+
+
 def mutate_tile(data, rng, edit=edit):
     """A hostile neighbour of an input of targets.tile: the sizes at its beginning stay right in most, and so do the checksums of a PNG."""
     how, data = data[-3:], data[:-3]

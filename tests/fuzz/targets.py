@@ -85,12 +85,15 @@ def fence(data):
         return "there and back"
     try:
         decoder = entropy.Decoder(memoryview(data) if how & 4 else data, limit)
+        encoder = entropy.Encoder()
         for part in np.array_split(indexes, 1 + (how >> 4)):
             symbols = decoder.get(part, TABLES)
             assert symbols.dtype == np.int32 and len(symbols) == len(part) and (not len(part) or np.abs(symbols).max() <= entropy.MAX_SYMBOL)
+            encoder.put(symbols, part, TABLES)
         decoder.finish()
     except Corrupt as error:
         return sentence(error, (Corrupt,))
+    assert encoder.finish() == data, "not the only encoding"
     return "accepted"
 
 
