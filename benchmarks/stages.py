@@ -24,7 +24,8 @@ class Clock:
         networks = aec._codec.model.networks
         self._targets = [(networks.analysis, "forward", "analysis"), (networks.hyper_analysis, "forward", "hyper-analysis"),
                          (networks.synthesis, "forward", "synthesis"), (networks.prior, "walk", "prior"),
-                         (container, "pack", "container"), (container, "unpack", "container"), (image, "load", "pixels"), (image, "to_pil", "pixels")]
+                         (container, "pack", "container"), (container.Reader, "__init__", "container"), (container.Reader, "_read", "container"),
+                         (image, "load", "pixels"), (image, "to_pil", "pixels")]
         self._targets += [(entropy.Encoder, method, "rANS") for method in ("put", "finish")]
         self._targets += [(entropy.Decoder, method, "rANS") for method in ("__init__", "get", "finish")]
         self._targets += [(torch.Tensor, method, "transfer") for method in ("cpu", "to")]

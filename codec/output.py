@@ -120,17 +120,17 @@ class _Drafts:
     """The files that are not yet kept or dropped in this process."""
 
     def __init__(self):
-        self.lock, self.paths, self.closed = threading.Lock(), set(), False
+        self.lock, self.paths, self.closed = threading.RLock(), set(), False  # re-entrant: a signal's handler may run while its thread has it
 
 
 _drafts = _Drafts()
 
 
 def drop_all() -> None:
-    """Removes every draft, in whatever thread it is being written, and lets none begin: for the end of the process."""
+    """Removes every draft, in whatever thread it is being written, and lets none begin: for the end of the process, also in a signal's handler."""
     with _drafts.lock:
         _drafts.closed = True
-        for path in _drafts.paths:
+        for path in list(_drafts.paths):
             with contextlib.suppress(OSError):
                 os.unlink(path)
 

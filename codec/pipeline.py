@@ -267,7 +267,6 @@ class Codec:
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 
 
-
 def has_bfloat16(device):
     """Whether the device multiplies bfloat16 natively. Only the analysis uses it: files differ by a hair, what they decode to does not depend on it."""
     if device.type == "cuda":

@@ -17,6 +17,7 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (gray, RGB, palette, gra
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # the other way round
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7: x, y, steps
 LEVEL = 3  # zlib: on photographs 1.5 % smaller than level 1, and than Pillow's level 3
+CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 BLOCK = 1 << 18  # bytes read and inflated at a time, which bounds the memory
 STRETCH = 1 << 22  # bytes of rows unfiltered, or filtered, at a time
 
@@ -27,6 +28,8 @@ def header(file):
     head = file.read(33)
     if head[:16] != SIGNATURE + b"\0\0\0\rIHDR" or len(head) < 33:
         raise BadImage("the picture is not a PNG file, or has a broken header")
+    if head[26:28] != b"\0\0" or head[28] > 1:
+        raise BadImage("the picture is a PNG file with a compression, filtering or interlacing that is not known")
     return struct.unpack(">IIBBxx?", head[16:29])
 
 
@@ -49,6 +52,8 @@ def chunks(file, skip=()):
             raise BadImage("the picture is a truncated PNG file")
         if kind == b"IHDR" and not first:
             raise BadImage("the picture is a broken PNG file (it has two headers)")
+        if not kind[0] & 32 and kind not in CRITICAL:
+            raise BadImage(f"the picture is a PNG file with a kind of data that is not known ({ascii(kind.decode('latin-1'))})")
         if kind in skip:
             file.seek(length + 4, 1)
             yield kind, b""
@@ -71,6 +76,8 @@ def inflated(file, kinds):
     missing = _size(width, height, depth * SAMPLES.get(colour, 0), interlaced)
     inflate = zlib.decompressobj()
     for kind, data in chunks(file):
+        if kind == b"IDAT" and colour == 3 and b"PLTE" not in kinds:
+            raise BadImage("the picture is a broken PNG file (it has no palette)")
         kinds.add(kind)
         try:
             while kind == b"IDAT" and data and missing > 0 and not inflate.eof:
