@@ -5,7 +5,7 @@
 
 Targets: parser (the container), fence (the entropy coder), decode (whole files on the tiny model), tile (lossless tiles), weights (weight
 files). It starts from tests/fuzz/corpus/TARGET, or the tiny model for weights; what Atheris finds worth keeping goes to --corpus. One line of figures is written at the end, also after a kill by SIGINT or
-SIGTERM. Status 1, and the input in a file, when a target let anything through but a refusal or a right result, or took longer than 60 seconds.
+SIGTERM. Status 1, and the input in a file, when a target let anything through but a refusal or a right result, or took longer than HANG.
 """
 import argparse
 import importlib
@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 TARGETS = {"parser": 2000, "fence": 600, "decode": 1200, "tile": 600, "weights": 100_000}  # longest input, bytes
 MODULES = {"parser": ["container"], "fence": ["entropy"], "decode": ["pipeline"], "tile": ["lossless"], "weights": ["model"]}  # whose branches guide the search, with what they import
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
+HANG = 300  # seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the figures
 REPORT = 10  # seconds between looks at the clock's figures
 
 
@@ -90,10 +91,12 @@ class Figures:
 
     def __init__(self, target, options):
         self.target, self.options, self.outcomes, self.runs, self.started = target, options, Counter(), 0, time.monotonic()
-        self.shown = self.started
+        self.shown, self.slowest = self.started, 0.0
 
     def __call__(self, data):
+        started = time.process_time()
         self.outcomes[self.target(data)] += 1
+        self.slowest = max(self.slowest, time.process_time() - started)
         self.runs += 1
         if self.runs == self.options.runs:
             self.end()
@@ -110,7 +113,7 @@ class Figures:
         known = list(Path(self.options.seeds).iterdir())
         versions = {name: importlib.metadata.version(name) for name in PACKAGES if importlib.util.find_spec(name if name != "pillow" else "PIL")}
         figures = {"target": self.options.target, "engine": self.options.engine, "runs": self.runs, "seconds": round(time.monotonic() - self.started),
-                   "cpu_seconds": round(time.process_time()), "failures": 0, "outcomes": dict(self.outcomes.most_common())}
+                   "cpu_seconds": round(time.process_time()), "slowest_cpu_seconds": round(self.slowest, 3), "failures": 0, "outcomes": dict(self.outcomes.most_common())}
         if hasattr(self.target, "walks"):
             figures["priors_run"] = self.target.walks
         return json.dumps(figures | {"corpus_files": len(known) + len(files), "corpus_bytes": sum(path.stat().st_size for path in (*known, *files)),
@@ -148,7 +151,7 @@ def run(options):
         most = TARGETS[options.target]
         change = lambda data, rng: atheris.Mutate(data, most) if data else rng.randbytes(9)
         mutator = lambda data, max_size, seed: mutate(data, random.Random(seed), change)[:max_size]
-        atheris.Setup([sys.argv[0], options.corpus, seeds, f"-max_len={most}", f"-seed={options.seed}", "-timeout=60", "-rss_limit_mb=3000", "-print_final_stats=1",
+        atheris.Setup([sys.argv[0], options.corpus, seeds, f"-max_len={most}", f"-seed={options.seed}", f"-timeout={HANG}", f"-report_slow_units={HANG}", "-rss_limit_mb=3000", "-print_final_stats=1",
                        "-handle_int=0", "-handle_term=0", f"-artifact_prefix={options.artifacts}/"], figures, custom_mutator=mutator)
         atheris.Fuzz()
         sys.exit(1)
@@ -160,7 +163,7 @@ def run(options):
     while True:
         data = mutate(rng.choice(known), rng, edit)
         try:
-            signal.alarm(60)
+            signal.alarm(HANG)
             figures(data)
             signal.alarm(0)
         except Exception:

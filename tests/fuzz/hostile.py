@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from codec import container, lossless
+from codec import container
 from codec.container import LAYOUT, SECTIONS, Cursor
 from codec.errors import CodecError
 
@@ -216,9 +216,10 @@ def forge(coder, rng):
 
 def seeds(coder):
     """Small valid files of all kinds, to start from: {name: bytes}."""
-    rng, files = random.Random(0), {}
+    from codec import lossless
     from codec.image import Picture
 
+    rng, files = random.Random(0), {}
     for height, width, channels, depth in ((1, 1, 3, 8), (16, 16, 3, 8), (17, 33, 1, 8), (5, 40, 3, 16), (1, 1025, 1, 8), (70, 66, 3, 8)):
         peak = 2**depth - 1
         pixels = (np.linspace(0, peak, width)[None, :, None] * np.linspace(0.3, 1, height)[:, None, None] * np.ones(channels)).astype(f"u{depth // 8}")

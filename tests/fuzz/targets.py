@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 
-from codec import container, entropy, lossless
+from codec import container, entropy
 from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 
 READER = NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge  # BadOption and BadWeights would blame somebody else
@@ -136,6 +136,8 @@ class Decode:
 
 def tile(data):
     """A lossless tile: WebP or PNG of a given size."""
+    from codec import lossless
+
     if len(data) < 3:
         return "short"
     how, height, width, data = data[-1], data[-2] % 70 + 1, data[-3] % 70 + 1, data[:-3]
