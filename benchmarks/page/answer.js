@@ -34,6 +34,17 @@ function headline() {
   return words;
 }
 
+const listed = (parts) => parts.map((part, i) => [i ? (i < parts.length - 1 ? ", " : " and ") : "", part]);
+
+// The headline is about one metric; what the others say of the same two codecs follows at once.
+function judged() {
+  const found = metrics.slice(1).flatMap((metric) => {
+    const value = anchors[0] && bdEntry(ours, anchors[0], metric)?.value;
+    return value === null || value === undefined ? [] : [[el("b", {}, percent(value)), ` by ${METRICS[metric].name}`]];
+  });
+  return found.length ? [`Bytes against ${label(anchors[0])} judged otherwise: `, listed(found), ". "] : [];
+}
+
 // What one picture costs in seconds and memory, beside the first anchor's: ratios alone tell nobody whether to wait.
 function price() {
   const one = warm(ours);
@@ -50,7 +61,7 @@ function price() {
     [both((e) => e.cold?.decode, seconds), " to decode as a new program"],
     [both((e) => e.peak_mb && Math.max(...Object.values(e.peak_mb)), (value) => fixed(value, 0) + " MiB"), " of memory"],
   ].filter(([found]) => found);
-  return [`A picture of ${fixed(area, 2)} megapixels takes `, parts.map(([found, what], i) => [i ? (i < parts.length - 1 ? ", " : " and ") : "", found[0], what, found[1]]), "."];
+  return [`A picture of ${fixed(area, 2)} megapixels takes `, listed(parts.map(([found, what]) => [found[0], what, found[1]])), "."];
 }
 
 // How the codecs compare by the metrics other than the first, which may not agree with it.
@@ -172,7 +183,7 @@ function startAnswer() {
     (bd && bd.value !== null ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}` : "") +
     (entry ? `. Times: ${entry.threads} thread${entry.threads === 1 ? "" : "s"}, ${run.machine.cpu}` : "") +
     ".";
-  $("price").replaceChildren(...price().flat(Infinity));
+  $("price").replaceChildren(...[judged(), price()].flat(Infinity));
   $("cards").replaceChildren(...anchors.map(card));
   $("facts").replaceChildren(...facts().filter(Boolean));
 }
