@@ -222,6 +222,8 @@ class Codec:
                                                                       left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
             mosaic.forget(row.stop - halo)
             yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
+        if alpha and region.bottom == header.height:
+            alpha.finish()
 
     def _render(self, y, header, dtype):
         """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""

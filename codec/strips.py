@@ -64,6 +64,11 @@ class Window:
         parts = [piece[max(0, top - first) : bottom - first] for first, piece in self._held if first < bottom]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    def finish(self):
+        """Once all rows are read: lets the source find out whether it ends here too."""
+        for _ in self._pieces:
+            pass
+
 
 @dataclass(frozen=True)
 class Region:
