@@ -74,19 +74,19 @@ def difference(path, width, height):
             error = np.subtract(window.rows(top, top + strip.height), strip.pixels, dtype=np.float32)
             total += float(np.einsum("hwc,hwc->", error, error, dtype=np.float64))
             top += strip.height
-    return 10 * math.log10(255**2 / (total / (width * height * 3)))
+    return 10 * math.log10(255**2 * width * height * 3 / total) if total else math.inf
 
 
-def measure(megapixels, suffix, quality, threads, folder):
+def measure(megapixels, suffix, quality, model, threads, folder):
     """What one square picture costs: a row of the result."""
     width = height = round(math.sqrt(megapixels * 1e6)) or FLAT
     source, coded, decoded = (Path(folder, name) for name in (f"picture.{suffix}", "picture.aec", f"decoded.{suffix}"))
     write(source, width, height)
     command = [sys.executable, "-m", "codec"]
     row = {"megapixels": width * height / 1e6, "width": width, "height": height}
-    for way, arguments in (("compress", ["-q", str(quality), source, "-o", coded]), ("decompress", [coded, "-o", decoded])):
+    for way, arguments in (("compress", ["--lossy", "-q", quality, source, "-o", coded]), ("decompress", [coded, "-o", decoded])):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds, peak = process([*command, way, "-f", "--max-pixels", "0", "-d", "cpu", *map(str, arguments)], threads)
+        seconds, peak = process([*command, way, "-f", "--max-pixels", "0", "-d", "cpu", "-m", model, *map(str, arguments)], threads)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         row[way] = {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "mib": round(peak, 1)}
@@ -111,22 +111,23 @@ def line(row, start):
 @click.option("--megapixels", type=click.FloatRange(0.01, 4000), multiple=True, default=(1, 100), show_default=True, help="May be repeated.")
 @click.option("--format", "suffix", type=click.Choice(["png", "tiff", "ppm"]), default="png", show_default=True)
 @click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60, show_default=True)
+@click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="A tiny one shows what is left when the networks cost nothing.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--folder", type=click.Path(file_okay=False, exists=True), help="Where the pictures are put; 1000 MP of TIFF take 6 GB there for a while.")
 @click.option("--out", type=click.Path(dir_okay=False), help="The result as JSON.")
 @click.option("--tolerance", type=float, default=15, show_default=True, help="Percent by which a megapixel may take longer than at the first size.")
 @click.pass_context
-def main(context, megapixels, suffix, quality, threads, folder, out, tolerance):
+def main(context, megapixels, suffix, quality, model, threads, folder, out, tolerance):
     """Peak memory and time per megapixel as the picture grows. Exit code 1: more than 2 GB up to 100 MP, 3 GB beyond, or too slow."""
     with tempfile.TemporaryDirectory(prefix="aecodec-huge-", dir=folder) as place:
-        start = measure(FLAT * FLAT / 1e6, suffix, quality, threads, place)
+        start = measure(FLAT * FLAT / 1e6, suffix, quality, model, threads, place)
         rows = []
         for size in megapixels:
-            rows.append(measure(size, suffix, quality, threads, place))
+            rows.append(measure(size, suffix, quality, model, threads, place))
             click.echo(line(rows[-1], start))
     if out:
         result = {"command": shlex.join(["python", "-m", "benchmarks.huge", *sys.argv[1:]]), "machine": machine.describe(threads), "format": suffix,
-                  "quality": quality, "start": start, "rows": rows}
+                  "quality": quality, "model": model, "start": start, "rows": rows}
         Path(out).write_text(json.dumps(result, indent=1) + "\n")
     wrong = []
     for row in rows:
