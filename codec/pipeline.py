@@ -84,7 +84,9 @@ class Codec:
 
             if lossless is None and scan.depth == 16:
                 lossless = False  # PNG, which keeps deep pixels, is no match for the networks
-            payloads, lossless = self._encode_tiles(Window(pixels()), scan.height, scan.width, hundredths, lossless)
+            window = Window(pixels())
+            payloads, lossless = self._encode_tiles(window, scan.height, scan.width, hundredths, lossless)
+            window.finish()
             sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
             if writer:
                 writer.close()

@@ -191,6 +191,16 @@ def test_few_rows_are_held(coder, monkeypatch):
     assert heights == [SIDE] * 12 and most <= 2 * SIDE // STRIDE + 5
 
 
+def test_a_file_is_read_to_its_end(pictures, coder, monkeypatch):
+    """Behind the last row too, where that row ends a stretch."""
+    monkeypatch.setattr(scanner, "SMALL", 0)
+    monkeypatch.setattr(png, "STRETCH", (1 + WIDTH) * HEIGHT // 10)
+    source = saved(pictures["gray"][1], "png")
+    for broken in (source[:-12], source[:-1] + b"x"):
+        with pytest.raises(BadImage, match="truncated|checksum"):
+            coder.encode(broken, 1)
+
+
 # Damage
 
 
