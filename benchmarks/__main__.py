@@ -132,6 +132,8 @@ def gate(context, renew, max_bd, max_slower):
         result = gates.measure(folder)
         if renew:
             click.echo(f"written to {gates.renew(result)}")
+            if gates.share(result) < gates.QUIET:
+                click.echo(f"ours had a processor {gates.share(result):.0%} of the time: better do this again on a quiet machine", err=True)
         else:
             _judged(context, gates.judge(result, lambda: gates.measure(folder), max_bd, max_slower))
 

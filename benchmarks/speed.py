@@ -103,6 +103,11 @@ def processor(times, pictures):
     return {way: statistics.fmean(min(seconds[i::pictures]) for i in range(pictures)) for way, seconds in times["processor"].items()}
 
 
+def held(times):
+    """Of the time on the clock, the part in which a codec of one thread had the processor: about 1 on a machine that does nothing else."""
+    return sum(map(sum, times["processor"].values())) / sum(sum(times[way]) for way in times["processor"])
+
+
 def ratios(own, reference):
     """How many times slower than the reference in the same turns: median of the turns' ratios, for encode and decode."""
     return {way: statistics.median(a / b for a, b in zip(own[way], reference[way])) for way in ("encode", "decode")}
@@ -119,7 +124,7 @@ def entries(chosen, images, matched, times, outside, request):
             "codec": name, "device": "cpu", "trained": codec.trained, "threads": request.threads, "quality": quality, "bpp": bpp, "psnr": psnr,
             "pictures": len(images), "repeats": request.repeats, "batch": 1,
             "encode": spread(times[name]["encode"], megapixels), "decode": spread(times[name]["decode"], megapixels),
-            "processor": processor(times[name], len(images)), "cold": start, "cold_range": range_,
+            "processor": processor(times[name], len(images)), "held": held(times[name]), "cold": start, "cold_range": range_,
             "peak_mb": peak, "stages": None,
             "ratios": {r: _against(name, r, times, outside, len(images)) for r in REFERENCES if r in chosen},
         })
@@ -160,7 +165,7 @@ def on_device(codec, images, quality, repeats, size, clock):
         "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None,
         "pictures": len(images), "repeats": repeats, "batch": size,
         "encode": spread(seconds["encode"], megapixels), "decode": spread(seconds["decode"], megapixels),
-        "processor": None, "cold": None, "cold_range": None, "peak_mb": None,
+        "processor": None, "held": None, "cold": None, "cold_range": None, "peak_mb": None,
         "stages": {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))},
         "ratios": {},
     }

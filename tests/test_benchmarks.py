@@ -369,6 +369,7 @@ def test_codecs_take_turns_so_that_drift_does_not_matter(monkeypatch):
 def test_processor_time_is_the_least_of_each_pictures_rounds():
     times = {"processor": {"encode": [5.0, 1.0, 3.0, 2.0, 9.0, 9.0], "decode": [1.0] * 6}}
     assert speed.processor(times, 2) == {"encode": (3 + 1) / 2, "decode": 1.0}
+    assert speed.held({"encode": [40.0], "decode": [30.0], **times}) == 35 / 70
 
 
 def test_spread_is_median_and_quartiles():

@@ -90,7 +90,7 @@ def test_the_headline_and_the_cards_say_what_the_run_says(wide, result):
         card = minus(wide.text(f".card[data-anchor={anchor}]"))
         assert percent(bd(result, "aec", anchor, "psnr")["value"]) in card
         for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM")):
-            assert f"by {name}\n{percent(bd(result, 'aec', anchor, metric)['value'])}" in card
+            assert f"\n{name}\n{percent(bd(result, 'aec', anchor, metric)['value'])}" in card
     area = sum(i["width"] * i["height"] for i in result["images"]) / 3e6
     by = [f"{percent(bd(result, 'aec', 'webp', metric)['value'])} by {name}" for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM"))]
     price = (

@@ -68,7 +68,7 @@ function price() {
 const others = (anchor) =>
   metrics.slice(1).map((metric) => {
     const value = bdEntry(ours, anchor, metric)?.value;
-    return [el("dt", {}, `by ${METRICS[metric].name}`), el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value))];
+    return [el("dt", {}, METRICS[metric].name), el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value))];
   });
 
 function card(anchor) {
@@ -80,7 +80,7 @@ function card(anchor) {
     { class: "card", "data-anchor": anchor },
     el("h3", {}, `against ${label(anchor)}`),
     el("div", { class: "big " + (bd?.value < 0 ? "good" : bd?.value > 0 ? "bad" : ""), title: bd?.reason }, percent(bd?.value)),
-    el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${METRICS[metrics[0]].name}`),
+    el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${METRICS[metrics[0]].name}${metrics.length > 1 ? ", or:" : ""}`),
     el(
       "dl",
       {},
