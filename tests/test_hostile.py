@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import codec
 from codec import container
-from tests.fuzz import hostile, targets, tiny
+from tests.fuzz import hostile, summary, targets, tiny
 from tests.fuzz.__main__ import HERE, TARGETS
 
 SECONDS = float(os.environ.get("AECODEC_FUZZ_SECONDS", 20))
@@ -119,3 +119,10 @@ def test_the_fuzzer_notices_what_is_wrong(monkeypatch):
     monkeypatch.setattr(container, "pack", lambda aec: b"")
     with pytest.raises(AssertionError, match="only encoding"):
         targets.parser(corpus("parser")[0][:-1] + b"\0")
+
+
+def test_the_figures_of_the_page_are_those_of_the_log():
+    """`python -m tests.fuzz.summary` writes them."""
+    lines = [json.loads(line) for line in summary.LOG.read_text().splitlines()]
+    assert summary.tables(lines) in summary.PAGE.read_text()
+    assert all(line["failures"] == 0 for line in lines if "target" in line)
