@@ -145,6 +145,7 @@ def bad(coder):
         "goes-on": plain + b"\0", "twice": plain + plain, "tile-twice": hostile.seal(described + tile + tile, payload * 2), "one-tile-of-two": hostile.build(*hostile.take_apart(wide)[:2], hostile.take_apart(wide)[2][:1], []),
         # bombs
         "pixels-2-60": fields(width=2**30, height=2**30), "a-million-tiles": fields(width=1024000, height=1024000), "many-pixels": fields(width=20000, height=20000, tiles=[(b"", 0)] * 400),
+        "wide": fields(width=2**18, height=1024, tiles=[(b"", 0)] * 256), "wide-without-loss": fields(bytes(4), 256, width=2**18, height=1024, tiles=[(b"", 0)] * 256),
         "payload-of-256-mib": hostile.seal(described + hostile.encode("tile", 2**28 - 1, 0, 0), payload),
         # payloads that no encoder writes, under right checksums
         "payload-empty": payloads(b""), "payload-of-4": payloads(b"\0\0\0\x80"), "payload-of-9": payloads(payload[:9]), "payload-odd": payloads(payload + b"\0"),
