@@ -100,7 +100,7 @@ def main(arguments=None):
             coder = codec.Codec(device="cpu")
             for path in data.pictures(a.images):
                 for quality in a.qualities:
-                    Path(folder, f"default-{path.stem}-{quality:g}.aec").write_bytes(coder.encode(path, quality))
+                    Path(folder, f"default-{path.stem}-{quality:g}.aec").write_bytes(coder.encode(path, quality, lossless=False))
         machines = [(name, sys.executable, limits) for name, limits in LIMITS.items()]
         machines += [(name, python, LIMITS[name]) for python in a.python for name in ("as it is", "SSE4.1")]
         reference, whole = None, True

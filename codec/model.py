@@ -43,7 +43,7 @@ class Model:
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
         try:
             size = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8:8 + size])["__metadata__"]
+            metadata = json.loads(data[8:8 + size], object_pairs_hook=_unique)["__metadata__"]
             if metadata["format"] != FORMAT:
                 raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
             self.config = Config(**json.loads(metadata["config"]))
@@ -87,6 +87,13 @@ def rounding_thresholds(tables, pull, bit=BIT):
         further = min(1.0, max(0.0, 0.5 - towards + bit * math.log2(one / two) / 2))
         thresholds.append((min(first, 1 + further), further))
     return torch.tensor(thresholds, dtype=torch.float64)
+
+
+def _unique(pairs):
+    """The dict of a JSON object. Raises ValueError for a name that comes twice: two readers could choose differently."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a name comes twice in its text")
+    return dict(pairs)
 
 
 def _checked(tensors, expected):

@@ -205,7 +205,9 @@ class Codec:
         mosaic, kept, alpha = tiles.Mosaic(), {}, alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
-            pixels = np.full((bottom - top, region.width, header.channels), 128 if header.depth == 8 else 128 * 257, f"u{header.depth // 8}")
+            pixels = np.empty((bottom - top, region.width, header.channels), f"u{header.depth // 8}")  # takes no memory before a tile was decoded
+            if damage is not None:
+                pixels.fill(128 if header.depth == 8 else 128 * 257)
             while needed and needed[0][1].start < row.outer_stop:
                 number, *spans = needed.popleft()
                 with damage.tile(number) if damage is not None else nullcontext():

@@ -125,7 +125,7 @@ def by_the_page(aec: Aec) -> dict:
 
 def test_two_readers_agree_on_valid_files():
     rng = random.Random(1)
-    for _ in range(300):
+    for _ in range(1000):
         aec = random_aec(rng)
         data = pack(aec)
         assert unpack(data) == aec

@@ -19,8 +19,10 @@ import codec
 from benchmarks.exactness import BATCH, SETTINGS, agrees, batch_agrees, cuda, parse, precision, same
 from codec import prior as prior_module
 from codec.errors import CodecError
+from codec.model import Model
 from codec.pipeline import inference
 from codec.prior import EXACT, MAX_RESIDUAL, ROWS, FixedLayer, gather
+from tests.fuzz import tiny
 
 QUALITIES = (5, 50, 95)
 
@@ -178,12 +180,12 @@ def integer_layer(layer, x):
     return ((sums + (1 << shift >> 1)) >> shift).to(torch.float32)
 
 
-def test_walk_is_the_one_of_pure_integers(coder):
+def walks_like_integers(model):
     """z and residuals far beyond those of pictures, so that limits, clamps and the ends of the tables take part."""
-    prior = coder.model.networks.prior
+    prior = model.networks.prior
     for quality, reach in ((100, 3), (3330, 40), (10000, MAX_RESIDUAL)):
-        z = random_integers((1, coder.model.config.hyper, 3, 2), reach, quality).double()
-        symbols = random_integers((1, coder.model.config.latent, 12, 8), reach, quality + 1).double()
+        z = random_integers((1, model.config.hyper, 3, 2), reach, quality).double()
+        symbols = random_integers((1, model.config.latent, 12, 8), reach, quality + 1).double()
         results = []
         for forward in (FixedLayer.forward, integer_layer):
             heard = []
@@ -192,11 +194,20 @@ def test_walk_is_the_one_of_pure_integers(coder):
                 heard.extend((mean.clone(), rows.clone()))
                 return gather(symbols, t)
 
-            with patch.object(FixedLayer, "forward", forward), inference(coder.model.networks):
+            with patch.object(FixedLayer, "forward", forward), inference(model.networks):
                 y, rows = prior.walk(z, quality, code)
             results.append([y, rows, *heard])
         assert all(map(torch.equal, *results))
         assert results[0][0].abs().max() > 0 and len(results[0][1].unique()) > 3
+
+
+def test_walk_is_the_one_of_pure_integers(coder):
+    walks_like_integers(coder.model)
+
+
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_so_are_the_walks_of_networks_of_noise(seed):
+    walks_like_integers(Model(tiny.build(seed)))
 
 
 def test_sums_are_exact_at_their_bounds(coder):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import codec
 from codec import container
-from tests.fuzz import hostile, targets, tiny
+from tests.fuzz import hostile, summary, targets, tiny
 from tests.fuzz.__main__ import HERE, TARGETS
 
 SECONDS = float(os.environ.get("AECODEC_FUZZ_SECONDS", 20))
@@ -73,7 +73,7 @@ def test_lossless_tiles(data, rng):
 @settings(quickly, max_examples=60)
 @given(data=st.sampled_from(corpus("decode")), rng=st.randoms(use_true_random=False), how=st.integers(0, 255))
 def test_whole_files(decode, data, rng, how):
-    decode(hostile.mutate(data[:-1], rng, sealed=True) + bytes([how]))
+    decode(hostile.mutate(data[:-2], rng, sealed=True) + bytes([how, rng.randrange(256)]))
 
 
 @settings(quickly, max_examples=25)
@@ -87,7 +87,7 @@ def test_weight_files(rng):
 def test_symbols_that_no_picture_has(decode, rng):
     """Under right checksums whatever the encoder can write is a file."""
     file = hostile.forge(decode.coder, rng)
-    assert decode(file + b"\x10") == "pixels"
+    assert decode(file + b"\x10\0") == "pixels"
 
 
 def test_hostile_files_get_far(decode):
@@ -96,8 +96,8 @@ def test_hostile_files_get_far(decode):
 
     rng, walks, outcomes = random.Random(3), decode.walks, []
     for _ in range(150):
-        data = hostile.mutate(rng.choice(corpus("decode"))[:-1], rng, sealed=True)
-        outcomes.append(decode(data + b"\x10"))
+        data = hostile.mutate(rng.choice(corpus("decode"))[:-2], rng, sealed=True)
+        outcomes.append(decode(data + b"\x10\0"))
         assert hostile.repair(data) == data or "Unsupported" in outcomes[-1] or not outcomes[-1] == "pixels"
     assert decode.walks - walks > 50 and {"Corrupt", "pixels"} <= set(outcomes)
 
@@ -119,3 +119,10 @@ def test_the_fuzzer_notices_what_is_wrong(monkeypatch):
     monkeypatch.setattr(container, "pack", lambda aec: b"")
     with pytest.raises(AssertionError, match="only encoding"):
         targets.parser(corpus("parser")[0][:-1] + b"\0")
+
+
+def test_the_figures_of_the_page_are_those_of_the_log():
+    """`python -m tests.fuzz.summary` writes them."""
+    lines = [json.loads(line) for line in summary.LOG.read_text().splitlines()]
+    assert summary.tables(lines) in summary.PAGE.read_text()
+    assert all(line["failures"] == 0 for line in lines if "target" in line)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TARGETS = {"parser": 2000, "fence": 600, "decode": 1200, "tile": 600, "weights": 100_000}  # longest input, bytes
-MODULES = {"parser": ["container"], "fence": ["entropy"], "decode": ["pipeline"], "tile": ["lossless"], "weights": ["model"]}  # whose branches guide the search, with what they import
+MODULES = {"parser": ["container"], "fence": ["entropy"], "decode": ["pipeline"], "tile": ["exact"], "weights": ["model"]}  # whose branches guide the search, with what they import
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
 HANG = 300  # seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the figures
 REPORT = 10  # seconds between looks at the clock's figures
@@ -75,13 +75,13 @@ def load(name):
 
     def mutate(data, rng, edit):
         """Half of the inputs decode to the end, most others until their symbols are found to be wrong."""
-        how = bytes([rng.randrange(256)])
+        how = bytes([rng.randrange(256), rng.choice((0, rng.randrange(256)))])
         if rng.random() < 0.5:
             i = rng.randrange(len(forged))
             if rng.random() < 0.05:
                 forged[i] = hostile.forge(coder, rng)
             return forged[i] + how
-        return hostile.mutate(data[:-1], rng, edit, sealed=rng.random() < 0.9) + how
+        return hostile.mutate(data[:-2], rng, edit, sealed=rng.random() < 0.9) + how
 
     return targets.Decode(coder), mutate
 

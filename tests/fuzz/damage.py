@@ -156,7 +156,7 @@ def mismatches(coder, count, seed=0):
     rng, prior = np.random.default_rng(seed), coder.model.networks.prior
     walk, outcomes = prior.walk, Counter()
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
-    files = [coder.encode(pixels, quality) for quality in (20, 60, 100)]
+    files = [coder.encode(pixels, quality, lossless=False) for quality in (20, 60, 100)]
     right = [coder.decode_picture(file).pixels.astype(int) for file in files]
     for trial in range(count):
         which, step, place, sign = ("row", "mean")[trial % 2], rng.integers(4), rng.random(), int(rng.choice((-1, 1)))
@@ -197,6 +197,8 @@ def bombs():
         "a section of 4 GiB": hostile.seal(described(5, 3, tile + hostile.encode("section", 2**32 - 1, 0), 32), b""),
         "a header of 256 MiB": b"\xaeAEC\x01" + b"\xff\xff\xff\x7f" + bytes(100),
         "16384 x 16384 pixels in nothing": hostile.build((model, 0, 16384, 16384, 5000), None, [(b"", 0)] * 256, []),
+        "262144 x 1024 pixels in nothing": hostile.build((model, 0, 2**18, 1024, 5000), None, [(b"", 0)] * 256, []),
+        "the same without loss": hostile.build((bytes(4), 256, 2**18, 1024, 5000), None, [(b"", 0)] * 256, []),
         "2^26 x 1 pixels": hostile.build((model, 0, 2**26, 1, 5000), None, [(b"", 0)] * 2**16, []),
         "a million symbols in 8 bytes": hostile.build((model, 0, 1024, 1024, 5000), None, [(empty, 0)], []),
         "an alpha plane of 9000 x 9000": hostile.build((model, 0x10, 5, 3, 5000), None, [(empty, 0)], [png_bomb()]),
@@ -256,7 +258,8 @@ def known_files(coder):
     small = rng.integers(0, 256, (70, 90, 3), np.uint8)
     rich = Picture(small, alpha=(small[..., 0] > 200).astype(np.uint8) * 255, icc=bytes(range(200)), exif=b"II*\0\x08\0\0\0" + bytes(6), xmp=b"<x/>", suffix="webp")
     wide = rng.integers(0, 256, (20, 2100, 1), np.uint8)
-    files = [coder.encode(rich, 50), coder.encode(small[..., :1], 90), coder.encode(wide, 30), coder.encode(small.astype(np.uint16) * 257, 70)]
+    files = [coder.encode(picture, 50, lossless=False) for picture in (rich, small[..., :1], wide, small.astype(np.uint16) * 257)]
+    files.append(coder.encode(small[:40, :40] & 192, lossless=True))
     assert len(files[0]) <= 2000
     return files
 
@@ -264,7 +267,7 @@ def known_files(coder):
 def file_of_100_kb(coder):
     """A valid file of 100,000 bytes or a little more."""
     rng = np.random.default_rng(6)
-    file = coder.encode(Picture(rng.integers(0, 256, (1300, 1500, 3), np.uint8), icc=rng.bytes(40_000)), 100)
+    file = coder.encode(Picture(rng.integers(0, 256, (1300, 1500, 3), np.uint8), icc=rng.bytes(40_000)), 100, lossless=False)
     assert 100_000 <= len(file) < 150_000
     return file
 

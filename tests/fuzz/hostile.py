@@ -211,26 +211,23 @@ def forge(coder, rng):
     of_picture = lambda x, q, half=False: extreme(1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
     of_latent = lambda y: extreme(1, config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
     with patch.object(networks.analysis, "forward", of_picture), patch.object(networks.hyper_analysis, "forward", of_latent):
-        return coder.encode(picture, rng.choice((1, 100, rng.uniform(1, 100))))
+        return coder.encode(picture, rng.choice((1, 100, rng.uniform(1, 100))), lossless=False)
 
 
 def seeds(coder):
     """Small valid files of all kinds, to start from: {name: bytes}."""
-    from codec import lossless
     from codec.image import Picture
 
     rng, files = random.Random(0), {}
     for height, width, channels, depth in ((1, 1, 3, 8), (16, 16, 3, 8), (17, 33, 1, 8), (5, 40, 3, 16), (1, 1025, 1, 8), (70, 66, 3, 8)):
         peak = 2**depth - 1
         pixels = (np.linspace(0, peak, width)[None, :, None] * np.linspace(0.3, 1, height)[:, None, None] * np.ones(channels)).astype(f"u{depth // 8}")
-        files[f"{height}x{width}x{channels}-{depth}"] = coder.encode(pixels, rng.choice((1, 30, 61.5, 100)))
+        files[f"{height}x{width}x{channels}-{depth}"] = coder.encode(pixels, rng.choice((1, 30, 61.5, 100)), lossless=False)
     alpha = np.full((16, 20), 255, np.uint8)
     alpha[:4] = 7
     everything = Picture(np.full((16, 20, 3), 90, np.uint8), alpha, icc=bytes(128), exif=b"II*\0\x08\0\0\0" + bytes(6), xmp=b"<x/>", suffix="webp")
-    files["everything"] = coder.encode(everything, 50)
-    files["alpha16"] = coder.encode(replace(everything, pixels=np.full((16, 20, 1), 900, np.uint16), alpha=alpha.astype(np.uint16) * 257, icc=None, suffix="png"), 75)
-    for pixels in (everything.pixels, everything.pixels[..., :1].astype(np.uint16)):
-        header = container.Header(20, 16, 5000, pixels.shape[2], 8 * pixels.itemsize, False, container.NO_MODEL, lossless=True)
-        tile = container.Tile(lossless.encode(pixels), lossless.checksum(pixels))
-        files[f"lossless-{header.depth}"] = container.pack(container.Aec(header, [tile]))
+    files["everything"] = coder.encode(everything, 50, lossless=False)
+    files["alpha16"] = coder.encode(replace(everything, pixels=np.full((16, 20, 1), 900, np.uint16), alpha=alpha.astype(np.uint16) * 257, icc=None, suffix="png"), 75, lossless=False)
+    files["lossless-8"] = coder.encode(replace(everything, icc=None), lossless=True)
+    files["lossless-16"] = coder.encode(np.arange(320, dtype=np.uint16).reshape(16, 20) * 200, lossless=True)
     return files | {f"forged-{i}": forge(coder, rng) for i in range(12)}

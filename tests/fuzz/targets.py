@@ -7,6 +7,7 @@ import io
 import numpy as np
 
 from codec import container, entropy
+from codec.damage import Damage
 from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 
 READER = NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge  # BadOption and BadWeights would blame somebody else
@@ -111,13 +112,16 @@ class Decode:
         coder.model.networks.prior.walk = counted
 
     def __call__(self, data):
-        how, data = data[-1] if data else 0, data[:-1]
+        how, view, data = *(data[-2:] if len(data) > 1 else (0, 0)), data[:-2]
         read = (self.coder.decode_picture, self.coder.decode, self.coder.decode_picture, self.coder.verify)[how & 3]
         kind = (bytes, bytearray, memoryview, bytes)[how >> 2 & 3]
         if how >= 248:
             read = self.coder.bits_map
+        options = {"max_pixels": MOST_PIXELS if how & 16 else MOST_PIXELS // 8}
+        if view and read in (self.coder.decode, self.coder.decode_picture):
+            return self.look(data, kind, view, options)
         try:
-            found = read(kind(data), max_pixels=MOST_PIXELS if how & 16 else MOST_PIXELS // 8)
+            found = read(kind(data), **options)
         except READER as error:
             return sentence(error, READER)
         if found is None:
@@ -134,16 +138,50 @@ class Decode:
         return "pixels"
 
 
+    def look(self, data, kind, view, options):
+        """Part of the picture, or a smaller one, or what is left of a damaged one."""
+        damage = Damage() if view & 1 else None
+        crop, scale = None, 1
+        if view & 2:
+            crop = view >> 2 & 7, view >> 3 & 7, 1 + (view >> 4 & 7), 1 + (view >> 5)
+        elif view & 4:
+            scale = 2.0 ** -(1 + (view >> 3 & 3))
+        try:
+            with self.coder.scan(kind(data), crop=crop, scale=scale, damage=damage, **options) as scan:
+                found = scan.whole()
+        except READER as error:
+            assert damage is None or type(error) not in (Corrupt, Truncated) or header_of(data) is None, "a damaged part is no error here"
+            return sentence(error, READER)
+        except BadOption as error:
+            assert crop
+            return sentence(error, (BadOption,))
+        header = header_of(data)
+        size = crop[2:][::-1] if crop else (-(-header.height // round(1 / scale)), -(-header.width // round(1 / scale)))
+        assert found.pixels.shape == (*size, header.channels) and found.depth == header.depth, (found.pixels.shape, size)
+        if damage:
+            assert all(10 < len(text) < 300 for text in damage.sentences())
+            return "recovered" if damage.tiles or damage.sections or damage.surplus else "nothing damaged"
+        return "part"
+
+
+def header_of(data):
+    """The Header, or None where it cannot be read."""
+    try:
+        return container.read_header(data)[0]
+    except READER:
+        return None
+
+
 def tile(data):
     """A lossless tile: WebP or PNG of a given size."""
-    from codec import lossless
+    from codec import exact
 
     if len(data) < 3:
         return "short"
     how, height, width, data = data[-1], data[-2] % 70 + 1, data[-3] % 70 + 1, data[:-3]
     channels, depth = 3 if how & 1 else 1, 16 if how & 2 else 8
     try:
-        pixels = lossless.decode(data, height, width, channels, depth)
+        pixels = exact.decode(data, height, width, channels, depth)
     except Corrupt as error:
         return sentence(error, (Corrupt,))
     assert pixels.shape == (height, width, channels) and pixels.dtype.itemsize * 8 == depth

@@ -1,7 +1,7 @@
 """Golden files: .aec files that every later version must read the same, and files that every later version must refuse.
 
     python -m tests.golden.make default      # after the default model was replaced: its files anew (until 1.0; from then on, files are only added)
-    python -m tests.golden.make tiny bad     # the same for those of the tiny model, which is only ever replaced with the format
+    python -m tests.golden.make tiny exact bad      # the same for those of the tiny model and the lossless ones, which are only ever replaced with the format
 
 v1/NAME.aec is a file and v1/NAME.png its pixels (with alpha); v1/golden.json says for each the model, and the SHA-256 of all integers of the parse.
 bad/NAME is refused, with the class of error that bad/errors.json names, each for a fault of its own. tests/test_golden.py reads them all.
@@ -19,7 +19,7 @@ from PIL import Image
 
 import codec
 from benchmarks.exactness import parse
-from codec import container, image, lossless
+from codec import container, exact, image, payload as coding
 from codec.entropy import Decoder, Encoder
 from codec.errors import CodecError
 from codec.image import Picture
@@ -31,8 +31,8 @@ COMMAND = "python -m tests.golden.make"
 
 
 def coder_of(name):
-    """The Codec of a golden file by its name, tiny-… or default-…."""
-    return codec.Codec(str(tiny.PATH) if name.startswith("tiny") else "default", device="cpu", threads=1)
+    """The Codec of a golden file by its name, default-… or another."""
+    return codec.Codec("default" if name.startswith("default") else str(tiny.PATH), device="cpu", threads=1)
 
 
 def scene(height, width, channels=3, depth=8, seed=0):
@@ -62,6 +62,7 @@ def pictures():
         "tiny-rgb-16": (Picture(scene(30, 50, 3, 16)), 90), "tiny-gray-16": (Picture(scene(18, 20, 1, 16)), 100), "tiny-lowest": (Picture(scene(70, 66)), 1),
         "tiny-alpha-16": (Picture(scene(20, 20, 1, 16), alpha(20, 20, 16), suffix="tif"), 75), "tiny-everything": (full, 99.99),
         "tiny-two-tiles": (Picture(scene(5, 1030)), 80), "tiny-tall": (Picture(scene(1040, 2, 1)), 20),
+        "exact-gray": (Picture(scene(33, 70, 1)), 60), "exact-alpha": (Picture(scene(30, 20), alpha(30, 20), suffix="gif"), 60), "exact-rgb-16": (Picture(scene(9, 14, 3, 16)), 60),
         "default-rgb": (Picture(scene(64, 80), suffix="jpg"), 60), "default-everything": (full, 85), "default-gray-16": (Picture(scene(33, 70, 1, 16)), 98),
     }
 
@@ -81,11 +82,11 @@ def make_good(kind):
     coder = coder_of(kind)
     for name, (picture, quality) in pictures().items():
         if name.startswith(kind):
-            file = coder.encode(picture, quality)
+            file = coder.encode(picture, quality, lossless=kind == "exact")
             (GOOD / f"{name}.aec").write_bytes(file)
             decoded = coder.decode_picture(file)
             image.save(dataclasses.replace(decoded, icc=None, exif=None, xmp=None), GOOD / f"{name}.png", "png")
-            golden[name] = {"model": coder.model.id.hex(), "sha256": hashlib.sha256(file).hexdigest(), "parse": digest(coder, file)}
+            golden[name] = {"model": codec.info(file)["model"], "sha256": hashlib.sha256(file).hexdigest(), "parse": digest(coder, file)}
     (GOOD / "golden.json").write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
 
 
@@ -100,9 +101,9 @@ def png(*arguments, mode="L", **options):
 
 def bad(coder):
     """{name: bytes}: each a fault of its own, all others right."""
-    plain = coder.encode(Picture(scene(20, 24), suffix="png"), 60)
-    rich = coder.encode(Picture(scene(20, 24), alpha(20, 24), xmp=b"<x/>"), 60)
-    wide = coder.encode(Picture(scene(3, 1030)), 60)
+    plain = coder.encode(Picture(scene(20, 24), suffix="png"), 60, lossless=False)
+    rich = coder.encode(Picture(scene(20, 24), alpha(20, 24), xmp=b"<x/>"), 60, lossless=False)
+    wide = coder.encode(Picture(scene(3, 1030)), 60, lossless=False)
     picture, suffix, tiles, sections = hostile.take_apart(plain)
     (payload, crc), model, header = tiles[0], picture[0], container.read_header(plain)[1]["header"]
     parts = hostile.take_apart(rich)
@@ -144,6 +145,7 @@ def bad(coder):
         "goes-on": plain + b"\0", "twice": plain + plain, "tile-twice": hostile.seal(described + tile + tile, payload * 2), "one-tile-of-two": hostile.build(*hostile.take_apart(wide)[:2], hostile.take_apart(wide)[2][:1], []),
         # bombs
         "pixels-2-60": fields(width=2**30, height=2**30), "a-million-tiles": fields(width=1024000, height=1024000), "many-pixels": fields(width=20000, height=20000, tiles=[(b"", 0)] * 400),
+        "wide": fields(width=2**18, height=1024, tiles=[(b"", 0)] * 256), "wide-without-loss": fields(bytes(4), 256, width=2**18, height=1024, tiles=[(b"", 0)] * 256),
         "payload-of-256-mib": hostile.seal(described + hostile.encode("tile", 2**28 - 1, 0, 0), payload),
         # payloads that no encoder writes, under right checksums
         "payload-empty": payloads(b""), "payload-of-4": payloads(b"\0\0\0\x80"), "payload-of-9": payloads(payload[:9]), "payload-odd": payloads(payload + b"\0"),
@@ -174,7 +176,7 @@ def chunk(name, content):
 
 def big_symbol(coder, value):
     """A payload that begins with a symbol of that size and is otherwise of a file of 20 x 24 pixels."""
-    rows = coder._z_rows((1, coder.model.config.hyper, 1, 1), 6000)
+    rows = coding._z_rows(coder.model, (1, coder.model.config.hyper, 1, 1), 6000)
     encoder = Encoder()
     encoder.put(np.array([value] + [0] * (len(rows) - 1)), rows, coder.model.tables_z)
     encoder.put(np.zeros(40, int), np.ones(40, int), coder.model.tables_y)
@@ -183,7 +185,7 @@ def big_symbol(coder, value):
 
 def long_escape(coder):
     """A file that is right but for its first escape, which takes two groups more than it needs."""
-    file, reads, escaped = coder.encode(scene(20, 24), 100), [], False
+    file, reads, escaped = coder.encode(scene(20, 24), 100, lossless=False), [], False
     get = Decoder.get
 
     def listening(self, indexes, tables):
@@ -211,10 +213,10 @@ def long_escape(coder):
 
 def lossless_tiles():
     pixels = scene(20, 24)
-    good = lossless.encode(pixels)
-    deep = lossless.encode(scene(20, 24, 3, 16))
+    good = exact.encode(pixels)
+    deep = exact.encode(scene(20, 24, 3, 16))
 
-    def of(data, flags=256, crc=lossless.checksum(pixels)):
+    def of(data, flags=256, crc=exact.checksum(pixels)):
         return hostile.build((bytes(4), flags, 24, 20, 6000), None, [(data, crc)], [])
 
     return {"lossless-empty": of(b""), "lossless-signature": of(b"\x2e" + good[1:]), "lossless-size": of(good[:1] + b"\0\0\0\0" + good[5:]), "lossless-cut": of(good[:40]),
@@ -238,7 +240,7 @@ def make_bad():
 
 def main():
     parser = argparse.ArgumentParser(COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="+", choices=("default", "tiny", "bad"))
+    parser.add_argument("kinds", nargs="+", choices=("default", "tiny", "exact", "bad"))
     options = parser.parse_args()
     for folder in (GOOD, BAD):
         folder.mkdir(exist_ok=True)
