@@ -196,6 +196,24 @@ def read_header(source) -> tuple[Header, dict[str, int]]:
     return header, sizes | {"file": sum(sizes.values())}
 
 
+def read_sections(file, kinds) -> tuple[Header, dict[str, bytes]]:
+    """The header at the start of a seekable binary file, and those sections of `kinds` that it holds whole and undamaged.
+
+    Nothing else is read. Raises as `read_header` does.
+    """
+    file.seek(0)
+    start = _read(file, SMALLEST_FILE)
+    header, tiles, sections, place = _parse(memoryview(start + _read(file, _header_end(memoryview(start)) - len(start))))
+    place += sum(size for size, *_ in tiles)
+    found = {}
+    for kind, (size, crc) in sections.items():
+        file.seek(place)
+        if kind in kinds and crc32(content := _read(file, size)) == crc and len(content) == size:
+            found[kind] = content
+        place += size
+    return header, found
+
+
 class Cursor:
     """A place in `data` that moves on as it is read; running over the end contradicts a length that was checked before."""
 
