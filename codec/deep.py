@@ -16,6 +16,7 @@ from .errors import BadImage
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (gray, RGB, palette, gray + alpha, RGBA): samples per pixel
+PNG_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 PNG_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7: x, y, steps
 PNG_AVERAGE = 3  # filter type: of the five the smallest files on 16-bit photographs, and whole rows at once in numpy
 PNG_LEVEL = 3  # zlib: 5 % larger than level 6 in a third of the time
@@ -29,6 +30,8 @@ def png_header(file):
     head = file.read(33)
     if head[:16] != PNG_SIGNATURE + b"\0\0\0\rIHDR" or len(head) < 33:
         raise BadImage("the picture is not a PNG file, or has a broken header")
+    if head[26:28] != b"\0\0" or head[28] > 1:
+        raise BadImage("the picture is a PNG file with a compression, filtering or interlacing that is not known")
     return struct.unpack(">IIBBxx?", head[16:29])
 
 
@@ -54,6 +57,10 @@ def check_png(file):
             raise BadImage("the picture is a broken PNG file (a checksum is wrong)")
         if kind == b"IHDR" and kinds:
             raise BadImage("the picture is a broken PNG file (it has two headers)")
+        if not kind[0] & 32 and kind not in PNG_CRITICAL:
+            raise BadImage(f"the picture is a PNG file with a kind of data that is not known ({ascii(kind.decode('latin-1'))})")
+        if kind == b"IDAT" and colour == 3 and b"PLTE" not in kinds:
+            raise BadImage("the picture is a broken PNG file (it has no palette)")
         kinds.add(kind)
         try:
             for start in range(0, len(data) if kind == b"IDAT" else 0, PNG_BLOCK):
