@@ -20,30 +20,25 @@ import click
 from . import batch, output
 from .batch import STREAM, Job
 from .errors import CodecError
-from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, SPEECH, WORK, Options, takes
+from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, SPEECH, WORK, Failure, Options, takes
 from .report import Stopwatch, shown
-
-
-class Stop(BaseException):
-    """A signal ends the run; like KeyboardInterrupt no Exception, so that nothing but clean-up happens on the way out."""
-
-    def __init__(self, signum: int):
-        self.exit_code = 128 + signum
 
 
 def main() -> None:
     """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _stop)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
+            signal.signal(signum, _stop)
     try:
         code = cli.main(prog_name="aecodec", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = 128 + signal.SIGINT
-    except Stop as stop:
-        code = stop.exit_code
+    except click.Abort:
+        code = 1
+    except OSError as error:  # standard output is full, or has another trouble
+        Failure(str(error.strerror or error)).show()
+        code = 1
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -53,8 +48,11 @@ def main() -> None:
 
 
 def _stop(signum: int, _frame) -> None:
-    signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the clean-up
-    raise Stop(signum)
+    """Ends the run at once. No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first."""
+    output.abandon()
+    if sys.stderr.isatty():
+        os.write(2, b"\n")  # the shell's prompt begins its own line
+    os._exit(128 + signum)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

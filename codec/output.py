@@ -1,7 +1,7 @@
 """Output files that are either whole or not there; used by the command line for every file it writes, and knowing nothing of pictures or .aec data.
 
-The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way, which is
-also what the command line makes of SIGINT and SIGTERM, removes the temporary file; whatever stood at the target before is then still there, untouched.
+The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way removes the
+temporary file, and so does `abandon`, which the command line calls on a signal; whatever stood at the target before is then still there, untouched.
 """
 
 import contextlib
@@ -11,6 +11,16 @@ import secrets
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
+
+FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG  # what writing raises, without a name
+_unfinished: set[str] = set()  # temporary files of this process that may exist
+
+
+def abandon() -> None:
+    """Removes the temporary files of all outputs not yet whole: for a signal's handler, which ends the process next."""
+    for temporary in list(_unfinished):
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
 
 
 def check(source: str, target: str, overwrite: bool) -> None:
@@ -38,11 +48,17 @@ def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
     directory = os.path.dirname(target) or "."
     # Short and without the target's name in it, which may already be as long as the file system allows.
     temporary = os.path.join(directory, f".aecodec-{secrets.token_hex(8)}.part")
-    try:  # begins before the file exists: a signal may strike as soon as it does
+    _unfinished.add(temporary)
+    try:
         with _named(target, temporary):
             file = open(temporary, "xb")
         with file:
-            yield file
+            try:
+                yield file
+            except OSError as error:
+                if error.errno in FULL and error.filename is None:
+                    error.filename = target
+                raise
             with _named(target, temporary):
                 file.flush()
                 if overwrite and os.path.isfile(target):
@@ -53,6 +69,7 @@ def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        _unfinished.discard(temporary)
     _sync_directory(directory)
 
 
