@@ -26,6 +26,9 @@ from .report import Stopwatch, shown
 
 def main() -> None:
     """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
+    for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:  # closed by whoever started this: else the next file opened takes its place. Output that nobody gets is an error
+            setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
             signal.signal(signum, _stop)
@@ -196,7 +199,9 @@ def info(**options) -> None:
                 click.echo(f"{shown(job.source)}:")
             width = max(map(len, header))
             for key, value in header.items():
-                click.echo(f"{key:{width}}  {value}")
+                if isinstance(value, dict):
+                    value = ", ".join(f"{name} {size}" for name, size in value.items())
+                click.echo(f"{key:{width}}  {value or '-'}")
         return {"input": job.source, **header}, ""
 
     _run(options, jobs, prepare, finish)
