@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ def main() -> None:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
             signal.signal(signum, _stop)
+    warnings.showwarning = lambda message, *_: click.echo(f"aecodec: {message}", err=True)
     try:
         code = cli.main(prog_name="aecodec", standalone_mode=False) or 0
     except click.ClickException as error:
@@ -52,7 +54,7 @@ def main() -> None:
 
 def _stop(signum: int, _frame) -> None:
     """Ends the run at once. No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first."""
-    output.abandon()
+    output.drop_all()
     if sys.stderr.isatty():
         os.write(2, b"\n")  # the shell's prompt begins its own line
     os._exit(128 + signum)

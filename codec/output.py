@@ -1,7 +1,7 @@
 """Output files that are either whole or not there; used by the command line for every file it writes, and knowing nothing of pictures or .aec data.
 
 The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way removes the
-temporary file, and so does `abandon`, which the command line calls on a signal; whatever stood at the target before is then still there, untouched.
+temporary file, and so does `drop_all`, which the command line calls on a signal; whatever stood at the target before is then still there, untouched.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG  # what writing raises, without a
 _unfinished: set[str] = set()  # temporary files of this process that may exist
 
 
-def abandon() -> None:
+def drop_all() -> None:
     """Removes the temporary files of all outputs not yet whole: for a signal's handler, which ends the process next."""
     for temporary in list(_unfinished):
         with contextlib.suppress(OSError):

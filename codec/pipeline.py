@@ -3,7 +3,9 @@
     picture -> tiles -> analysis -> gain -+-> hyper-analysis -> z symbols -+-> rANS -> container
                                           +-> residuals of the prior ------+
 """
+import functools
 import threading
+import warnings
 import zlib
 from contextlib import contextmanager
 
@@ -29,7 +31,40 @@ def load_model(name, device):
     with _lock:
         if key not in _models:
             _models[key] = Model(path.read_bytes(), device)
+            _models[key].path = path
         return _models[key]
+
+
+def spilling(method):
+    """A method of Codec that goes on on the processor where the GPU has not enough memory: with a warning, more slowly, and the same symbols.
+
+    Tensors go in and come out on the Codec's own device. Raises MemoryError where the machine's memory does not suffice either.
+    """
+    @functools.wraps(method)
+    def fenced(self, *arguments):
+        try:
+            try:
+                return method(self, *arguments)
+            except torch.OutOfMemoryError:  # handled outside: the exception holds the tensors of its frames
+                pass
+            torch.cuda.empty_cache()
+            warnings.warn(f"{self.device} has not enough memory: the processor goes on, more slowly", RuntimeWarning, stacklevel=2)
+            other = object.__new__(Codec)
+            other.device = torch.device("cpu")
+            other.model = load_model(self.model.path, other.device)
+            with inference(other.model.networks):
+                result = method(other, *(_moved(argument, other.device) for argument in arguments))
+            return tuple(_moved(part, self.device) for part in result) if isinstance(result, tuple) else _moved(result, self.device)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):  # torch has no class for the processor's
+                raise MemoryError(str(error)) from error
+            raise
+
+    return fenced
+
+
+def _moved(value, device):
+    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def device_of(name):
@@ -87,6 +122,7 @@ class Codec:
             return [self._encode_tile(self._latent(pixels, r, c, quality), quality)
                     for r, c in tiles.grid(height, width, tiles.analysis_halo(self.model.config))]
 
+    @spilling
     def _latent(self, pixels, row, column, quality):
         """y [1,M,h,w] of one tile, computed with its halo."""
         part = pixels[row.outer_start * STRIDE:row.outer_stop * STRIDE, column.outer_start * STRIDE:column.outer_stop * STRIDE]
@@ -98,6 +134,7 @@ class Codec:
         y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), half=has_bfloat16(self.device))
         return y[:, :, row.inner, column.inner]
 
+    @spilling
     def _encode_tile(self, y, quality):
         m, n = self.model, self.model.networks
         h, w = y.shape[2:]
@@ -168,18 +205,21 @@ class Codec:
         for (row, column), y in self._decode_latents(aec):
             latent[:, :, row.start:row.stop, column.start:column.stop] = y
         pixels = np.empty((header.height, header.width, header.channels), np.uint16 if header.depth == 16 else np.uint8)
-        peak = float(np.iinfo(pixels.dtype).max)
         with inference(n):
             for row, column in tiles.grid(header.height, header.width, halo):
-                y = latent[:, :, row.outer_start:row.outer_stop, column.outer_start:column.outer_stop].to(self.device)
-                x = n.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
-                if header.channels == 1:
-                    x = x.mean(2, keepdim=True)
-                x = ((x + 0.5).clamp_(0, 1) * peak).round_().cpu().numpy()
+                x = self._render(latent[:, :, row.outer_start:row.outer_stop, column.outer_start:column.outer_stop], header, pixels.dtype)
                 part = pixels[row.start * STRIDE:row.stop * STRIDE, column.start * STRIDE:column.stop * STRIDE]
                 top, left = row.inner.start * STRIDE, column.inner.start * STRIDE
                 part[:] = x[top:top + part.shape[0], left:left + part.shape[1]]
         return pixels
+
+    @spilling
+    def _render(self, y, header, dtype):
+        """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
+        x = self.model.networks.synthesis(y.to(self.device), self._coordinate(header.quality))[0].permute(1, 2, 0)
+        if header.channels == 1:
+            x = x.mean(2, keepdim=True)
+        return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
 
     def _decode_latents(self, aec):
         """Yields ((row span, column span), dequantised y [1,M,h,w]) of every tile."""
@@ -189,6 +229,7 @@ class Codec:
                 h, w = [s.stop - s.start for s in spans]
                 yield spans, self._decode_tile(tile, h, w, aec.header.quality)
 
+    @spilling
     def _decode_tile(self, tile, h, w, quality):
         """Dequantised y [1,M,h,w] of a tile."""
         n = self.model.networks
@@ -198,6 +239,7 @@ class Codec:
         y = decoded.mul_(2.0**-LATENT).float().sub_(pull).mul_(reciprocal.float())
         return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
+    @spilling
     def _read_tile(self, tile, h, w, quality):
         """z symbols, y symbols, y in 2^-LATENT and its table rows, on the padded grid of a tile. Raises Corrupt."""
         m, n = self.model, self.model.networks
