@@ -3,6 +3,7 @@
 `ODD` and `BROKEN` map names to files. An odd file must load, with the samples given where its format is lossless; a broken one must be refused.
 """
 
+import base64
 import io
 import itertools
 import struct
@@ -17,6 +18,17 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type: samples per pixel
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7: x, y, steps
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+# Arithmetic coding, which Pillow reads but does not write: 24 x 16 px by libjpeg-turbo's cjpeg, gray sequential and progressive in colour.
+ARITHMETIC = (
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0oMCUoKSj/yQALCAAQAB"
+    "gBAREA/8wABgAQEAX/2gAIAQEAAD8A0ox3704VWk5nxBhED2SRGO62FAReKtuH08TFoW+lYOK33cCs8VKvG4elXF6VWu4Xa8ZCdZxPSK7yC8Qoiyaah3UnIP/Z",
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0oMCUoKSj/2wBDAQcHBw"
+    "oIChMKChMoGhYaKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCj/ygARCAAQABgDASIAAhEBAxEB/8wABgAQARD/2gAMAwEAAhAD"
+    "EAAAAdIUtjIejFusBH2XtP/MAAQQBf/aAAgBAQABBQI5KRt41kehfGgc8imSxQQQZv/MAAQRBf/aAAgBAwEBPwE43encRN90mgv/zAAEEQX/2gAIAQIBAT8BFaOtXLlhOv"
+    "/MAAQQBf/aAAgBAQAGPwJwbP/MAAQQBf/aAAgBAQABPyHJIX0+yUZWTQO0HP/aAAwDAQACAAMAAAAQsf/MAAQRBf/aAAgBAwEBPxD9Rt+A/8wABBEF/9oACAECAQE/EHjU"
+    "j+//zAAEEAX/2gAIAQEAAT8QK3AkoY+w1d9KBO9DVOKRIP/Z",
+)
 
 ODD, BROKEN = {}, {}  # name: (bytes, samples [H,W,1..4] or None where lossy); name: bytes
 
@@ -152,6 +164,8 @@ def _png_chunks():
         ODD[f"png-idat-{splits}"] = png(levels, 8, 2, splits=splits), samples
     empty = chunk(b"IDAT")
     ODD["png-idat-empty-ones"] = png(levels, 8, 2, empty * 3, empty * 2), samples
+    control = struct.pack(">IIIIIHHBB", 0, 32, 32, 0, 0, 1, 10, 0, 0)
+    ODD["png-apng-of-one-frame"] = png(levels, 8, 2, chunk(b"acTL", struct.pack(">II", 1, 0)) + chunk(b"fcTL", control)), samples
     for level in range(10):
         ODD[f"png-zlib-{level}"] = png(levels, 8, 2, level=level), samples
     for filters in ((0,), (1,), (2,), (3,), (4,), range(5), (4, 3, 2, 1, 0)):
@@ -253,6 +267,8 @@ def _jpeg():
     ODD["jpeg-bytes-after-the-end"] = plain + b"trailing" * 50, None
     ODD["jpeg-unknown-app"] = plain[:2] + segment(0xE9, bytes(60000)) + plain[2:], None
     ODD["jpeg-jfif-lies"] = plain[:2] + segment(0xE0, b"JFIF\0\xff\xff\xff\xff\xff\xff\xff\xff\xff") + plain[start:], None
+    for number, text in enumerate(ARITHMETIC):
+        ODD[f"jpeg-arithmetic-{number}"] = base64.b64decode(text), None
     ODD["jpeg-without-huffman-tables"] = plain[: plain.index(b"\xff\xc4")] + plain[scan:], None  # as in AVI files: the usual ones
     previews = [Image.fromarray(smooth(seed=seed)) for seed in range(2)]
     ODD["mpo"] = _saved(previews[0], "MPO", save_all=True, append_images=previews[1:]), None
