@@ -1,11 +1,12 @@
 """The benchmark: rate, distortion and speed of this codec and its peers, as one JSON file and as a page. In order of work:
 
 data (pictures) -> codecs, zoo (one interface) -> metrics -> run (every picture x codec x quality) -> bdrate -> speed, cold, stages (times)
--> session (all of this, once) -> record (the JSON file) -> summary (its tables as text), report (the page), compare (two files).
+-> session (all of this, once) -> record (the JSON file) -> summary (its tables as text), report (the page), compare (two files), gate (for CI).
 
     python -m benchmarks run --images kodak --codecs aec,jpeg,webp,avif,jxl --out RUN.json
     python -m benchmarks report RUN.json -o page.html
     python -m benchmarks compare OLD.json NEW.json
+    python -m benchmarks gate
 
 Conventions:
 - bpp is 8 * size of the whole file in bytes / (width * height), of files that really are written and decoded.

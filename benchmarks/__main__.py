@@ -1,12 +1,14 @@
-"""The command line: `python -m benchmarks run | compare | report`. It ties options to the package's parts and computes nothing itself."""
+"""The command line: `python -m benchmarks run | report | compare | gate`. It ties options to the package's parts and computes nothing itself."""
 import shlex
 import signal
 import sys
+import tempfile
 
 import click
 
 from . import codecs, data, metrics, record, session, summary
 from . import compare as comparison
+from . import gate as gates
 
 OUT = "benchmarks/results/run.json"
 
@@ -19,6 +21,7 @@ def main():
       python -m benchmarks run --images kodak -j 2 --out RUN.json
       python -m benchmarks report RUN.json -o page.html
       python -m benchmarks compare OLD.json NEW.json
+      python -m benchmarks gate
     """
 
 
@@ -48,7 +51,7 @@ def _qualities(_context, _parameter, values):
 
 POSITIVE = click.IntRange(min=1)
 WHAT = [
-    click.option("--images", multiple=True, required=True, metavar="kodak|DIR|FILE",
+    click.option("--images", multiple=True, required=True, metavar="kodak|synthetic|DIR|FILE",
                  help="Pictures; further files may follow, so that a shell's * works."),
     click.argument("more", nargs=-1, metavar="[FILE]..."),
     click.option("--codecs", callback=_names(codecs.NAMES), metavar="NAME,...",
@@ -76,6 +79,12 @@ SPEED = [
     click.option("--profile", is_flag=True, help="Break our codec's time down by stage."),
 ]
 
+LIMITS = [
+    click.option("--max-bd", type=float, default=0.5, show_default=True, metavar="PERCENT",
+                 help="Rate that ours may lose at equal quality, on any metric."),
+    click.option("--max-slower", type=float, default=15.0, show_default=True, metavar="PERCENT",
+                 help="Processor time that ours may lose in relation to WebP's, on one kind of processor."),
+]
 
 def _takes(*groups):
     def add(function):
@@ -106,14 +115,29 @@ def run(context, images, more, **options):
 @main.command()
 @click.argument("old", type=click.Path(exists=True, dir_okay=False))
 @click.argument("new", type=click.Path(exists=True, dir_okay=False))
-@click.option("--max-bd", type=float, default=0.5, show_default=True, metavar="PERCENT",
-              help="Rate that ours may lose at equal quality, on any metric.")
-@click.option("--max-slower", type=float, default=15.0, show_default=True, metavar="PERCENT",
-              help="Time that ours may lose in relation to WebP's.")
+@_takes(LIMITS)
 @click.pass_context
 def compare(context, old, new, max_bd, max_slower):
     """Print what changed from one result to another; exit code 1 if our codec became worse than allowed."""
-    result = comparison.compare(record.read(old), record.read(new), max_bd, max_slower)
+    _judged(context, comparison.compare(record.read(old), record.read(new), max_bd, max_slower))
+
+
+@main.command()
+@click.option("--renew", is_flag=True, help="Make what is measured the reference of this kind of processor instead.")
+@_takes(LIMITS)
+@click.pass_context
+def gate(context, renew, max_bd, max_slower):
+    """Compare the code as it is with the committed references, on two generated pictures; what continuous integration runs."""
+    with tempfile.TemporaryDirectory(prefix="aecodec-gate-") as folder:
+        result = gates.measure(folder)
+        if renew:
+            click.echo(f"written to {gates.renew(result)}")
+        else:
+            _judged(context, gates.judge(result, lambda: gates.measure(folder), max_bd, max_slower))
+
+
+def _judged(context, result):
+    """Prints a Comparison and ends with its exit code."""
     for line in result.lines:
         click.echo(line)
     for sentence in result.worse:

@@ -12,7 +12,7 @@ import bjontegaard
 from .metrics import UNITS, curve_value
 
 METHODS = ("pchip", "akima")
-ANCHORS = ("webp", "jpeg", "avif", "jxl")
+ANCHORS = ("webp", "jpeg", "avif", "avif444", "jxl")
 MIN_POINTS = 3
 MIN_RANGE = {"dB": 1.0, "points": 5.0}  # of the metric; less common range than this says nothing about a codec
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from PIL import AvifImagePlugin, Image, features
 
-NAMES = ("aec", "jpeg", "jpeg444", "webp", "avif", "avif444", "jpeg2000", "jxl", "bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean")
+NAMES = ("aec", "jpeg", "jpeg444", "webp", "avif", "avif444", "jpeg2000", "jxl",
+         "bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor", "cheng2020-attn")
 DEFAULT = ("aec", "jpeg", "webp", "avif", "jxl")
 AVIF_SPEED = 6
 

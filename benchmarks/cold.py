@@ -48,7 +48,7 @@ def process(command, threads):
 def measure(chosen, image, qualities, threads, repeats=REPEATS):
     """Cold times and peak memory of the codecs that can run as a process of their own.
 
-    Returns ({name: ({way: median seconds}, {way: MiB})}, {floor: median seconds}, failures of RUN.json).
+    Returns ({name: ({way: median seconds}, {way: MiB}, {way: [least, most seconds]})}, {floor: median seconds}, failures of RUN.json).
     """
     runs, floors, failures = {}, {name: [] for name in FLOORS}, []
     with tempfile.TemporaryDirectory(prefix="aecodec-cold-") as folder:
@@ -72,6 +72,7 @@ def measure(chosen, image, qualities, threads, repeats=REPEATS):
                         runs.setdefault(name, {}).setdefault(way, []).append(measured)
     results = {}
     for name in names:
-        seconds = {way: statistics.median(s for s, _ in measured) for way, measured in runs[name].items()}
-        results[name] = seconds, {way: max(p for _, p in measured) for way, measured in runs[name].items()}
+        seconds = {way: sorted(s for s, _ in measured) for way, measured in runs[name].items()}
+        peaks = {way: max(p for _, p in measured) for way, measured in runs[name].items()}
+        results[name] = {way: statistics.median(s) for way, s in seconds.items()}, peaks, {way: [s[0], s[-1]] for way, s in seconds.items()}
     return results, {name: statistics.median(seconds) for name, seconds in floors.items()}, failures

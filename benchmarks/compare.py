@@ -1,6 +1,7 @@
 """What changed between two results, and whether ours became worse than a threshold allows. Before: `record`.
 
-Rate is compared by BD-rate over the pictures both results have. Times of different runs are not comparable; their ratios to WebP within each run are.
+Rate is compared by BD-rate over the pictures both results have. Times of different runs are not comparable; their ratios to WebP within each run are,
+as long as the processor is the same. Judged are the ratios of processor time (see `speed`), which a busy machine hardly disturbs.
 """
 from dataclasses import dataclass, field
 
@@ -12,16 +13,17 @@ REFERENCE = "webp"
 
 @dataclass
 class Comparison:
-    """lines: what changed, for people; worse: sentences on what went past a threshold."""
+    """lines: what changed, for people; worse: sentences on what went past a threshold; unjudged: why the times could not be judged, else ""."""
 
     lines: list = field(default_factory=list)
     worse: list = field(default_factory=list)
+    unjudged: str = ""
 
 
 def compare(old, new, max_bd=0.5, max_slower=15.0):
     """Comparison of two RUN.json dicts.
 
-    max_bd: percent of BD-rate that ours may lose on any metric; max_slower: percent by which its time may grow in relation to WebP's.
+    max_bd: percent of BD-rate that ours may lose on any metric; max_slower: percent by which its time may grow in relation to WebP's; None: not compared.
     """
     result = Comparison()
     _circumstances(old, new, result)
@@ -29,10 +31,11 @@ def compare(old, new, max_bd=0.5, max_slower=15.0):
     if not digests:
         result.worse.append("the two results have no picture in common")
         return result
-    points = [_shared_points(run, digests) for run in (old, new)]
     result.lines.append(f"{len(digests)} pictures in common")
-    _rates(*points, [m for m in old["metrics"] if m in new["metrics"]], max_bd, result)
-    _speeds(old, new, max_slower, result)
+    if max_bd is not None:
+        _rates(*[_shared_points(run, digests) for run in (old, new)], [m for m in old["metrics"] if m in new["metrics"]], max_bd, result)
+    if max_slower is not None:
+        _speeds(old, new, max_slower, result)
     return result
 
 
@@ -46,9 +49,11 @@ def _circumstances(old, new, result):
         before, after = old["codecs"][name]["settings"], new["codecs"][name]["settings"]
         if before != after:
             result.lines.append(f"settings of {name}: {before} -> {after}")
-    for key in ("cpu", "cores", "threads"):
-        if old["machine"][key] != new["machine"][key]:
-            result.lines.append(f"machine, {key}: {old['machine'][key]} -> {new['machine'][key]}")
+    result.lines += [f"machine, {change}" for change in _differences(old, new, ("cpu", "cpu_model", "cores", "threads"))]
+
+
+def _differences(old, new, keys):
+    return [f"{key}: {old['machine'].get(key)} -> {new['machine'].get(key)}" for key in keys if old["machine"].get(key) != new["machine"].get(key)]
 
 
 def _shared_points(run, digests):
@@ -75,13 +80,23 @@ def _rates(old, new, names, max_bd, result):
 def _speeds(old, new, max_slower, result):
     by_codec = [{s["codec"]: s["ratios"].get(REFERENCE) for s in run["speed"] if s["device"] == "cpu" and s["batch"] == 1} for run in (old, new)]
     shared = [c for c in by_codec[0] if by_codec[0][c] and by_codec[1].get(c) and c != REFERENCE]
-    if not shared:
-        result.lines.append(f"speed: not compared, as not both results have times of a codec and of {REFERENCE}")
+    other = _differences(old, new, ("cpu", "cpu_model", "threads"))
+    if OURS not in shared:
+        result.unjudged = f"not both results have times of {OURS} and of {REFERENCE}"
+    elif other:
+        result.unjudged = f"the two were measured on different terms ({'; '.join(other)})"
+    elif not all(f"processor_{way}" in run[OURS] for run in by_codec for way in ("encode", "decode")):
+        result.unjudged = "not both results have processor times"
     for codec in shared:
-        for way in ("encode", "decode"):
-            before, after = by_codec[0][codec][way], by_codec[1][codec][way]
-            change = (after / before - 1) * 100
-            line = f"{codec}, {way}: {before:.3g} -> {after:.3g} times {REFERENCE}'s time ({change:+.1f} %)"
-            result.lines.append(line)
-            if codec == OURS and change > max_slower:
-                result.worse.append(f"{line} (allowed: {max_slower:+g} %)")
+        for key, words in (("", "time"), ("processor_", "processor time")):
+            for way in ("encode", "decode"):
+                before, after = [run[codec].get(key + way) for run in by_codec]
+                if not before or not after:
+                    continue
+                change = (after / before - 1) * 100
+                line = f"{codec}, {way}: {before:.3g} -> {after:.3g} times {REFERENCE}'s {words} ({change:+.1f} %)"
+                result.lines.append(line)
+                if codec == OURS and key and not result.unjudged and change > max_slower:
+                    result.worse.append(f"{line} (allowed: {max_slower:+g} %)")
+    if result.unjudged:
+        result.lines.append(f"speed is not judged: {result.unjudged}")

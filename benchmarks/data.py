@@ -1,4 +1,4 @@
-"""The pictures of a run: folders, files, or the Kodak set from its public home. What comes next: `codecs`."""
+"""The pictures of a run: folders, files, the Kodak set from its public home, or the `synthetic` ones. What comes next: `codecs`."""
 import hashlib
 import http.client
 import os
@@ -8,6 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 from tqdm import tqdm
+
+from codec.output import atomic
+
+from . import synthetic
 
 KODAK_URL = "https://r0k.us/graphics/kodak/kodak/"  # AECODEC_KODAK_URL names a mirror
 KODAK_SUMS = Path(__file__).with_name("kodak.sha256")
@@ -22,7 +26,7 @@ class DataError(Exception):
 
 
 def pictures(sources):
-    """Paths of the pictures that "kodak", folders and files name, in order; within a folder sorted by name. Raises DataError."""
+    """Paths of the pictures that "kodak", "synthetic", folders and files name, in order; within a folder sorted by name. Raises DataError."""
     paths = []
     for source in sources:
         path = Path(source)
@@ -33,10 +37,10 @@ def pictures(sources):
             paths += found
         elif path.is_file():
             paths.append(path)
-        elif str(source) == "kodak":
-            paths += kodak()
+        elif str(source) in SETS:
+            paths += SETS[str(source)]()
         else:
-            raise DataError(f"there is no file or folder {source}; --images takes folders, files, or kodak")
+            raise DataError(f"there is no file or folder {source}; --images takes folders, files, or {' or '.join(SETS)}")
     names = [p.name for p in paths]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -67,13 +71,26 @@ def sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def kodak_folder():
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aecodec" / "kodak"
+def cache_folder(name):
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aecodec" / name
+
+
+def generated():
+    """Paths of the pictures of `synthetic`, written into the cache folder where they are missing or others. Raises OSError."""
+    folder = cache_folder("synthetic")
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, content in synthetic.files().items():
+        paths.append(folder / name)
+        if not paths[-1].is_file() or paths[-1].read_bytes() != content:
+            with atomic(str(paths[-1]), overwrite=True) as file:
+                file.write(content)
+    return paths
 
 
 def kodak():
     """Paths of the 24 Kodak pictures, fetched into the cache folder where they are missing; every checksum is checked. Raises DataError."""
-    folder = kodak_folder()
+    folder = cache_folder("kodak")
     base = os.environ.get("AECODEC_KODAK_URL", KODAK_URL)
     sums = dict(reversed(line.split()) for line in KODAK_SUMS.read_text().splitlines())
     missing = [name for name, digest in sums.items() if not (folder / name).is_file() or sha256(folder / name) != digest]
@@ -86,6 +103,9 @@ def kodak():
             way_out = "get the 24 kodimNN.png elsewhere and name their folder: --images FOLDER"
             raise DataError(f"cannot fetch {name} from {base} ({reason}); {way_out}") from None
     return [folder / name for name in sums]
+
+
+SETS = {"kodak": kodak, "synthetic": generated}
 
 
 def _fetch(url, path, digest):

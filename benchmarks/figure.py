@@ -1,14 +1,23 @@
-"""The README's picture and tables out of a result: `python -m benchmarks.figure RUN.json -o rd.png` draws the curves and prints Markdown."""
-import argparse
-import json
-from pathlib import Path
+"""The README's picture and tables out of a result: `python -m benchmarks.figure RUN.json -o rd.png --readme README.md`.
 
+Draws the curves and writes the tables as Markdown, between two marks in the file or to the terminal.
+"""
+import re
+
+import click
 import matplotlib
+
+from codec.output import atomic
+
+from . import metrics, record
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 COLOURS = {"aec": "#0072b2", "webp": "#e69f00", "avif": "#009e73", "avif444": "#56b4e9", "jxl": "#cc79a7", "jpeg": "#999999"}  # Okabe and Ito: safe for the colour-blind
+PUBLISHED = {"bmshj2018-hyperprior": "-.", "bpg444": "--", "vtm": ":"}  # drawn beside the whole Kodak set only, as they are means over it
+TITLES = {"psnr": "PSNR (RGB)", "psnr_y": "PSNR (luma)", "msssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2"}
+MARKS = "<!-- written by benchmarks.figure -->", "<!-- until here -->"
 
 
 def draw(run, path):
@@ -19,44 +28,82 @@ def draw(run, path):
         if points:
             ours = name == "aec"
             axis.plot(*zip(*points), marker="o", ms=4 if ours else 2.5, lw=2.4 if ours else 1.2, label=codec["label"], color=COLOURS.get(name), zorder=3 if ours else 2)
-    axis.set(xlabel="bits per pixel (whole files)", ylabel="PSNR RGB, dB", xlim=(0, 3), title=f"{len(run['images'])} pictures, mean")
+    low, high = axis.get_ylim()
+    for name, style in PUBLISHED.items() if record.is_kodak(run) else ():
+        rows = [p for p in run["published"] if p["codec"] == name and p["metric_set"] != "ms-ssim"]
+        if rows:
+            axis.plot(*zip(*[(p["bpp"], p["psnr"]) for p in rows]), style, lw=0.9, color="#555555", label=f"{rows[0]['label']}, published", zorder=1)
+    axis.set(xlabel="bits per pixel (whole files)", ylabel="PSNR RGB, dB", xlim=(0, 3), ylim=(low, high), title=f"{len(run['images'])} pictures, mean")
     axis.grid(alpha=0.3)
     axis.legend(frameon=False)
     figure.savefig(path, dpi=110)
+    plt.close(figure)
 
 
 def rates(run):
-    """Markdown lines: bytes against each anchor at equal quality, set over PCHIP."""
-    found = {(r["anchor"], r["metric"]): r for r in run["bd_rate"] if (r["codec"], r["scope"], r["method"]) == ("aec", "set", "pchip")}
-    lines = ["| aecodec's bytes against | at equal PSNR (RGB) | PSNR (luma) | MS-SSIM | range, dB |", "|---|---|---|---|---|"]
+    """Markdown lines: bytes against each anchor at equal quality, means over the set; PCHIP, for PSNR Akima too."""
+    found = {(r["anchor"], r["metric"], r["method"]): r for r in run["bd_rate"] if (r["codec"], r["scope"]) == ("aec", "set")}
+    columns = [(run["metrics"][0], "pchip"), (run["metrics"][0], "akima"), *((m, "pchip") for m in run["metrics"][1:])]
+    heads = [f"{TITLES[m]}{', Akima' if method == 'akima' else ''}" for m, method in columns]
+    lines = [f"| aecodec's bytes against | at equal {' | '.join(heads)} | range, {metrics.UNITS[columns[0][0]]} |", "|---" * (len(columns) + 2) + "|"]
     for anchor in run["codecs"]:
-        if (anchor, "psnr") in found and anchor != "aec":
-            cells = [found.get((anchor, m), {}).get("value") for m in ("psnr", "psnr_y", "msssim")]
-            span = found[anchor, "psnr"]
+        if (anchor, *columns[0]) in found and anchor != "aec":
+            cells = [found.get((anchor, *column), {}).get("value") for column in columns]
+            span = found[anchor, *columns[0]]
             range_ = "–" if span["value"] is None else f"{span['low']:.1f} to {span['high']:.1f}"
-            lines.append(f"| {run['codecs'][anchor]['label']} | " + " | ".join("–" if v is None else f"{v:+.1f} %".replace("-", "−") for v in cells) + f" | {range_} |")
+            cells = ["–" if v is None else f"{v:+.1f} %".replace("-", "−") for v in cells]
+            lines.append(f"| {run['codecs'][anchor]['label']} | {' | '.join(cells)} | {range_} |")
     return lines
 
 
 def speeds(run):
-    """Markdown lines: times at equal PSNR as multiples of WebP's, and peak memory."""
-    lines = ["| | encode, × WebP | decode, × WebP | cold process, encode / decode, × WebP | peak memory, MiB |", "|---|---|---|---|---|"]
+    """Markdown lines: times at equal PSNR, as multiples of WebP's too, and peak memory."""
+    lines = ["| at equal PSNR | encode | × WebP | decode | × WebP | new process, encode / decode | peak memory, MiB |", "|---|---|---|---|---|---|---|"]
     for s in run["speed"]:
-        if s["device"] == "cpu" and "webp" in s["ratios"]:
-            r, peak = s["ratios"]["webp"], s["peak_mb"] or {}
-            cold = "–" if r.get("cold_encode") is None else f"{r['cold_encode']:.2g} / {r['cold_decode']:.2g}"
-            lines.append(f"| {run['codecs'][s['codec']]['label']} | {r['encode']:.2f} | {r['decode']:.1f} | {cold} | {max(peak.values(), default=0):.0f} |")
+        ratios = s["ratios"].get("webp")
+        if s["device"] == "cpu" and ratios:
+            warm = [f"{s[way]['median'] * 1e3:.3g} ms | {ratios[way]:.{1 if ratios[way] >= 10 else 2}f}" for way in ("encode", "decode")]
+            cold = "–" if not s["cold"] else " / ".join(f"{s['cold'][way]:.2g} s" for way in ("encode", "decode"))
+            lines.append(f"| {run['codecs'][s['codec']]['label']} | {' | '.join(warm)} | {cold} | {max((s['peak_mb'] or {}).values(), default=0):.0f} |")
     return lines
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run")
-    parser.add_argument("-o", "--output", required=True)
-    a = parser.parse_args()
-    run = json.loads(Path(a.run).read_text())
-    draw(run, a.output)
-    print("\n".join([*rates(run), "", *speeds(run), "", f"`{run['command']}`; {run['machine']['cpu']}, {run['machine']['threads']} threads."]))
+def text(run):
+    """The tables and where they come from, as Markdown."""
+    machine = run["machine"]
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
+    source = f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec. A time is the median of one picture's, in a process that is warm."
+    settings = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if name != "aec")
+    return "\n".join([*rates(run), "", *speeds(run), "", source, "", f"Settings: {settings}."])
+
+
+def write_between_marks(path, content):
+    """Puts the content between the MARKS of a file, whose other parts stay. Raises click.ClickException, OSError."""
+    with open(path, encoding="utf-8") as file:
+        old = file.read()
+    start, end = map(re.escape, MARKS)
+    new, count = re.subn(f"(?s){start}.*?{end}", lambda _: f"{MARKS[0]}\n{content}\n{MARKS[1]}", old)
+    if count != 1:
+        raise click.ClickException(f"{path} must hold {MARKS[0]} and {MARKS[1]} once")
+    with atomic(path, overwrite=True) as file:
+        file.write(new.encode())
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("result", metavar="RUN.json", type=click.Path(exists=True, dir_okay=False))
+@click.option("-o", "--out", required=True, metavar="FILE", type=click.Path(dir_okay=False), help="The picture to write: PNG, SVG or PDF.")
+@click.option("--readme", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="Write the tables there, between their marks.")
+def main(result, out, readme):
+    """Draws the curves of a result and writes its tables as Markdown."""
+    try:
+        run = record.read(result)
+    except record.RecordError as error:
+        raise click.ClickException(str(error)) from None
+    draw(run, out)
+    if readme:
+        write_between_marks(readme, text(run))
+    else:
+        click.echo(text(run))
 
 
 if __name__ == "__main__":

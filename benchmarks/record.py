@@ -104,6 +104,11 @@ def curves(points):
     return records
 
 
+def is_kodak(run):
+    """Whether a run is of all of Kodak, beside which published results may stand."""
+    return sorted(image["name"] for image in run["images"]) == [f"kodim{i:02}.png" for i in range(1, 25)]
+
+
 def published():
     """Curves of peers on Kodak as their authors or CompressAI published them; nothing here was measured by this benchmark."""
     with open(PUBLISHED, newline="") as file:

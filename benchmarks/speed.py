@@ -2,6 +2,9 @@
 
 Codecs take turns on every picture of every round, so that a machine that slows down slows all of them, and a ratio is the median of ratios
 within turns.
+
+Beside it stands processor time: the seconds that all threads of a codec really ran, the least of all rounds. A busy machine lengthens it far less than
+the time on the clock, so that `compare` can judge by it; what a codec only waits for is not in it.
 """
 import statistics
 import time
@@ -67,23 +70,37 @@ def settings(chosen, images):
 
 
 def warm(chosen, images, qualities, repeats):
-    """{name: {"encode": seconds, "decode": seconds}}, lists with one entry per turn, the same turns for all; after one round that is not counted."""
-    times = {name: {"encode": [], "decode": []} for name in chosen}
+    """{name: {"encode": [seconds], "decode": ..., "processor": {"encode": ..., "decode": ...}}} with one entry per turn, the same turns for all.
+
+    One round before them is not counted.
+    """
+    times = {name: {"encode": [], "decode": [], "processor": {"encode": [], "decode": []}} for name in chosen}
     names = list(chosen)
     turns = [(r, i) for r in range(-1, repeats) for i in range(len(images))]
     for turn, (round_, index) in enumerate(tqdm(turns, "timing", unit="turn", disable=None)):
         shift = turn % len(names)  # another codec begins each time: what a neighbour leaves in the caches falls on all
         for name in names[shift:] + names[:shift]:
             codec = chosen[name]
-            start = time.perf_counter()
+            start = _now()
             coded = codec.encode(images[index], qualities[name])
-            middle = time.perf_counter()
+            middle = _now()
             codec.decode(coded)
-            end = time.perf_counter()
+            end = _now()
             if round_ >= 0:
-                times[name]["encode"].append(middle - start)
-                times[name]["decode"].append(end - middle)
+                for way, begin, stop in (("encode", start, middle), ("decode", middle, end)):
+                    times[name][way].append(stop[0] - begin[0])
+                    times[name]["processor"][way].append(stop[1] - begin[1])
     return times
+
+
+def _now():
+    """Seconds on the clock and of processor time."""
+    return time.perf_counter(), time.process_time()
+
+
+def processor(times, pictures):
+    """Seconds of processor time per picture: the least of each picture's rounds, averaged. times: of one codec, by `warm`; pictures: how many."""
+    return {way: statistics.fmean(min(seconds[i::pictures]) for i in range(pictures)) for way, seconds in times["processor"].items()}
 
 
 def ratios(own, reference):
@@ -97,20 +114,23 @@ def entries(chosen, images, matched, times, outside, request):
     result = []
     for name, codec in chosen.items():
         quality, bpp, psnr = matched[name] if codec.trained else (matched[name][0], None, None)
-        start, peak = outside.get(name, (None, None))
+        start, peak, range_ = outside.get(name, (None, None, None))
         result.append({
             "codec": name, "device": "cpu", "trained": codec.trained, "threads": request.threads, "quality": quality, "bpp": bpp, "psnr": psnr,
             "pictures": len(images), "repeats": request.repeats, "batch": 1,
             "encode": spread(times[name]["encode"], megapixels), "decode": spread(times[name]["decode"], megapixels),
-            "cold": start, "peak_mb": peak, "stages": None,
-            "ratios": {r: _against(name, r, times, outside) for r in REFERENCES if r in chosen},
+            "processor": processor(times[name], len(images)), "cold": start, "cold_range": range_,
+            "peak_mb": peak, "stages": None,
+            "ratios": {r: _against(name, r, times, outside, len(images)) for r in REFERENCES if r in chosen},
         })
     return result
 
 
-def _against(name, reference, times, outside):
+def _against(name, reference, times, outside, pictures):
     """The ratios of one codec to a reference; None where one of them was not measured."""
     result = ratios(times[name], times[reference])
+    own, other = [processor(times[n], pictures) for n in (name, reference)]
+    result.update({f"processor_{way}": own[way] / other[way] for way in own})
     for index, prefix in enumerate(("cold_", "peak_")):
         for way in ("encode", "decode"):
             both = name in outside and reference in outside
@@ -139,7 +159,8 @@ def on_device(codec, images, quality, repeats, size, clock):
         "codec": codec.name, "device": codec.device, "trained": True, "threads": codec.threads, "quality": quality,
         "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None,
         "pictures": len(images), "repeats": repeats, "batch": size,
-        "encode": spread(seconds["encode"], megapixels), "decode": spread(seconds["decode"], megapixels), "cold": None, "peak_mb": None,
+        "encode": spread(seconds["encode"], megapixels), "decode": spread(seconds["decode"], megapixels),
+        "processor": None, "cold": None, "cold_range": None, "peak_mb": None,
         "stages": {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))},
         "ratios": {},
     }

@@ -1,6 +1,7 @@
 """Where our codec's time goes: seconds, arithmetic and speed of each stage, from a clock wrapped around its functions. Beside: `speed`.
 
-The stages are named once, in `Clock.__init__`; everything outside them is "rest". A stage inside another stops the outer one's clock.
+The stages are named once, in `Clock.__init__`; everything outside them is "rest". A stage inside another stops the outer one's clock. A transfer is a
+call that brings a tensor to another device, whatever the codec's own is: what a GPU's clock does can be tested without one.
 """
 import contextlib
 import functools
@@ -19,15 +20,14 @@ class Clock:
         import torch
         from codec import container, entropy, image
 
-        self._torch, self.device = torch, aec.device
+        self._torch, self._cuda = torch, torch.device(aec.device).type == "cuda"
         networks = aec._codec.model.networks
         self._targets = [(networks.analysis, "forward", "analysis"), (networks.hyper_analysis, "forward", "hyper-analysis"),
                          (networks.synthesis, "forward", "synthesis"), (networks.prior, "walk", "prior"),
                          (container, "pack", "container"), (container, "unpack", "container"), (image, "load", "pixels"), (image, "to_pil", "pixels")]
         self._targets += [(entropy.Encoder, method, "rANS") for method in ("put", "finish")]
         self._targets += [(entropy.Decoder, method, "rANS") for method in ("__init__", "get", "finish")]
-        if self.device != "cpu":
-            self._targets += [(torch.Tensor, method, "transfer") for method in ("cpu", "to")]
+        self._targets += [(torch.Tensor, method, "transfer") for method in ("cpu", "to")]
         self._local, self._lock = threading.local(), threading.Lock()
 
     @contextlib.contextmanager
@@ -53,9 +53,12 @@ class Clock:
             self._add(stack)
             stack.append([stage, self._now()])
             try:
-                if not self._count or stage in ("rANS", "container", "pixels", "transfer"):
-                    return function(*args, **kwargs)
-                return self._counted(function, stage, args, kwargs)
+                if self._count and stage not in ("rANS", "container", "pixels", "transfer"):
+                    return self._counted(function, stage, args, kwargs)
+                result = function(*args, **kwargs)
+                if stage == "transfer" and result.device == args[0].device:
+                    stack[-1][0] = stack[-2][0] if len(stack) > 1 else None  # to another type, or nothing at all: part of the stage around it
+                return result
             finally:
                 self._add(stack)
                 stack.pop()
@@ -76,11 +79,13 @@ class Clock:
         """Adds what the innermost stage has run since its clock was started."""
         if stack:
             stage, start = stack[-1]
+            if stage is None:
+                return
             with self._lock:
                 self._totals.setdefault(stage, [0.0, 0])[0] += self._now() - start
 
     def _now(self):
-        if self.device != "cpu":
+        if self._cuda:
             self._torch.cuda.synchronize()
         return time.perf_counter()
 
@@ -135,7 +140,7 @@ def matmul_gflops(device, dtype="float32", repeats=8):
     for _ in range(repeats + 1):
         start = time.perf_counter()
         torch.mm(a, a)
-        if device != "cpu":
+        if a.is_cuda:
             torch.cuda.synchronize()
         best = min(best, time.perf_counter() - start)
     return 2 * MATRIX**3 / best / 1e9

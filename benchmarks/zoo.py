@@ -1,10 +1,12 @@
 """Architectures of the CompressAI model zoo as codecs (see `codecs`).
 
 With weights where torch's cache holds them, otherwise untrained: such a network does the same arithmetic, so that its times count (those of its entropy
-coder excepted: it codes other symbols), while its pictures and sizes mean nothing. No weights are downloaded.
+coder excepted: it codes other symbols), while its pictures and sizes mean nothing. No weights are downloaded. mbt2018 and cheng2020 decode one position
+after the other: ten seconds and more per Kodak picture.
 """
 import importlib.metadata
 import struct
+import sys
 import warnings
 from pathlib import Path
 
@@ -30,7 +32,7 @@ class Zoo:
         except ImportError as error:
             raise Unavailable(f"{name} needs compressai: {error}") from None
         torch.set_num_threads(threads)
-        self._torch, self._zoo, self.name, self.device, self.options = torch, zoo, name, device, {}
+        self._torch, self._zoo, self.name, self.device, self.threads, self.options = torch, zoo, name, device, threads, {}
         folder = Path(torch.hub.get_dir()) / "checkpoints"
         self.qualities = tuple(q for q, url in zoo.image.model_urls[name]["mse"].items() if (folder / url.rsplit("/", 1)[1]).is_file())
         self.trained = len(self.qualities) > 1
@@ -69,7 +71,13 @@ class Zoo:
             return Image.fromarray((x.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy())
 
     def cold(self, direction, quality, source, target):
-        """None: these have no command line of their own."""
+        """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
+        if direction == "encode":
+            work = f"Path({str(target)!r}).write_bytes(codec.encode(data.load({str(source)!r}), {quality}))"
+        else:
+            work = f"codec.decode(Path({str(source)!r}).read_bytes()).save({str(target)!r}, 'PPM')"
+        lines = ["from pathlib import Path", "from benchmarks import data, zoo", f"codec = zoo.Zoo({self.name!r}, {self.device!r}, {self.threads})", work]
+        return [sys.executable, "-c", "; ".join(lines)]
 
     def _model(self, quality):
         if quality not in self._models:

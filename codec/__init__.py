@@ -1,7 +1,8 @@
 """aecodec, a learned image codec. In pipeline order:
 
 errors -> image (pixels in and out) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
--> entropy (rANS) -> container (bytes) -> pipeline (the path, both ways) -> cli, pillow (a plugin for Pillow).
+-> entropy (rANS) -> payload (a tile's latents), or exact (a tile without loss) -> container (bytes) -> pipeline (the path, both ways)
+-> cli, pillow (a plugin for Pillow).
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
@@ -26,19 +27,23 @@ def __getattr__(name):
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
 
 
-def compress(image, quality=60.0, *, strip=(), max_pixels=2**28, model="default", device="auto"):
+def compress(image, quality=60.0, *, strip=(), lossless=None, max_pixels=2**28, model="default", device="auto"):
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
-    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); max_pixels: 0 for no limit. Raises CodecError.
+    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as it is, None: where that
+    takes no more bytes, as with graphics; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline import Codec
-    return Codec(model, device).encode(image, quality, strip=strip, max_pixels=max_pixels)
+    return Codec(model, device).encode(image, quality, strip=strip, lossless=lossless, max_pixels=max_pixels)
 
 
-def decompress(data, *, max_pixels=2**28, device="auto"):
-    """PIL.Image (L, LA, RGB, RGBA or I;16) of the bytes of an .aec file. Raises CodecError."""
+def decompress(source, *, max_pixels=2**28, crop=None, scale=1, device="auto"):
+    """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path. Raises CodecError, and OSError for a path.
+
+    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded.
+    """
     from .pipeline import Codec
-    return Codec(device=device).decode(data, max_pixels=max_pixels)
+    return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale)
 
 
 def info(source):
@@ -52,6 +57,6 @@ def info(source):
     sections = {kind: sizes[kind] for kind in container.SECTIONS if kind in sizes}
     return {
         "width": header.width, "height": header.height, "mode": ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else ""),
-        "depth": header.depth, "quality": header.quality / 100, "model": header.model.hex(), "tiles": header.tile_count,
+        "depth": header.depth, "quality": header.quality / 100, "lossless": header.lossless, "model": header.model.hex(), "tiles": header.tile_count,
         "suffix": header.suffix, "bytes": sizes["file"], "bpp": round(8 * sizes["file"] / (header.width * header.height), 6), "sections": sections,
     }

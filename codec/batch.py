@@ -139,14 +139,14 @@ def _refuse_collisions(jobs: list[Job]) -> None:
 def run(
     jobs: list[Job],
     prepare: Callable[[], Callable[[Job], Result]],
-    finish: Callable[[Job, Result], tuple[dict, str]],
+    finish: Callable[[Job, Result], tuple],
     report: Report,
     workers: int,
 ) -> None:
     """Does the jobs and reports each in their order.
 
     `prepare` is called only if there is something to do and gives the work, done in `workers` threads; `finish` takes each result
-    in the main thread, so that none is written while a signal's handler, which runs there, ends the process, and gives the report's record and line.
+    in the main thread, where a signal's handler runs, and gives the arguments of the report's `done`.
     """
     work = prepare() if any(not (job.problem or job.skipped) for job in jobs) else None
 

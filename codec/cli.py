@@ -5,13 +5,13 @@ at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIG
 """
 
 import hashlib
-import io
 import json
 import os
 import signal
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import click
 from . import batch, output
 from .batch import STREAM, Job
 from .errors import CodecError
-from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, SPEECH, WORK, Failure, Options, takes
+from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, WORK, Failure, Options, takes
 from .report import Stopwatch, shown
 
 
@@ -44,6 +44,9 @@ def main() -> None:
     except OSError as error:  # standard output is full, or has another trouble
         Failure(str(error.strerror or error)).show()
         code = 1
+    except SystemExit as leave:  # click's answer to a reader that has gone
+        code = leave.code
+    output.drop_all()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -75,18 +78,20 @@ def cli() -> None:
 
 @dataclass(frozen=True)
 class Result:
-    """What a worker hands back: the whole output in memory, so that only the main thread, the one signals reach, writes files."""
+    """What a worker hands back: the output under a temporary name, which the main thread, the one signals reach, replaces by the real one."""
 
-    data: bytes
-    coded: int  # bytes of the .aec data, which is `data` or what it was made from
-    width: int
+    draft: output.Draft | output.Stream
+    coded: int  # bytes of the .aec data, which is the output or what it was made from
+    bpp: float  # of the .aec data
+    width: int  # of what was read or written
     height: int
     stages: dict[str, float]  # seconds
+    problems: list[str]  # what is wrong with the output all the same
 
 
 @cli.command()
 @takes(INPUTS, PICTURE, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> None:
+def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], model: str, **options) -> None:
     """Turn pictures into .aec files.
 
     \b
@@ -100,21 +105,26 @@ def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> N
     def prepare() -> Callable[[Job], Result]:
         import codec
 
-        from . import image
+        from . import scanner
 
         coder = options.coder(model)
 
-        def work(job: Job) -> Result:
+        def work(job: Job, draft: output.Draft | output.Stream) -> Result:
             watch = Stopwatch()
-            picture = image.load(_stdin() if job.source == STREAM else job.source, options.max_pixels)
-            watch.lap("read")
-            data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
+            with scanner.opened(_stdin() if job.source == STREAM else job.source, options.max_pixels) as picture:
+                watch.lap("read")
+                data = coder.encode(_timed(picture, watch, "read"), quality, lossless=lossless, strip=strip, max_pixels=options.max_pixels)
             header = codec.info(data)
+            draft.write(data)
             watch.lap("encode")
             if options.remove:
-                coder.decode_picture(data, max_pixels=options.max_pixels)
+                with coder.scan(data, max_pixels=options.max_pixels) as scan:
+                    deque(scan.strips(), 0)
+                draft.flush()
+                if Path(draft.path).read_bytes() != data:
+                    raise CodecError(f"{shown(job.target)} did not read back as written, the input is kept")
                 watch.lap("prove")
-            return Result(data, len(data), header["width"], header["height"], watch.stages)
+            return Result(draft, len(data), header["bpp"], header["width"], header["height"], watch.stages, [])
 
         return work
 
@@ -122,8 +132,8 @@ def compress(quality: float, strip: tuple[str, ...], model: str, **options) -> N
 
 
 @cli.command()
-@takes(INPUTS, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def decompress(model: str, **options) -> None:
+@takes(INPUTS, REGION, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
+def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, **options) -> None:
     """Turn .aec files into pictures.
 
     The format is PNG, or what the suffix of -o FILE names.
@@ -132,30 +142,40 @@ def decompress(model: str, **options) -> None:
       aecodec decompress photo.aec               makes photo.png beside it
       aecodec decompress photo.aec -o photo.jpg  makes a JPEG
       aecodec decompress -r small -o back/       a whole tree, mirrored
+      aecodec decompress map.aec --crop 9000,4000,800,600 -o part.png
     """
     options = Options(**options)
+    if options.remove and (crop or scale != 1 or recover):
+        raise click.UsageError("--rm excludes --crop, --scale and --recover: the input holds more than the output")
 
     def prepare() -> Callable[[Job], Result]:
-        from . import image
+        import codec
+
+        from . import image, scanner
+        from .damage import Damage
 
         coder = options.coder(model)
 
-        def work(job: Job) -> Result:
+        def work(job: Job, draft: output.Draft | output.Stream) -> Result:
             watch = Stopwatch()
-            coded = _read(job)
+            source = _stdin() if job.source == STREAM else job.source
+            header = codec.info(source)
             watch.lap("read")
-            picture = coder.decode_picture(coded, max_pixels=options.max_pixels)
-            watch.lap("decode")
-            file = io.BytesIO()
             format = os.path.splitext(job.target)[1][1:].lower() or "png"
-            image.save(picture, file, format)
-            watch.lap(format)
-            data = file.getvalue()
-            if options.remove:
-                if not _same_pixels(image.load(data, max_pixels=0), picture):
-                    raise CodecError(f"{format} does not hold exactly these pixels, so that --rm would lose them")
-                watch.lap("prove")
-            return Result(data, len(coded), picture.width, picture.height, watch.stages)
+            damage = Damage() if recover else None
+            with coder.scan(source, max_pixels=options.max_pixels, crop=crop, scale=scale, damage=damage) as scan:
+                written, read = Fingerprint(), Fingerprint()
+                image.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
+                watch.lap(format)
+                if options.remove:
+                    draft.flush()
+                    with scanner.opened(draft.path, max_pixels=0) as again:
+                        deque(read.of(again.strips()), 0)
+                    if read != written:
+                        raise CodecError(f"{format} does not hold exactly these pixels, so that --rm would lose them")
+                    watch.lap("prove")
+                problems = list(damage.sentences()) if damage else []
+                return Result(draft, header["bytes"], header["bpp"], scan.width, scan.height, watch.stages, problems)
 
         return work
 
@@ -173,7 +193,7 @@ def verify(model: str, **options) -> None:
 
     def prepare() -> Callable[[Job], None]:
         coder = options.coder(model)
-        return lambda job: coder.verify(_read(job))
+        return lambda job: coder.verify(_stdin() if job.source == STREAM else job.source)
 
     def finish(job: Job, _result: None) -> tuple[dict, str]:
         if not (options.as_json or options.quiet):
@@ -246,31 +266,61 @@ def _stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def _read(job: Job) -> bytes:
-    return _stdin() if job.source == STREAM else Path(job.source).read_bytes()
+class Fingerprint:
+    """Tells the pixels and alpha of two pictures apart, whatever strips they come in."""
+
+    def __init__(self):
+        self._pixels, self._alpha, self._kinds = hashlib.sha256(), hashlib.sha256(), set()
+
+    def of(self, strips):
+        """The strips, as they pass by."""
+        for strip in strips:
+            self._kinds.add((strip.width, strip.channels, strip.depth, strip.has_alpha))
+            self._pixels.update(strip.pixels.data if strip.pixels.flags.c_contiguous else strip.pixels.tobytes())
+            if strip.has_alpha:
+                self._alpha.update(strip.alpha.tobytes())
+            yield strip
+
+    def __eq__(self, other):
+        return (self._kinds, self._pixels.digest(), self._alpha.digest()) == (other._kinds, other._pixels.digest(), other._alpha.digest())
 
 
-def _same_pixels(one, other) -> bool:
-    """Whether two Pictures are equal in every pixel and the alpha of each."""
-    import numpy as np
+def _timed(scan, watch: Stopwatch, stage: str, fingerprint: Fingerprint | None = None):
+    """The Scan, or Picture, with its strips' time counted to the stage, and seen by the fingerprint."""
+    from .strips import Scan
 
-    if (one.alpha is None) != (other.alpha is None):
-        return False
-    return np.array_equal(one.pixels, other.pixels) and (one.alpha is None or np.array_equal(one.alpha, other.alpha))
+    seen = fingerprint.of if fingerprint else iter
+    fields = {name: getattr(scan, name) for name in ("width", "height", "channels", "depth", "has_alpha", "icc", "exif", "xmp", "suffix")}
+    return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **fields)
 
 
-def _produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job], Result]]) -> None:
+def _produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], Result]]) -> None:
     """Runs jobs that have targets."""
 
-    def finish(job: Job, result: Result) -> tuple[dict, str]:
+    def prepared() -> Callable[[Job], Result]:
+        work = prepare()
+
+        def drafting(job: Job) -> Result:
+            draft = output.Stream() if job.target == STREAM else output.Draft(job.target, options.force)
+            try:
+                return work(job, draft)
+            except BaseException:
+                draft.drop()
+                raise
+
+        return drafting
+
+    def finish(job: Job, result: Result) -> tuple[dict, str, list[str]]:
         start = time.perf_counter()
-        _write(job, result.data, options)
+        result.draft.keep()
+        if options.remove:
+            os.unlink(job.source)
         stages = {**result.stages, "write": time.perf_counter() - start}
         record = {
             "input": job.source,
             "output": job.target,
             "bytes": result.coded,
-            "bpp": round(8 * result.coded / (result.width * result.height), 6),
+            "bpp": result.bpp,
             "width": result.width,
             "height": result.height,
             "seconds": round(sum(stages.values()), 6),
@@ -280,26 +330,12 @@ def _produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[
         )
         if options.verbose:
             line += " (" + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in stages.items()) + ")"
-        return record, line
+        return record, line, result.problems
 
-    _run(options, jobs, prepare, finish)
-
-
-def _write(job: Job, data: bytes, options: Options) -> None:
-    if job.target == STREAM:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    os.makedirs(os.path.dirname(job.target) or ".", exist_ok=True)
-    with output.atomic(job.target, overwrite=options.force) as file:
-        file.write(data)
-    if options.remove:
-        if Path(job.target).read_bytes() != data:
-            raise CodecError(f"{shown(job.target)} did not read back as written, the input is kept")
-        os.unlink(job.source)
+    _run(options, jobs, prepared, finish)
 
 
-def _run(options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple[dict, str]]) -> None:
+def _run(options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple]) -> None:
     with options.report(jobs) as report:
         batch.run(jobs, prepare, finish, report, options.jobs)
     click.get_current_context().exit(report.exit_code)

@@ -1,4 +1,4 @@
-"""The bytes of an .aec file: `pack` writes them, `unpack` checks and reads them, `read_header` only looks.
+"""The bytes of an .aec file: `pack` writes them, `unpack` checks and reads them, `Reader` piece by piece, and `read_header` only looks.
 
 Its neighbours: `entropy` makes the tile payloads that are stored here, and `pipeline` fills and empties an `Aec`. No tensor comes this
 far: standard library only. FORMAT.md beside this file is the specification; LAYOUT and FLAGS below are its two tables, and writing,
@@ -6,6 +6,7 @@ reading and range checks all follow from them. Every picture has exactly one enc
 """
 
 import dataclasses
+import io
 import re
 from dataclasses import dataclass
 from operator import index
@@ -110,11 +111,16 @@ class Header:
     alpha: bool
     model: bytes  # first 4 bytes of the SHA-256 of the weight file, NO_MODEL if `lossless`
     suffix: str = ""  # of the original file, without its dot: "" or up to 8 of a-z 0-9
-    lossless: bool = False  # the tiles' payloads are pictures, see `lossless`
+    lossless: bool = False  # the tiles' payloads are pictures, see `exact`
 
     @property
     def tile_count(self) -> int:
-        return -(-self.width // TILE) * -(-self.height // TILE)
+        return self.columns * -(-self.height // TILE)
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row."""
+        return -(-self.width // TILE)
 
 
 @dataclass(frozen=True)
@@ -160,26 +166,58 @@ def pack(aec: Aec) -> bytes:
     return b"".join((checked, _write("end", crc32(checked)), *(tile.payload for tile in tiles), *sections.values()))
 
 
+class Reader:
+    """A file opened: `header`, and tiles and sections that are read, and their checksums tested, only when asked for.
+
+    Args: source: bytes-like, or a seekable binary file, which must stay open; check: called with the Header before the list of tiles is
+    read, to refuse it; partial: take a file that ends too early, or goes on after its end, as damage of its last parts. What is wrong with the header is refused by either: NotAec, UnsupportedVersion,
+    Truncated or Corrupt. Time and memory stay in proportion to what is read, whatever the file claims. Not to be shared by threads.
+    """
+
+    def __init__(self, source, check=None, partial: bool = False):
+        self._file = source if hasattr(source, "read") else io.BytesIO(source)
+        self._start = self._file.tell()
+        self.header, tiles, sections, position = _parse(memoryview(_read_header(self._file)), check)
+        self._places = []  # (where it begins, bytes, CRC-32) of every tile, then of every section
+        for size, crc in [tile[:2] for tile in tiles] + list(sections.values()):
+            self._places.append((position, size, crc))
+            position += size
+        self._symbols = [symbols_crc for *_, symbols_crc in tiles]
+        self.sections = tuple(sections)  # kinds
+        self.expected = position  # bytes the whole file must measure
+        self.size = self._file.seek(0, io.SEEK_END) - self._start
+        if self.size < self.expected and not partial:
+            raise Truncated(f"the file ends too early: expected {self.expected} bytes, got {self.size}")
+        if self.size > self.expected and not partial:
+            raise Corrupt(f"the file goes on after its end: expected {self.expected} bytes, got {self.size}")
+
+    def tile(self, number: int) -> "Tile":
+        """The tile of a number from 0. Raises Truncated, Corrupt."""
+        return Tile(self._read(number, f"tile {number + 1} of {len(self._symbols)}"), self._symbols[number])
+
+    def section(self, kind: str) -> bytes | None:
+        """The content of a section, None where the file has none of that kind. Raises Truncated, Corrupt."""
+        return self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}") if kind in self.sections else None
+
+    def _read(self, place: int, name: str) -> bytes:
+        start, size, crc = self._places[place]
+        if start + size > self.size:
+            raise Truncated(f"the file ends too early: {name} ends at byte {start + size}, the file at {self.size}")
+        self._file.seek(self._start + start)
+        content = self._file.read(size)
+        if crc32(content) != crc:
+            raise Corrupt(f"{name} is damaged: its checksum does not match")
+        return content
+
+
 def unpack(data: bytes) -> Aec:
     """The file in `data` (bytes-like), every length and checksum tested except `symbols_crc`, which needs the decoded symbols.
 
     NotAec, UnsupportedVersion, Truncated or Corrupt say what is wrong. Time and memory stay in proportion to `len(data)`,
     whatever it claims.
     """
-    data = memoryview(data).cast("B")
-    header, tiles, sections, header_end = _parse(data)
-    end = header_end + sum(size for size, *_ in tiles) + sum(size for size, _ in sections.values())
-    if len(data) < end:
-        raise Truncated(f"the file ends too early: expected {end} bytes, got {len(data)}")
-    if len(data) > end:
-        raise Corrupt(f"the file goes on after its end: expected {end} bytes, got {len(data)}")
-    cursor = Cursor(data, header_end)
-    return Aec(
-        header,
-        [Tile(cursor.checked(size, crc, f"tile {number} of {len(tiles)}"), symbols_crc)
-         for number, (size, crc, symbols_crc) in enumerate(tiles, 1)],
-        {kind: cursor.checked(size, crc, f"section {kind}") for kind, (size, crc) in sections.items()},
-    )
+    reader = Reader(data)
+    return Aec(reader.header, [reader.tile(number) for number in range(reader.header.tile_count)], {kind: reader.section(kind) for kind in reader.sections})
 
 
 def read_header(source) -> tuple[Header, dict[str, int]]:
@@ -188,30 +226,16 @@ def read_header(source) -> tuple[Header, dict[str, int]]:
     Returns it with sizes in bytes: "header", "tiles" (all payloads together), each section present, and "file" (the sum: what the
     whole file must measure). Raises as `unpack` does, but knows nothing of the bytes after the header.
     """
-    if hasattr(source, "read"):
-        start = _read(source, SMALLEST_FILE)
-        source = start + _read(source, _header_end(memoryview(start)) - len(start))
+    source = _read_header(source) if hasattr(source, "read") else source
     header, tiles, sections, header_end = _parse(memoryview(source).cast("B"))
     sizes = {"header": header_end, "tiles": sum(size for size, *_ in tiles)} | {kind: size for kind, (size, _) in sections.items()}
     return header, sizes | {"file": sum(sizes.values())}
 
 
-def read_sections(file, kinds) -> tuple[Header, dict[str, bytes]]:
-    """The header at the start of a seekable binary file, and those sections of `kinds` that it holds whole and undamaged.
-
-    Nothing else is read. Raises as `read_header` does.
-    """
-    file.seek(0)
+def _read_header(file) -> bytes:
+    """The bytes of a file up to the end of its header, or of the file."""
     start = _read(file, SMALLEST_FILE)
-    header, tiles, sections, place = _parse(memoryview(start + _read(file, _header_end(memoryview(start)) - len(start))))
-    place += sum(size for size, *_ in tiles)
-    found = {}
-    for kind, (size, crc) in sections.items():
-        file.seek(place)
-        if kind in kinds and crc32(content := _read(file, size)) == crc and len(content) == size:
-            found[kind] = content
-        place += size
-    return header, found
+    return start + _read(file, _header_end(memoryview(start)) - len(start))
 
 
 class Cursor:
@@ -226,12 +250,6 @@ class Cursor:
             raise Corrupt("the header is shorter than what it describes")
         self.position += count
         return taken
-
-    def checked(self, size: int, crc: int, name: str) -> bytes:
-        content = self.take(size)
-        if crc32(content) != crc:
-            raise Corrupt(f"{name} is damaged: its checksum does not match")
-        return content
 
     def varint(self) -> int:
         value = 0
@@ -248,7 +266,7 @@ class Cursor:
         return [field.decode(self) for field in LAYOUT[group]]
 
 
-def _parse(data: memoryview) -> tuple[Header, list[list[int]], dict[str, list[int]], int]:
+def _parse(data: memoryview, check=None) -> tuple[Header, list[list[int]], dict[str, list[int]], int]:
     """Header, the `tile` groups, the `section` groups by kind, and where the header ends; nothing is trusted before its checksum."""
     end = _header_end(data)
     if len(data) < end:
@@ -267,6 +285,8 @@ def _parse(data: memoryview) -> tuple[Header, list[list[int]], dict[str, list[in
     header = Header(width, height, quality, channels, depth, bool(parts["alpha"]), model, suffix, lossless)
     if header.tile_count * SMALLEST["tile"] > len(checked) - cursor.position:
         raise Corrupt(f"{width} x {height} px need {header.tile_count} tiles, more than the header has room for")
+    if check:
+        check(header)
     tiles = [cursor.read("tile") for _ in range(header.tile_count)]
     sections = {kind: cursor.read("section") for kind in SECTIONS if parts[kind]}
     if cursor.position != len(checked):

@@ -146,7 +146,7 @@ class Tables:
         return ranks
 
     def _to_symbols(self, ranks, indexes) -> np.ndarray:
-        """Inverse of `_to_ranks`, int32 [n]."""
+        """Inverse of `_to_ranks`, int32 [n], and whether there is an escape among them."""
         slots = ranks + self._start.take(indexes)
         symbols = self._symbol.take(slots, mode="clip")
         outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
@@ -155,7 +155,7 @@ class Tables:
             if np.abs(escaped).max() > MAX_SYMBOL:
                 raise Corrupt(f"the entropy-coded data hold a symbol outside ±{MAX_SYMBOL}")
             symbols[outside] = escaped
-        return symbols
+        return symbols, outside.size > 0
 
     def _arguments(self, indexes):
         """What every call of the coder takes: indexes, rows, sizes, offsets.
@@ -171,8 +171,7 @@ class Encoder:
     """Collects symbols and writes them as one stream, in the order in which a `Decoder` reads them."""
 
     def __init__(self):
-        self._puts = []  # (tables, ranks [n], indexes [n]); runs of one table become one call in `finish`
-        self._total = 0
+        self._puts = []  # (tables, ranks [n], indexes [n])
         self._finished = False
 
     def put(self, symbols, indexes, tables: Tables) -> None:
@@ -190,23 +189,14 @@ class Encoder:
                 raise BadOption(f"a symbol lies outside ±{MAX_SYMBOL}")
             symbols = symbols.astype(np.int64, copy=False)
             self._puts.append((tables, tables._to_ranks(symbols, indexes), indexes.astype(np.int32)))
-            self._total += len(symbols)
 
     def finish(self) -> bytes:
         """The stream: little-endian 32-bit words, at least two; b"" for no symbols. Raises BadOption the second time."""
         if self._finished:
             raise BadOption("a stream can be finished only once")
         self._finished = True
-        if not self._total:
-            return b""
-        coder = _rans.BufferedRansEncoder()
-        for _, run in groupby(self._puts, key=lambda put: id(put[0])):
-            (tables, *_), ranks, indexes = zip(*run)
-            coder.encode_with_indexes(_array(np.concatenate(ranks)), *tables._arguments(np.concatenate(indexes)))
-        self._puts = []
-        filler = [0] * (MIN_SYMBOLS - self._total)
-        coder.encode_with_indexes(filler, filler, [FILLER], [3], [0])
-        return np.frombuffer(coder.flush(), np.uint32).astype("<u4").tobytes()
+        puts, self._puts = self._puts, []
+        return _write(puts) if puts else b""
 
 
 class Decoder:
@@ -225,9 +215,10 @@ class Decoder:
         if size % 4 or (size < 8 if limit else size):
             raise Corrupt(f"{size} bytes cannot be the entropy-coded data of {limit} symbols")
         self._limit, self._read = limit, 0
+        self._puts, self._escaped = [], False  # what an Encoder would have been given, and whether there was an escape in it
         self._finished = False
         if limit:
-            words = np.frombuffer(data, "<u4")
+            self._data, words = bytes(data), np.frombuffer(data, "<u4")
             if not INITIAL_STATE <= int(words[0]) | int(words[1]) << 32 < 1 << 63:
                 raise Corrupt("the entropy-coded data begin with an impossible state")
             self._coder = _decoder(words, limit + MIN_SYMBOLS + END_SYMBOLS)
@@ -243,12 +234,18 @@ class Decoder:
         self._read += len(indexes)
         if not len(indexes):
             return np.empty(0, np.int32)
-        return tables._to_symbols(_from_list(self._coder.decode_stream(*tables._arguments(indexes))), indexes)
+        ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes)))
+        symbols, escaped = tables._to_symbols(ranks, indexes)
+        self._puts.append((tables, ranks, indexes))
+        self._escaped |= escaped
+        return symbols
 
     def finish(self) -> None:
         """Check that the stream ends here: the coder must be back in its initial state with only the padding ahead.
 
-        Raises Corrupt where it is not, as when symbols are left unread, BadOption the second time.
+        Words of zero after the end look like the padding, and an escape could have been written in more groups than it needs, even in so many that
+        the coder shifts beyond its integers: where that is possible the stream is written anew and compared.
+        Raises Corrupt where it is not so, as when symbols are left unread, BadOption the second time.
         """
         if self._finished:
             raise BadOption("a stream was finished twice")
@@ -260,6 +257,8 @@ class Decoder:
         empty = _decoder(np.array([INITIAL_STATE, 0], np.uint32), END_SYMBOLS)
         if any(filler) or self._coder.decode_stream(*probe) != empty.decode_stream(*probe):
             raise Corrupt(f"the entropy-coded data do not end after {self._read} symbols")
+        if (self._escaped or self._data[8:][-4:] == bytes(4)) and _write(self._puts) != self._data:
+            raise Corrupt("the entropy-coded data are not in their shortest form")
 
 
 def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
@@ -281,6 +280,19 @@ def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
         frequencies[i] += 1
         heapq.heapreplace(queue, (-shares[i] / (frequencies[i] + 0.5), i))
     return np.cumsum([0, *frequencies]).astype(np.int32)
+
+
+def _write(puts) -> bytes:
+    """The stream of (tables, ranks [n], indexes [n]), n > 0; runs of one table become one call of the coder."""
+    coder, total = _rans.BufferedRansEncoder(), 0
+    for _, run in groupby(puts, key=lambda put: id(put[0])):
+        (tables, *_), ranks, indexes = zip(*run)
+        indexes = np.concatenate(indexes)
+        coder.encode_with_indexes(_array(np.concatenate(ranks)), *tables._arguments(indexes))
+        total += len(indexes)
+    filler = [0] * (MIN_SYMBOLS - total)
+    coder.encode_with_indexes(filler, filler, [FILLER], [3], [0])
+    return np.frombuffer(coder.flush(), np.uint32).astype("<u4").tobytes()
 
 
 def _decoder(words, symbols: int):

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageCms
-from PIL.PngImagePlugin import PngInfo
 
-from . import deep, lossless, metadata, pil
+from . import deep, exact, metadata, output, pil, png, ppm, tiff
 from .errors import BadImage, BadOption, TooLarge
 
 MAX_PIXELS = 2**28
@@ -24,10 +23,9 @@ SUFFIXES = {
     "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pnm": "PPM",
 }  # fmt: skip
 WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
-WITH_DEPTH = ("PNG", "TIFF", "PPM")  # the others get 8 bits
+WRITERS = {"PNG": png.Writer, "TIFF": tiff.Writer, "PPM": ppm.Writer}  # take rows as they come, of 8 or 16 bits; the other formats get 8
 MAX_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels; beyond it libjpeg prints before it fails
 OPTIONS = {
-    "PNG": {"compress_level": 3},  # within 1 % of the smallest on photographs, in half the time of the default
     "JPEG": {"quality": 95, "subsampling": 0},  # the picture has been through one lossy codec: no visible second loss
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90},
@@ -63,8 +61,25 @@ class Picture:
         return 8 * self.pixels.itemsize
 
     @property
+    def channels(self):
+        """1 (gray) or 3 (RGB)."""
+        return self.pixels.shape[2]
+
+    @property
     def gray(self):
-        return self.pixels.shape[2] == 1
+        return self.channels == 1
+
+    @property
+    def has_alpha(self):
+        return self.alpha is not None
+
+    def strips(self):
+        """The rows as `strips.Scan` gives them: here all at once."""
+        yield self
+
+    def whole(self):
+        """The Picture of a scan."""
+        return self
 
 
 # Reading
@@ -76,32 +91,36 @@ def load(source, max_pixels=MAX_PIXELS):
     Raises TooLarge above `max_pixels` (0: no limit) before a pixel is decoded, BadImage for everything that is not one whole picture.
     """
     if isinstance(source, Picture):
-        _check_size(source.width, source.height, max_pixels)
+        check_size(source.width, source.height, max_pixels)
         return source
     if isinstance(source, np.ndarray):
         return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         with pil.refusing("the picture cannot be decoded"):
-            _check_size(*source.size, max_pixels)
+            check_size(*source.size, max_pixels)
             return _from_pil(source, None, _suffix(getattr(source, "filename", None) or ""))
+    file, suffix = open_file(source)
+    with file, pil.refusing("the picture cannot be decoded"):
+        return load_file(file, suffix, max_pixels)
+
+
+def open_file(source):
+    """(seekable binary file, suffix of its name or "") of a path, bytes or a binary file; raises BadImage."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
-            file, suffix = io.BytesIO(source), ""
-        elif hasattr(source, "read"):
-            file, suffix = io.BytesIO(source.read()), ""  # its name may be that of an archive
-        else:
-            file, suffix = open(os.fspath(source), "rb"), _suffix(source)  # fspath: a number is no file descriptor here
+            return io.BytesIO(source), ""
+        if hasattr(source, "read"):
+            return io.BytesIO(source.read()), ""  # its name may be that of an archive
+        file = open(os.fspath(source), "rb")  # fspath: a number is no file descriptor here
+        return file if file.seekable() else io.BytesIO(file.read()), _suffix(source)
     except OSError as error:
         raise BadImage(f"the picture cannot be read ({(error.strerror or str(error)).lower()})") from error
     except (TypeError, ValueError, BufferError) as error:
         raise BadImage("a picture must be a path, bytes, a binary file, a PIL image or an array") from error
-    with file, pil.refusing("the picture cannot be decoded"):
-        if not file.seekable():
-            file = io.BytesIO(file.read())
-        return _from_file(file, suffix, max_pixels)
 
 
-def _check_size(width, height, max_pixels):
+def check_size(width, height, max_pixels):
+    """Raises BadImage for no pixels, TooLarge for more than `max_pixels` (0: no limit)."""
     if width < 1 or height < 1:
         raise BadImage(f"the picture is empty ({width} x {height} pixels)")
     if max_pixels and width * height > max_pixels:
@@ -120,16 +139,18 @@ def _from_array(array, max_pixels):
     samples = array[..., None] if array.ndim == 2 else array
     if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4 or array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
         raise BadImage(f"an array must be [H, W] or [H, W, 1 to 4] of uint8 or uint16, not {list(array.shape)} of {array.dtype}")
-    _check_size(samples.shape[1], samples.shape[0], max_pixels)
+    check_size(samples.shape[1], samples.shape[0], max_pixels)
     return Picture(*_split(samples.astype(samples.dtype.newbyteorder("="), copy=False)))
 
 
-def _from_file(file, suffix, max_pixels):
+def load_file(file, suffix, max_pixels):
+    """Picture of a seekable binary file, read whole. Call it inside `pil.refusing`."""
+    file.seek(0)
     image = pil.open_picture(file)
-    _check_size(*image.size, max_pixels)
+    check_size(*image.size, max_pixels)
     if image.format == "PNG":
-        deep.check_png(file)
-        _, _, depth, colour, _ = deep.png_header(file)
+        png.check(file)
+        _, _, depth, colour, _ = png.header(file)
         if colour == 0 and depth in (2, 4) and "transparency" in image.info:
             image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow widens the pixels only
     return _from_pil(image, file, suffix)
@@ -194,7 +215,7 @@ def _split(samples):
 
 
 def strip(picture, kinds):
-    """The Picture without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for another word.
+    """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for another word.
 
     Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
     """
@@ -202,8 +223,10 @@ def strip(picture, kinds):
     if unknown := kinds - {"all", *metadata.KINDS}:
         raise BadOption(f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, not {', '.join(sorted(map(str, unknown)))}")
     kinds = set(metadata.KINDS) if "all" in kinds else kinds
-    stripped = replace(picture, **dict.fromkeys(kinds))
     orientation = metadata.orientation(picture.exif) if "exif" in kinds and picture.exif else 1
+    if orientation > 1:
+        picture = picture.whole()  # the first row of a turned picture may need all rows
+    stripped = replace(picture, **dict.fromkeys(kinds))
     if orientation > 1:
         stripped.pixels = _turn(picture.pixels, orientation)
         stripped.alpha = None if picture.alpha is None else _turn(picture.alpha, orientation)
@@ -256,42 +279,39 @@ def to_pil(picture):
 def save(picture, target, format):
     """Writes the Picture to a path or binary file in the format of a suffix, such as "png": those of SUFFIXES.
 
-    PNG, TIFF and PPM keep 16 bits, the others get 8. BMP and PPM have no place for metadata. Raises BadImage for an unknown format,
+    The picture may be a Scan: PNG, TIFF and PPM are written row by row. They keep 16 bits, the others get 8. BMP and PPM have no place for metadata. Raises BadImage for an unknown format,
     transparency in a format without it, and what the format cannot hold; OSError when the target cannot be written.
     """
     name = SUFFIXES.get(format.lower().removeprefix("."))
     if name is None:
         raise BadImage(f"pictures cannot be written as {format!r}, only as {', '.join(SUFFIXES)}")
-    if picture.alpha is not None and name not in WITH_ALPHA:
+    if picture.has_alpha and name not in WITH_ALPHA:
         raise BadImage(f"{name} cannot hold the transparency of this picture; use {', '.join(WITH_ALPHA)}")
     if (side := max(picture.height, picture.width)) > MAX_SIDE.get(name, side):
         raise BadImage(f"{name} holds at most {MAX_SIDE[name]} pixels per side and this picture has {side}")
-    buffer = io.BytesIO()
-    with pil.refusing(f"the picture cannot be written as {name}"):
-        _encode(picture if name in WITH_DEPTH else _shallow(picture), name, buffer)
     if hasattr(target, "write"):
-        target.write(buffer.getbuffer())
+        _write(picture, name, target)
     else:
-        with open(target, "wb") as file:
-            file.write(buffer.getbuffer())
+        with output.atomic(target, overwrite=True) as file:
+            _write(picture, name, file)
 
 
-def _encode(picture, name, file):
-    plain = picture.depth == 8 or (picture.gray and picture.alpha is None)  # Pillow has a mode for it
-    if name == "TIFF":
-        deep.write_tiff(file, _join(picture), picture.alpha is not None, picture.icc, picture.exif, picture.xmp)
-    elif name == "PNG" and not plain:
-        deep.write_png(file, _join(picture), picture.icc, picture.exif, picture.xmp)
-    elif name == "PPM" and picture.depth == 16:
-        deep.write_ppm(file, picture.pixels)
-    else:
+def _write(picture, name, file):
+    if name in WRITERS:
+        options = {} if name == "PPM" else {"icc": picture.icc, "exif": metadata.bare(picture.exif), "xmp": picture.xmp}
+        writer = WRITERS[name](file, picture.width, picture.height, picture.channels + picture.has_alpha, picture.depth, **options)
+        for strip in picture.strips():
+            writer.write(_join(strip))
+        writer.close()
+        return
+    buffer = io.BytesIO()
+    picture = picture.whole()
+    with pil.refusing(f"the picture cannot be written as {name}"):
         options = OPTIONS.get(name, {}) | metadata.to_pil(picture)
-        if name == "PNG" and picture.xmp:
-            options["pnginfo"] = PngInfo()
-            options["pnginfo"].add_itxt("XML:com.adobe.xmp", picture.xmp)
         if name == "AVIF" and picture.exif and metadata.describe(picture.exif) is None:
             options.pop("exif", None)  # Pillow reads it, for the orientation, and would fail
-        to_pil(picture).save(file, name, **options)
+        to_pil(_shallow(picture)).save(buffer, name, **options)
+    file.write(buffer.getbuffer())
 
 
 # The alpha plane inside an .aec file
@@ -300,13 +320,26 @@ def _encode(picture, name, file):
 def encode_alpha(alpha):
     """Alpha [H, W] uint8 or uint16 as a gray PNG of the same depth, without loss."""
     file = io.BytesIO()
-    Image.fromarray(alpha).save(file, "PNG", compress_level=ALPHA_LEVEL)
+    writer = AlphaWriter(file, alpha.shape[1], alpha.shape[0], 8 * alpha.itemsize)
+    writer.write(alpha[..., None])
+    writer.close()
     return file.getvalue()
 
 
-def decode_alpha(data, height, width, depth):
-    """Alpha [H, W] of `depth` 8 or 16 bits from what `encode_alpha` made.
+def AlphaWriter(file, width, height, depth):
+    """Writer of that PNG row by row."""
+    return png.Writer(file, width, height, 1, depth, level=ALPHA_LEVEL)
+
+
+def alpha_rows(data, height, width, depth):
+    """Yields the rows [n, W] of alpha of `depth` 8 or 16 bits from what `encode_alpha` made, from top to bottom.
 
     Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is another.
     """
-    return lossless.read_png(data, height, width, 1, depth, "the alpha plane")[..., 0]
+    for rows in exact.png_rows(data, height, width, 1, depth, "the alpha plane"):
+        yield rows[..., 0]
+
+
+def decode_alpha(data, height, width, depth):
+    """Alpha [H, W] of all of `alpha_rows`."""
+    return np.concatenate(list(alpha_rows(data, height, width, depth)))

@@ -33,7 +33,7 @@ def from_pil(image, gray):
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     return (
         icc,
-        _bare(exif),
+        bare(exif),
         xmp if isinstance(xmp, bytes) and xmp else None,
     )
 
@@ -43,14 +43,14 @@ def to_pil(picture):
     return named(picture.exif, picture.icc, picture.xmp)
 
 
-def named(exif, icc, xmp):
-    """The metadata under Pillow's names, from the order of KINDS."""
-    exif = _bare(exif)
+def named(exif=None, icc=None, xmp=None):
+    """The same of each kind by itself."""
+    exif = bare(exif)
     found = {"exif": exif and b"Exif\0\0" + exif, "icc_profile": icc, "xmp": xmp}
     return {name: data for name, data in found.items() if data}
 
 
-def _bare(exif):
+def bare(exif):
     """EXIF without its prefix, also a repeated one; None unless a TIFF header follows."""
     exif = re.sub(b"^(Exif\0\0)+", b"", exif) if isinstance(exif, bytes) else b""
     return exif if exif[:4] in (b"II*\0", b"MM\0*") else None

@@ -50,6 +50,18 @@ def _strip(_context, _parameter, value: str) -> tuple[str, ...]:
     return METADATA if "all" in kinds else kinds
 
 
+def _crop(_context, _parameter, value: str | None) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"\d+,\d+,\d+,\d+", value, re.ASCII) or 0 in (numbers := tuple(map(int, value.split(","))))[2:]:
+        raise click.BadParameter(f"'{value}' is not X,Y,WIDTH,HEIGHT in whole pixels")
+    return numbers
+
+
+def _scale(_context, _parameter, value: str) -> float:
+    return 1 / int(value.removeprefix("1/"))
+
+
 INPUTS = [
     click.argument("names", nargs=-1, metavar="[FILE]...", type=click.Path()),
     click.option("-r", "--recursive", is_flag=True, help="Go through directories; -o DIR/ then mirrors their tree."),
@@ -70,7 +82,13 @@ LIMIT = [
 ]
 PICTURE = [
     click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60.0, show_default=True, callback=_quality, help="1 smallest, 100 best; decimals allowed."),
+    click.option("--lossless/--lossy", default=None, help="Keep every pixel exactly, or never; without either, where it takes no more bytes, as with graphics."),
     click.option("--strip", default="", callback=_strip, metavar="exif,icc,xmp|all", help="Leave out this metadata; all of it is kept otherwise."),
+]
+REGION = [
+    click.option("--crop", metavar="X,Y,W,H", callback=_crop, help="Only this rectangle of the stored pixels (not turned as EXIF says)."),
+    click.option("--scale", type=click.Choice(["1", "1/2", "1/4", "1/8", "1/16"]), default="1", callback=_scale, help="Smaller: the means of squares of pixels."),
+    click.option("--recover", is_flag=True, help="Decode what is left of damaged files; the rest becomes gray."),
 ]
 MODEL = [
     click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="One of `aecodec models`, or a weight file; files name the installed model they need."),

@@ -1,7 +1,8 @@
 """Output files that are either whole or not there; used by the command line for every file it writes, and knowing nothing of pictures or .aec data.
 
-The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way removes the
-temporary file, and so does `drop_all`, which the command line calls on a signal; whatever stood at the target before is then still there, untouched.
+The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way
+removes the temporary file, and so does `drop_all` in a signal's handler; whatever stood at the target before is then still there, untouched.
+Worker threads write drafts; the main thread, the one signals reach, keeps them.
 """
 
 import contextlib
@@ -9,18 +10,10 @@ import errno
 import os
 import secrets
 import stat
+import sys
+import threading
 from collections.abc import Iterator
 from typing import BinaryIO
-
-FULL = errno.ENOSPC, errno.EDQUOT, errno.EFBIG  # what writing raises, without a name
-_unfinished: set[str] = set()  # temporary files of this process that may exist
-
-
-def drop_all() -> None:
-    """Removes the temporary files of all outputs not yet whole: for a signal's handler, which ends the process next."""
-    for temporary in list(_unfinished):
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
 
 
 def check(source: str, target: str, overwrite: bool) -> None:
@@ -34,43 +27,125 @@ def check(source: str, target: str, overwrite: bool) -> None:
         raise _exists(target)
 
 
-@contextlib.contextmanager
-def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write, which becomes `target` when the block ends without an exception.
+class Draft:
+    """What will be the file `target`: written under another name, by any thread, until `keep` gives it its own or `drop` removes it.
 
     The new file's permissions are the umask's, or those of the file it replaces. A target that is no regular file (/dev/null, a FIFO) is written directly.
-    Raises FileExistsError when `target` exists and `overwrite` is false, even if it appeared meanwhile, and OSError naming `target` for what the system refuses.
+    `write` and `open` raise OSError naming `target` for what the system refuses, as does `keep`, and FileExistsError when `target` exists and `overwrite`
+    is false, even if it appeared meanwhile.
     """
-    if _is_special(target):
-        with open(target, "wb") as file:
-            yield file
-        return
-    directory = os.path.dirname(target) or "."
-    # Short and without the target's name in it, which may already be as long as the file system allows.
-    temporary = os.path.join(directory, f".aecodec-{secrets.token_hex(8)}.part")
-    _unfinished.add(temporary)
+
+    def __init__(self, target: str, overwrite: bool = False):
+        self._target, self._overwrite = target, overwrite
+        self._file: BinaryIO | None = None
+        self._special = _is_special(target)
+        # Short and without the target's name in it, which may already be as long as the file system allows.
+        self.path = target if self._special else os.path.join(os.path.dirname(target) or ".", f".aecodec-{secrets.token_hex(8)}.part")
+
+    def open(self) -> BinaryIO:
+        """The binary file to write."""
+        with _named(self._target, self.path), _drafts.lock:
+            if _drafts.closed:
+                raise OSError(errno.ECANCELED, "the run has ended", self._target)
+            if not self._special:
+                _drafts.paths.add(self.path)  # before the file exists: a signal may strike as soon as it does
+            self._file = open(self.path, "wb" if self._special else "xb")
+        return self._file
+
+    def write(self, data) -> None:
+        """Writes, and with the first bytes makes the file and its directory."""
+        if self._file is None:
+            os.makedirs(os.path.dirname(self._target) or ".", exist_ok=True)
+            self.open()
+        with _named(self._target, self.path):
+            self._file.write(data)
+
+    def flush(self) -> None:
+        """Makes what has been written readable under `path`."""
+        with _named(self._target, self.path):
+            self._file.flush()
+
+    def keep(self) -> None:
+        """Makes it the target, in one step."""
+        try:
+            with self._file, _named(self._target, self.path):
+                self._file.flush()
+                if self._special:
+                    return
+                if self._overwrite and os.path.isfile(self._target):
+                    os.fchmod(self._file.fileno(), stat.S_IMODE(os.stat(self._target).st_mode))
+                os.fsync(self._file.fileno())
+            with _named(self._target, self.path):
+                (os.replace if self._overwrite else _link)(self.path, self._target)
+        finally:
+            self.drop()
+        _sync_directory(os.path.dirname(self._target) or ".")
+
+    def drop(self) -> None:
+        """Removes what is not kept; needed after every other outcome, harmless after `keep`."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk once more
+                self._file.close()
+        if not self._special:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            _drafts.paths.discard(self.path)
+
+
+class Stream:
+    """A Draft for standard output: whole before the first byte of it goes there, on disk where it is large."""
+
+    def __init__(self):
+        import tempfile  # with shutil: milliseconds that --help need not wait for
+
+        self._file = tempfile.SpooledTemporaryFile(MEMORY)
+
+    def write(self, data) -> None:
+        self._file.write(data)
+
+    def keep(self) -> None:
+        import shutil
+
+        self._file.seek(0)
+        shutil.copyfileobj(self._file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        self.drop()
+
+    def drop(self) -> None:
+        self._file.close()
+
+
+MEMORY = 1 << 26  # bytes for standard output held in memory
+
+
+class _Drafts:
+    """The files that are not yet kept or dropped in this process."""
+
+    def __init__(self):
+        self.lock, self.paths, self.closed = threading.RLock(), set(), False  # re-entrant: a signal's handler may run while its thread has it
+
+
+_drafts = _Drafts()
+
+
+def drop_all() -> None:
+    """Removes every draft, in whatever thread it is being written, and lets none begin: for the end of the process, also in a signal's handler."""
+    with _drafts.lock:
+        _drafts.closed = True
+        for path in list(_drafts.paths):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+@contextlib.contextmanager
+def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """A Draft's binary file to write, which becomes `target` when the block ends without an exception; raises as a Draft."""
+    draft = Draft(target, overwrite)
     try:
-        with _named(target, temporary):
-            file = open(temporary, "xb")
-        with file:
-            try:
-                yield file
-            except OSError as error:
-                if error.errno in FULL and error.filename is None:
-                    error.filename = target
-                raise
-            with _named(target, temporary):
-                file.flush()
-                if overwrite and os.path.isfile(target):
-                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(target).st_mode))
-                os.fsync(file.fileno())
-        with _named(target, temporary):
-            (os.replace if overwrite else _link)(temporary, target)
+        yield draft.open()
+        draft.keep()
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        _unfinished.discard(temporary)
-    _sync_directory(directory)
+        draft.drop()
 
 
 def _is_special(path: str) -> bool:

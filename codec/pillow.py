@@ -1,4 +1,4 @@
-"""Pillow plugin: `import codec.pillow` teaches Pillow, and imageio through it, to read and write .aec files. On top of pipeline; `pil` is another matter.
+"""Pillow plugin: `import codec.pillow` teaches Pillow, and imageio through it, to read and write .aec files. On top of pipeline.
 
     import codec.pillow                                     # or codec.pillow.register(model=..., device=...)
     image = Image.open("photo.aec")                         # header and metadata only: torch is imported by load()
@@ -9,6 +9,7 @@ colour and no 16-bit gray with alpha: these open with 8 bits per sample (`codec.
 a profile is taken over from the opened picture when saving, EXIF and XMP only when given, and errors are OSError or ValueError.
 """
 
+from contextlib import suppress
 from functools import partial
 
 from PIL import Image, ImageFile
@@ -26,18 +27,22 @@ class AecImageFile(ImageFile.ImageFile):
     format_description = "aecodec learned image"
 
     def __init__(self, fp=None, filename=None, *, model="default", device="auto"):
-        self._coder = model, device
+        self._coder, self._step = (model, device), 1
         super().__init__(fp, filename)
 
     def _open(self):
+        self.fp.seek(0)
         try:
-            header, sections = container.read_sections(self.fp, metadata.KINDS)
+            reader = container.Reader(self.fp, partial=True)
         except CodecError as error:  # OSError keeps the reason; SyntaxError would mean that it is none of ours
             raise OSError(str(error)) from error
+        header = reader.header
         self._size = header.width, header.height
         deep_gray = header.channels == 1 and header.depth == 16 and not header.alpha
         self._mode = "I;16" if deep_gray else ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else "")
-        self.info.update(metadata.named(*map(sections.get, metadata.KINDS)))
+        for kind in metadata.KINDS:
+            with suppress(CodecError):  # what is damaged or missing is left out: load refuses the file
+                self.info.update(metadata.named(**{kind: reader.section(kind)}))
         self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
 
     def load(self):
@@ -47,7 +52,8 @@ class AecImageFile(ImageFile.ImageFile):
 
             limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0  # Pillow's own, checked once more where memory is taken
             try:
-                decoded = Codec(*self._coder).decode(self._read(), max_pixels=limit)
+                self.fp.seek(0)
+                decoded = Codec(*self._coder).decode(self.fp, max_pixels=limit, scale=1 / self._step)
             except CodecError as error:
                 raise OSError(str(error)) from error
             self.im, self.tile, self.readonly = decoded.im, [], 0
@@ -62,14 +68,22 @@ class AecImageFile(ImageFile.ImageFile):
     def verify(self):
         """Checks every length and checksum without decoding. Raises OSError."""
         try:
-            container.unpack(self._read())
+            self.fp.seek(0)
+            container.unpack(self.fp.read())
         except CodecError as error:
             raise OSError(str(error)) from error
         super().verify()
 
-    def _read(self):
-        self.fp.seek(0)
-        return self.fp.read()
+    def draft(self, mode, size):
+        """Makes the picture smaller, by 2, 4, 8 or 16 and not below `size`, before it is decoded; `thumbnail` calls it. The whole is then never in memory."""
+        if not self.tile or not size or self._step > 1:
+            return None
+        width, height = self.size
+        room = min(width // max(1, size[0]), height // max(1, size[1]))
+        self._step = max(step for step in (1, 2, 4, 8, 16) if step <= max(1, room))
+        self._size = -(-width // self._step), -(-height // self._step)
+        self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
+        return self.mode, (0, 0, width / self._step, height / self._step)
 
 
 def register(model="default", device="auto"):
@@ -88,7 +102,9 @@ def _accept(prefix):
 
 
 def _save(picture, file, _filename, model, device):
-    """Options of Image.save: quality, 1 to 100 (60); exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str; model."""
+    """Options of Image.save: quality, 1 to 100 (60); lossless, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or
+    str; model.
+    """
     from . import image
     from .pipeline import Codec
 
@@ -106,7 +122,7 @@ def _save(picture, file, _filename, model, device):
         loaded = image.load(frame, max_pixels=0)
         if exif and not loaded.exif:
             raise BadOption("exif does not hold an EXIF block")
-        data = Codec(given.get("model", model), device).encode(loaded, given.get("quality", 60), max_pixels=0)
+        data = Codec(given.get("model", model), device).encode(loaded, given.get("quality", 60), lossless=given.get("lossless"), max_pixels=0)
     except BadOption:  # a ValueError
         raise
     except CodecError as error:

@@ -1,26 +1,28 @@
 """The path from a picture to the bytes of an .aec file and back, written once: `encode` reads top to bottom, `decode` bottom to top.
 
-    picture -> tiles -> analysis -> gain -+-> hyper-analysis -> z symbols -+-> rANS -> container
-                                          +-> residuals of the prior ------+
+    picture -> tiles -> analysis -+-> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
+                                  +-> without loss, where that is smaller (`exact`) -+
 """
-import functools
+import io
+import os
 import threading
-import warnings
-import zlib
-from contextlib import contextmanager
+from collections import deque
+from contextlib import contextmanager, nullcontext, suppress
 
 import numpy as np
 import torch
 
-from . import container, image, tiles
-from .entropy import Decoder, Encoder
+from . import container, exact, image, payload, scanner, tiles
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
 from .model import Model, name_of, path_of
-from .networks import HYPER_STRIDE, STRIDE
-from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+from .networks import STRIDE
+from .spilling import spilling
+from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
+WORTH = 16  # bytes that exact pixels may cost: tiny pictures of few colours
+TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
 _models, _lock = {}, threading.Lock()
 
 
@@ -33,38 +35,6 @@ def load_model(name, device):
             _models[key] = Model(path.read_bytes(), device)
             _models[key].path = path
         return _models[key]
-
-
-def spilling(method):
-    """A method of Codec that goes on on the processor where the GPU has not enough memory: with a warning, more slowly, and the same symbols.
-
-    Tensors go in and come out on the Codec's own device. Raises MemoryError where the machine's memory does not suffice either.
-    """
-    @functools.wraps(method)
-    def fenced(self, *arguments):
-        try:
-            try:
-                return method(self, *arguments)
-            except torch.OutOfMemoryError:  # handled outside: the exception holds the tensors of its frames
-                pass
-            torch.cuda.empty_cache()
-            warnings.warn(f"{self.device} has not enough memory: the processor goes on, more slowly", RuntimeWarning, stacklevel=2)
-            other = object.__new__(Codec)
-            other.device = torch.device("cpu")
-            other.model = load_model(self.model.path, other.device)
-            with inference(other.model.networks):
-                result = method(other, *(_moved(argument, other.device) for argument in arguments))
-            return tuple(_moved(part, self.device) for part in result) if isinstance(result, tuple) else _moved(result, self.device)
-        except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):  # torch has no class for the processor's
-                raise MemoryError(str(error)) from error
-            raise
-
-    return fenced
-
-
-def _moved(value, device):
-    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def device_of(name):
@@ -97,35 +67,70 @@ class Codec:
 
     # Encoding
 
-    def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
-        """Bytes of an .aec file. picture: anything `image.load` takes; quality: 1..100, in steps of 0.01.
+    def encode(self, picture, quality=60.0, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
+        """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01.
 
-        Raises BadImage, TooLarge, BadOption.
+        lossless: whether every pixel must come back as it is; None: where that takes no more bytes, as with graphics. Raises BadImage, TooLarge, BadOption.
         """
         hundredths = _hundredths(quality)
-        picture = image.strip(image.load(picture, max_pixels), strip)
-        payloads = self._encode_tiles(picture.pixels, hundredths)
-        sections = {kind: getattr(picture, kind) for kind in KINDS if getattr(picture, kind)}
-        if picture.alpha is not None:
-            sections["alpha"] = image.encode_alpha(picture.alpha)
-        header = container.Header(picture.width, picture.height, hundredths, picture.pixels.shape[2], picture.depth, picture.alpha is not None,
-                                  self.model.id, picture.suffix)
-        return container.pack(container.Aec(header, payloads, sections))
+        with scanner.opened(picture, max_pixels) as scan:
+            scan = image.strip(scan, strip)
+            alpha = io.BytesIO()
+            writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
+
+            def pixels():
+                for piece in scan.strips():
+                    if writer:
+                        writer.write(piece.alpha[..., None])
+                    yield piece.pixels
+
+            if lossless is None and scan.depth == 16:
+                lossless = False  # PNG, which keeps deep pixels, is no match for the networks
+            payloads, lossless = self._encode_tiles(Window(pixels()), scan.height, scan.width, hundredths, lossless)
+            sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
+            if writer:
+                writer.close()
+                sections["alpha"] = alpha.getvalue()
+            header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
+                                      container.NO_MODEL if lossless else self.model.id, scan.suffix, lossless)
+            return container.pack(container.Aec(header, payloads, sections))
 
     def encode_batch(self, pictures, quality=60.0, **options):
         """`encode` of every picture, in order."""
         return [self.encode(p, quality, **options) for p in pictures]
 
-    def _encode_tiles(self, pixels, quality):
-        height, width, _ = pixels.shape
-        with inference(self.model.networks):
-            return [self._encode_tile(self._latent(pixels, r, c, quality), quality)
-                    for r, c in tiles.grid(height, width, tiles.analysis_halo(self.model.config))]
+    def _encode_tiles(self, window, height, width, quality, lossless):
+        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and whether they are lossless ones."""
+        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config), TOGETHER)
+        coded, kept = [], []
+        drawn = lossless is None  # so far, every tile was drawn rather than photographed
+        for row in rows:
+            pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
+            for column in columns:
+                for left in range(column.start, column.stop, tiles.LATENTS):
+                    part = pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, left * STRIDE:(left + tiles.LATENTS) * STRIDE]
+                    drawn = drawn and exact.is_graphic(part)
+                    if lossless or drawn:
+                        kept.append(container.Tile(exact.encode(part), exact.checksum(part)))
+                if not lossless:
+                    with inference(self.model.networks):
+                        y = self._latent(pixels, row, column, quality)
+                        coded += [self._encode(tile, quality) for tile in y.split(tiles.LATENTS, 3)]
+        size = lambda tiles: sum(len(tile.payload) for tile in tiles)
+        lossless = bool(lossless or drawn and size(kept) <= size(coded) + WORTH)
+        return (kept if lossless else coded), lossless
 
-    @spilling
     def _latent(self, pixels, row, column, quality):
-        """y [1,M,h,w] of one tile, computed with its halo."""
-        part = pixels[row.outer_start * STRIDE:row.outer_stop * STRIDE, column.outer_start * STRIDE:column.outer_stop * STRIDE]
+        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where memory does not suffice for all."""
+        if column.stop - column.start > tiles.LATENTS:
+            with suppress(torch.OutOfMemoryError):
+                return self._analyse(pixels, row, column, quality)
+            torch.cuda.empty_cache()
+        _, columns = tiles.axes(len(pixels), pixels.shape[1], tiles.analysis_halo(self.model.config))
+        return torch.cat([self._analyse_spilling(pixels, row, single, quality) for single in columns if column.start <= single.start < column.stop], 3)
+
+    def _analyse(self, pixels, row, column, quality):
+        part = pixels[:, column.outer_start * STRIDE:column.outer_stop * STRIDE]
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
@@ -134,154 +139,150 @@ class Codec:
         y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), half=has_bfloat16(self.device))
         return y[:, :, row.inner, column.inner]
 
+    _analyse_spilling = spilling(_analyse)
+
     @spilling
-    def _encode_tile(self, y, quality):
-        m, n = self.model, self.model.networks
-        h, w = y.shape[2:]
-        gain, _, gain_z = n.prior.gains(quality)
-        z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
-        encoder = Encoder()
-        encoder.put(_flat(z), self._z_rows(z.shape, quality), m.tables_z)
-        valid = self._valid(h, w)
-        target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device).to(memory_format=torch.channels_last)
-        target[:, :, :h, :w] = y.double() * gain
-
-        def quantise(t, mean, rows):
-            residual = torch.sub(gather(target, t), mean, alpha=2.0**-LATENT)
-            one, more = m.thresholds[rows.long()].unbind(-1)
-            size = residual.abs()
-            size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
-            coded = (rows > 0) & valid[t]
-            residual = residual.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL).mul_(coded)
-            where = np.flatnonzero(_flat(coded))
-            encoder.put(_flat(residual)[where], _flat(rows)[where], m.tables_y)
-            return residual
-
-        decoded, _ = n.prior.walk(z, quality, quantise)
-        return container.Tile(encoder.finish(), _checksum(z, decoded))
+    def _encode(self, y, quality):
+        return payload.encode(self.model, y, quality)
 
     # Decoding
 
-    def decode(self, data, *, max_pixels=MAX_PIXELS):
-        """PIL image of the bytes of an .aec file. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge."""
-        return image.to_pil(self.decode_picture(data, max_pixels=max_pixels))
+    def decode(self, source, **options):
+        """PIL image of an .aec file, with the options of `scan`."""
+        return image.to_pil(self.decode_picture(source, **options))
 
     def decode_batch(self, files, **options):
         """`decode` of every file, in order."""
         return [self.decode(f, **options) for f in files]
 
-    def decode_picture(self, data, *, max_pixels=MAX_PIXELS):
-        """Picture of the bytes of an .aec file at its full depth; raises as `decode`."""
-        aec = _unpack(data, max_pixels)
-        header, coder = aec.header, self._for(aec.header)
-        pixels = coder._decode_pixels(aec)
-        alpha = None
-        if header.alpha:
-            alpha = image.decode_alpha(aec.sections["alpha"], header.height, header.width, header.depth)
-        metadata = {kind: aec.sections.get(kind) for kind in KINDS}
-        return image.Picture(pixels, alpha, **metadata, suffix=header.suffix)
+    def decode_picture(self, source, **options):
+        """Picture of an .aec file at its full depth, with the options of `scan`."""
+        with self.scan(source, **options) as scan:
+            return scan.whole()
 
-    def verify(self, data, *, max_pixels=MAX_PIXELS):
-        """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `decode`."""
-        aec = _unpack(data, max_pixels)
-        if aec.header.alpha:
-            image.decode_alpha(aec.sections["alpha"], aec.header.height, aec.header.width, aec.header.depth)
-        for _ in self._for(aec.header)._decode_latents(aec):
-            pass
+    @contextmanager
+    def scan(self, source, *, max_pixels=MAX_PIXELS, crop=None, scale=1, damage=None):
+        """Context of a Scan of an .aec file (bytes, path or seekable binary file), which decodes while it is read.
+
+        crop: (left, top, width, height) in stored pixels, EXIF's orientation not applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only
+        the tiles these need are read, and only their checksums tested. damage: a Damage, which collects what cannot be decoded; without one
+        it is an error. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
+        """
+        region_of = lambda header: Region.of(header.width, header.height, crop, scale)
+        with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
+            header, region = reader.header, region_of(reader.header)
+            if damage is not None:
+                damage.header, damage.surplus = header, max(0, reader.size - reader.expected)
+            sections = {}
+            for kind in reader.sections:
+                with damage.section(kind) if damage is not None else nullcontext():
+                    sections[kind] = reader.section(kind)
+            alpha = lambda: image.alpha_rows(sections["alpha"], header.height, header.width, header.depth)
+            if damage is not None and "alpha" in sections:
+                with damage.section("alpha"):  # before the first pixel, as it decides whether there is alpha
+                    deque(alpha(), 0)
+            metadata = {kind: sections.get(kind) for kind in KINDS}
+            has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
+            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, damage))
+            yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix)
+
+    def verify(self, source, *, max_pixels=MAX_PIXELS):
+        """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `scan`."""
+        with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
+            header = reader.header
+            for kind in reader.sections:
+                content = reader.section(kind)
+                if kind == "alpha":
+                    deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
+            coder = self._for(header)
+            for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
+                coder._decode(reader.tile(number), header, *spans)
 
     def _for(self, header):
         """The codec whose model the file was made with: this one, or another installed one."""
-        if header.model == self.model.id:
+        if header.lossless or header.model == self.model.id:
             return self
+        return self._with(load_model(name_of(header.model), self.device))
+
+    def on(self, device):
+        """The codec of the same model on another device."""
+        return self._with(load_model(self.model.path, device))
+
+    def _with(self, model):
         other = object.__new__(Codec)
-        other.device, other.model = self.device, load_model(name_of(header.model), self.device)
+        other.device, other.model = model.device, model
         return other
 
-    def _decode_pixels(self, aec):
-        header, n = aec.header, self.model.networks
-        halo = tiles.synthesis_halo(self.model.config)
-        high, wide = -(-header.height // STRIDE), -(-header.width // STRIDE)
-        latent = torch.empty(1, self.model.config.latent, high, wide, dtype=torch.float32, device="cpu", memory_format=torch.channels_last)
-        for (row, column), y in self._decode_latents(aec):
-            latent[:, :, row.start:row.stop, column.start:column.stop] = y
-        pixels = np.empty((header.height, header.width, header.channels), np.uint16 if header.depth == 16 else np.uint8)
-        with inference(n):
-            for row, column in tiles.grid(header.height, header.width, halo):
-                x = self._render(latent[:, :, row.outer_start:row.outer_stop, column.outer_start:column.outer_stop], header, pixels.dtype)
-                part = pixels[row.start * STRIDE:row.stop * STRIDE, column.start * STRIDE:column.stop * STRIDE]
-                top, left = row.inner.start * STRIDE, column.inner.start * STRIDE
-                part[:] = x[top:top + part.shape[0], left:left + part.shape[1]]
-        return pixels
+    def _decode_strips(self, reader, region, alpha, damage):
+        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
+
+        alpha: all rows, as `image.alpha_rows` yields them, or None.
+        """
+        header = reader.header
+        halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
+        rows, columns = tiles.axes(header.height, header.width, halo)
+        needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
+                       for j, column in tiles.reaching(columns, region.left, region.right, halo))
+        mosaic, kept, alpha = tiles.Mosaic(), {}, alpha and Window(alpha)
+        for i, row in tiles.reaching(rows, region.top, region.bottom):
+            top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
+            pixels = np.full((bottom - top, region.width, header.channels), 128 if header.depth == 8 else 128 * 257, f"u{header.depth // 8}")
+            while needed and needed[0][1].start < row.outer_stop:
+                number, *spans = needed.popleft()
+                with damage.tile(number) if damage is not None else nullcontext():
+                    decoded = self._decode(reader.tile(number), header, *spans)
+                    if header.lossless:
+                        kept[number] = decoded
+                    else:
+                        mosaic.put(*spans, decoded)
+            for j, column in tiles.reaching(columns, region.left, region.right):
+                number = i * len(columns) + j
+                if damage is not None and number in damage.tiles:
+                    continue  # stays gray
+                x = kept.pop(number) if header.lossless else self._render(mosaic.window(row, column), header, pixels.dtype)
+                left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
+                pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
+                                                                      left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
+            mosaic.forget(row.stop - halo)
+            yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
 
     @spilling
     def _render(self, y, header, dtype):
         """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
-        x = self.model.networks.synthesis(y.to(self.device), self._coordinate(header.quality))[0].permute(1, 2, 0)
-        if header.channels == 1:
-            x = x.mean(2, keepdim=True)
-        return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
-
-    def _decode_latents(self, aec):
-        """Yields ((row span, column span), dequantised y [1,M,h,w]) of every tile."""
-        grid = tiles.grid(aec.header.height, aec.header.width, tiles.synthesis_halo(self.model.config))
         with inference(self.model.networks):
-            for spans, tile in zip(grid, aec.tiles):
-                h, w = [s.stop - s.start for s in spans]
-                yield spans, self._decode_tile(tile, h, w, aec.header.quality)
+            x = self.model.networks.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
+            if header.channels == 1:
+                x = x.mean(2, keepdim=True)
+            return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
 
     @spilling
-    def _decode_tile(self, tile, h, w, quality):
-        """Dequantised y [1,M,h,w] of a tile."""
-        n = self.model.networks
-        _, symbols, decoded, rows = self._read_tile(tile, h, w, quality)
-        _, reciprocal, _ = n.prior.gains(quality)
-        pull = symbols.sign_().float().mul_(n.pull[rows.long()])
-        y = decoded.mul_(2.0**-LATENT).float().sub_(pull).mul_(reciprocal.float())
-        return y[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+    def _decode(self, tile, header, row, column):
+        """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
+        if not header.lossless:
+            with inference(self.model.networks):
+                return payload.decode(self.model, tile, row.stop - row.start, column.stop - column.start, header.quality)
+        size = [min(span.stop * STRIDE, end) - span.start * STRIDE for span, end in ((row, header.height), (column, header.width))]
+        pixels = exact.decode(tile.payload, *size, header.channels, header.depth)
+        if exact.checksum(pixels) != tile.symbols_crc:
+            raise Corrupt("the pixels of a lossless tile do not match their checksum")
+        return pixels
 
-    @spilling
-    def _read_tile(self, tile, h, w, quality):
-        """z symbols, y symbols, y in 2^-LATENT and its table rows, on the padded grid of a tile. Raises Corrupt."""
-        m, n = self.model, self.model.networks
-        high, wide = _padded(h, w)
-        shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
-        decoder = Decoder(tile.payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
-        read = lambda rows, tables: _bounded(decoder.get(rows, tables))
-        z = torch.from_numpy(read(self._z_rows(shape, quality), m.tables_z)).double().to(self.device).view(shape)
-        valid = self._valid(h, w)
-        symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=self.device).to(memory_format=torch.channels_last)
+    def bits_map(self, source, *, max_pixels=MAX_PIXELS):
+        """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `scan`.
 
-        def reading(t, mean, rows):
-            where = np.flatnonzero(_flat((rows > 0) & valid[t]))
-            residual = np.zeros(rows.numel())
-            residual[where] = read(_flat(rows)[where], m.tables_y)
-            residual = torch.from_numpy(residual).to(self.device).view(rows.shape)
-            place(symbols, t, residual)
-            return residual
-
-        decoded, rows = n.prior.walk(z, quality, reading)
-        decoder.finish()
-        if _checksum(z, decoded) != tile.symbols_crc:
-            raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
-        return z, symbols, decoded, rows
-
-    def bits_map(self, data, *, max_pixels=MAX_PIXELS):
-        """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `decode`.
-
-        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves.
+        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves, a lossless tile's over all of it.
         """
-        aec = _unpack(data, max_pixels)
-        coder, quality = self._for(aec.header), aec.header.quality
-        m = coder.model
-        bits = np.zeros((-(-aec.header.height // STRIDE), -(-aec.header.width // STRIDE)))
-        with inference(m.networks):
-            for (row, column), tile in zip(tiles.grid(aec.header.height, aec.header.width, 0), aec.tiles):
+        with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
+            header = reader.header
+            coder = self._for(header)
+            bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
+            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
                 h, w = row.stop - row.start, column.stop - column.start
-                z, symbols, _, rows = coder._read_tile(tile, h, w, quality)
-                symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
-                spent = np.where(_flat(rows) > 0, m.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
-                hyper = m.tables_z.bits(_flat(z), coder._z_rows(z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
-                bits[row.start:row.stop, column.start:column.stop] = spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
+                if header.lossless:
+                    bits[row.start:row.stop, column.start:column.stop] = 8 * len(reader.tile(number).payload) / (h * w)
+                    continue
+                with inference(coder.model.networks):
+                    bits[row.start:row.stop, column.start:column.stop] = payload.bits(coder.model, reader.tile(number), h, w, header.quality)
         return bits
 
     # Shared by both directions
@@ -290,16 +291,6 @@ class Codec:
         low, part = self.model.networks.prior.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 
-    def _z_rows(self, shape, quality):
-        _, channels, h, w = shape
-        return np.repeat(np.arange(channels, dtype=np.int32) + self.model.bank(quality), h * w)
-
-    def _valid(self, h, w):
-        """Per step, which symbols [1,4,1,h/2,w/2] lie inside the tile; the rest of the padded grid is not coded."""
-        high, wide = _padded(h, w)
-        inside = torch.zeros(1, 4, high, wide, dtype=torch.bool, device=self.device)
-        inside[:, :, :h, :w] = True
-        return [gather(inside, t) for t in range(STEPS)]
 
 
 def has_bfloat16(device):
@@ -327,33 +318,19 @@ def _hundredths(quality):
     return round(value * 100)
 
 
-def _unpack(data, max_pixels):
-    header, _ = container.read_header(data)
-    pixels = header.width * header.height
+@contextmanager
+def _opened(source, check, partial=False):
+    """Context of a container.Reader, with these arguments, over a path, bytes-like or binary file."""
+    with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
+        yield container.Reader(file, check, partial)
+
+
+def _check_size(wanted, max_pixels):
+    """Raises TooLarge when more is to be decoded than `max_pixels` allow (0: no limit). wanted: a Header or Region."""
+    width, height = wanted.width, wanted.height
+    pixels = width * height
     if max_pixels and pixels > max_pixels:
-        raise TooLarge(f"{header.width} x {header.height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
-    positions = -(-header.width // STRIDE) * -(-header.height // STRIDE)
+        raise TooLarge(f"{width} x {height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
+    positions = -(-width // STRIDE) * -(-height // STRIDE)
     if max_pixels and positions * STRIDE**2 > 2 * max(max_pixels, MAX_PIXELS):  # a line of pixels takes as much memory as 16 lines
-        raise TooLarge(f"{header.width} x {header.height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")
-    return container.unpack(data)
-
-
-def _padded(h, w):
-    """Latent positions of a tile rounded up to whole hyper-latent positions."""
-    return -(-h // HYPER_STRIDE) * HYPER_STRIDE, -(-w // HYPER_STRIDE) * HYPER_STRIDE
-
-
-def _flat(x):
-    return x.flatten().cpu().numpy().astype(np.int32)
-
-
-def _bounded(symbols):
-    if len(symbols) and np.abs(symbols).max() > MAX_RESIDUAL:
-        raise Corrupt(f"the tile holds a symbol beyond ±{MAX_RESIDUAL}")
-    return symbols
-
-
-def _checksum(z, y):
-    """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness shows."""
-    as_bytes = lambda x: np.ascontiguousarray(x.cpu().numpy().astype("<i4"))
-    return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))
+        raise TooLarge(f"{width} x {height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")

@@ -19,17 +19,25 @@ PHASE = (0, 3, 1, 2)    # order of the 2x2 positions (row-major index): diagonal
 SLOPE = 0.125           # of the leaky ReLUs: a power of two stays exact
 
 
+def add(x, t):
+    """x + t, in the memory of the fresh t where no gradient needs it."""
+    return t.add_(x) if t.dtype == x.dtype and not torch.is_grad_enabled() else x + t
+
+
 class Block(nn.Module):
-    """Bottleneck 3x3 mixing, then a 1x1 feed-forward, both residual. `layer(inputs, outputs, kernel, act)` makes a layer."""
+    """Bottleneck 3x3 mixing, then a 1x1 feed-forward, both residual.
+
+    `layer(inputs, outputs, kernel, act, owns)` makes a layer; `owns`: nobody else reads its input, so that it may be overwritten.
+    """
 
     def __init__(self, layer, channels, mid):
         super().__init__()
-        self.a, self.d, self.b = layer(channels, mid, 1, True), layer(mid, mid, 3, True), layer(mid, channels, 1, False)
-        self.f1, self.f2 = layer(channels, 2 * channels, 1, True), layer(2 * channels, channels, 1, False)
+        self.a, self.d, self.b = layer(channels, mid, 1, True), layer(mid, mid, 3, True, True), layer(mid, channels, 1, False, True)
+        self.f1, self.f2 = layer(channels, 2 * channels, 1, True), layer(2 * channels, channels, 1, False, True)
 
     def forward(self, x):
-        x = x + self.b(self.d(self.a(x)))
-        return x + self.f2(self.f1(x))
+        x = add(x, self.b(self.d(self.a(x))))
+        return add(x, self.f2(self.f1(x)))
 
 
 class PriorNetwork(nn.Module):
@@ -39,9 +47,9 @@ class PriorNetwork(nn.Module):
         """`vectors(name, *shape)` makes the additive vectors: per quality (forward gets them interpolated) and per step and phase."""
         super().__init__()
         m, p = c.latent, c.prior
-        self.up2, self.up1 = layer(c.hyper, 4 * 96, 1, True), layer(96, 4 * p, 1, True)
+        self.up2, self.up1 = layer(c.hyper, 4 * 96, 1, True), layer(96, 4 * p, 1, True, True)
         self.body = Block(layer, p, c.prior_mid)
-        self.join = nn.ModuleList(layer(p + (m if t else 0), p, 1, False) for t in range(STEPS))
+        self.join = nn.ModuleList(layer(p + (m if t else 0), p, 1, False, t > 0) for t in range(STEPS))
         self.blocks = nn.ModuleList(Block(layer, p, c.prior_mid) for _ in range(STEPS))
         self.heads = nn.ModuleList(layer(p, 2 * m // 4, 1, False) for _ in range(4))  # one per channel group: M/4 means, M/4 log2-scales
         self.phase_bias = vectors(STEPS, p, 2, 2)
@@ -115,9 +123,9 @@ class FixedLayer(nn.Module):
     Tensors are [N,C,h,w] in channels_last memory, so that a product runs over rows of channels.
     """
 
-    def __init__(self, inputs, outputs, kernel, act):
+    def __init__(self, inputs, outputs, kernel, act, owns=False):
         super().__init__()
-        self.kernel, self.act = kernel, act
+        self.kernel, self.act, self.owns = kernel, act, owns
         self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel, dtype=torch.int8))
         self.register_buffer("bias", torch.zeros(outputs, dtype=torch.int32))
         self.register_buffer("shift", torch.zeros(outputs, dtype=torch.int8))
@@ -140,15 +148,20 @@ class FixedLayer(nn.Module):
         self.low = -self.high
 
     def forward(self, x):
-        x = torch.clamp(x.permute(0, 2, 3, 1), self.low, self.high)
-        if self.kernel == 3:
-            h, w = x.shape[1:3]
+        x = x.permute(0, 2, 3, 1)
+        x = torch.clamp(x, self.low, self.high, out=x if self.owns else None)
+        n, h, w, _ = x.shape
+        offset, matrix = self.offset.to(x.dtype), self.matrix.to(x.dtype)
+        if self.kernel == 1:
+            x = torch.addmm(offset, x.flatten(0, 2), matrix)
+        else:  # three neighbours side by side, then a product for each of the three rows
             x = F.pad(x, (0, 0, 1, 1, 1, 1))
-            x = torch.cat([x[:, i:i + h, j:j + w] for i in range(3) for j in range(3)], 3)
-        x = torch.addmm(self.offset.to(x.dtype), x.flatten(0, 2), self.matrix.to(x.dtype)).unflatten(0, x.shape[:3])
+            x = torch.cat([x[:, :, j:j + w] for j in range(3)], 3).flatten(1, 2)
+            above, here, below = [(x[:, i * w:(i + h) * w].flatten(0, 1), m) for i, m in enumerate(matrix.chunk(3))]
+            x = torch.addmm(offset, *above).addmm_(*here).addmm_(*below)
         if self.act:
             x = F.leaky_relu_(x, SLOPE).add_(0.5)
-        return x.floor_().permute(0, 3, 1, 2)
+        return x.floor_().view(n, h, w, -1).permute(0, 3, 1, 2)
 
 
 class Prior(nn.Module):
@@ -209,8 +222,8 @@ class Prior(nn.Module):
         bias = self.interpolate(self.quality_bias, quality).to(dtype)[None, :, None, None]
         features = self.network.features(fixed(z * unit).to(dtype), bias)
         n, _, h, w = features.shape
-        new = lambda dtype: torch.zeros(n, self.config.latent, h, w, dtype=dtype, device=z.device).to(memory_format=torch.channels_last)
-        y, y_rows, context = new(torch.float64), new(torch.int32), new(dtype)
+        new = lambda dtype: torch.zeros(n, self.config.latent, h, w, dtype=dtype, device=z.device)
+        y, y_rows, context = new(torch.float64), new(torch.int32), new(dtype).to(memory_format=torch.channels_last)
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
             mean = mean.double().mul_(to_latent).add_(0.5).floor_().clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
@@ -40,10 +41,15 @@ class Report:
     def exit_code(self) -> int:
         return 1 if self.failures else 0
 
-    def done(self, record: dict, line: str) -> None:
-        """One file is finished: `record` for programs (keys are a promise), `line` for people."""
+    def done(self, record: dict, line: str, problems: Sequence[str] = ()) -> None:
+        """One file is finished: `record` for programs (keys are a promise), `line` for people. With `problems` it is not what it should be."""
+        if problems:
+            self.failures += 1
+            record = record | {"damage": list(problems)}
         if self.as_json:
             click.echo(json.dumps(record))
+        for problem in problems:
+            self._say(f"aecodec: {shown(record['input'])}: {problem}")
         if line and self.lines:
             self._say(line)
         self._advance()
@@ -96,4 +102,19 @@ class Stopwatch:
 
     def lap(self, stage: str) -> None:
         now = time.perf_counter()
-        self.stages[stage], self._last = now - self._last, now
+        self.stages[stage], self._last = now - self._last + self.stages.get(stage, 0), now
+
+    def timed(self, stage: str, items: Iterable) -> Iterator:
+        """The items, with the time it takes to get them counted to `stage` and not to the lap they are used in."""
+        items = iter(items)
+        while True:
+            start = time.perf_counter()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                spent = time.perf_counter() - start
+                self.stages[stage] = self.stages.get(stage, 0) + spent
+                self._last += spent
+            yield item

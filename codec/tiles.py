@@ -5,6 +5,8 @@ field, in units of latent positions (16 px); `container` stores the tiles row by
 """
 from dataclasses import dataclass
 
+import torch
+
 from .container import TILE
 from .networks import STRIDE
 
@@ -26,15 +28,25 @@ class Span:
         return slice(self.start - self.outer_start, self.stop - self.outer_start)
 
 
-def spans(positions, halo):
-    """Tiles along an axis of `positions` latent positions."""
-    return [Span(s, min(s + LATENTS, positions), max(0, s - halo), min(min(s + LATENTS, positions) + halo, positions))
-            for s in range(0, positions, LATENTS)]
+def spans(positions, halo, together=1):
+    """Tiles, or stretches of so many together, along an axis of `positions` latent positions."""
+    step = LATENTS * together
+    return [Span(s, min(s + step, positions), max(0, s - halo), min(min(s + step, positions) + halo, positions)) for s in range(0, positions, step)]
+
+
+def axes(height, width, halo, together=1):
+    """Tiles of a picture of height x width px along both axes, so many together along the second."""
+    return spans(-(-height // STRIDE), halo), spans(-(-width // STRIDE), halo, together)
+
+
+def reaching(spans, start, stop, halo=0):
+    """(number, span) of those that reach a stretch [start, stop) of pixels widened by `halo` latent positions."""
+    return [(i, s) for i, s in enumerate(spans) if s.start < -(-stop // STRIDE) + halo and s.stop > start // STRIDE - halo]
 
 
 def grid(height, width, halo):
     """(vertical, horizontal) spans of every tile of a picture of height x width px, row by row."""
-    rows, columns = spans(-(-height // STRIDE), halo), spans(-(-width // STRIDE), halo)
+    rows, columns = axes(height, width, halo)
     return [(r, c) for r in rows for c in columns]
 
 
@@ -46,3 +58,35 @@ def analysis_halo(config):
 def synthesis_halo(config):
     """Latent positions a pixel's synthesis reaches: 2 at 1/16, two 3x3 per block at 1/8, three at 1/4 (less than one position)."""
     return 2 + config.synthesis_blocks + 1
+
+
+class Mosaic:
+    """Latents of tiles side by side, out of which `window` cuts what reaches over several; where no tile was put, they are zero."""
+
+    def __init__(self):
+        self._parts = []  # (first row, first column, latents [1,M,h,w])
+
+    def put(self, row, column, y):
+        """y [1,M,h,w] of the tile at these spans."""
+        self._parts.append((row.start, column.start, y))
+
+    def window(self, row, column):
+        """[1,M,H,W] of two spans, with their halos."""
+        (_, _, first), *_ = self._parts
+        shape = 1, first.shape[1], row.outer_stop - row.outer_start, column.outer_stop - column.outer_start
+        window = torch.zeros(shape, dtype=first.dtype, device=first.device).to(memory_format=torch.channels_last)
+        for top, left, y in self._parts:
+            bottom, right = top + y.shape[2], left + y.shape[3]
+            rows = slice(max(top, row.outer_start), min(bottom, row.outer_stop))
+            columns = slice(max(left, column.outer_start), min(right, column.outer_stop))
+            if rows.start < rows.stop and columns.start < columns.stop:
+                window[:, :, _moved(rows, row.outer_start), _moved(columns, column.outer_start)] = y[:, :, _moved(rows, top), _moved(columns, left)]
+        return window
+
+    def forget(self, row):
+        """Lets go of all rows above this one."""
+        self._parts = [(max(top, row), left, y if top >= row else y[:, :, row - top:].clone()) for top, left, y in self._parts if top + y.shape[2] > row]
+
+
+def _moved(part, origin):
+    return slice(part.start - origin, part.stop - origin)

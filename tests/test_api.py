@@ -83,7 +83,7 @@ def test_info(file, tmp_path, coder):
     info = codec.info(file)
     assert info == codec.info(tmp_path / "a.aec") == codec.info(str(tmp_path / "a.aec"))
     assert json.loads(json.dumps(info)) == info
-    assert info == {"width": 72, "height": 56, "mode": "RGB", "depth": 8, "quality": 60.0, "model": coder.model.id.hex(), "tiles": 1, "suffix": "", "bytes": len(file),
+    assert info == {"width": 72, "height": 56, "mode": "RGB", "depth": 8, "quality": 60.0, "lossless": False, "model": coder.model.id.hex(), "tiles": 1, "suffix": "", "bytes": len(file),
                     "bpp": pytest.approx(8 * len(file) / (72 * 56), abs=1e-6), "sections": {}}
     with pytest.raises(codec.CodecError):
         codec.info(b"no file")

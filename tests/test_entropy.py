@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from codec.entropy import MAX_SYMBOL, TOTAL, Decoder, Encoder, Tables, pmf_to_cdf
 from codec.errors import BadOption, BadWeights, Corrupt
+from tests.fuzz.hostile import by_hand
 
 ROOT = Path(__file__).resolve().parents[1]
 SIGMAS = np.geomspace(0.11, 256, 90)
@@ -345,6 +346,8 @@ def test_damage_is_noticed(gaussian):
     symbols, indexes = draw(400)
     data = encode(symbols, indexes, gaussian)
     rng = np.random.default_rng(4)
+    assert all(damaged_decode(data + bytes(4 * n), indexes, gaussian) for n in range(1, 50))
+    assert damaged_decode(encode([6], [0], lopsided()) + bytes(4), [0], lopsided())
     assert all(damaged_decode(data[:size], indexes, gaussian) for size in range(0, len(data)))
     missed = 0  # flips inside an escape, or between symbols of equal frequency, lead back to the same state
     for bit in range(len(data) * 8):
@@ -364,6 +367,22 @@ def test_random_bytes_are_survived(gaussian):
         indexes = draw(int(rng.integers(1, 300)), seed)[1]
         fill = rng.bytes(size) if seed % 3 else bytes([rng.integers(256)]) * size  # runs of 15s make the longest escapes
         assert damaged_decode(fill[:7] + b"\x7f" + fill[8:], indexes, gaussian)
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 14, 40])
+def test_an_escape_in_more_groups_than_it_needs_is_refused(zeros):
+    """From nine groups on the coder would shift by more bits than its integers have, and what comes of it depends on the machine."""
+    tables = Tables([[0, 1, 65535, 65536]], [4], [0])  # by falling frequency: 1, 0, escape
+    count, counts = 1 + zeros, []
+    while count >= 15:
+        counts, count = [*counts, 15], count - 15
+    reads = [("symbol", 65535, 1), *(("bits", n) for n in (*counts, count, 14, *[0] * zeros)), *[("symbol", 0, 65534)] * 3]
+    data = by_hand(reads)
+    if not zeros:
+        assert data == encode([9, 1, 1, 1], [0] * 4, tables) and decode(data, [0] * 4, tables).tolist() == [9, 1, 1, 1]
+    else:
+        with pytest.raises(Corrupt, match="shortest form"):
+            decode(data, [0] * 4, tables)
 
 
 def test_reading_stays_inside_the_padding():

@@ -18,7 +18,8 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from codec import deep, metadata, pil
+from codec import metadata, pil
+from codec import png as png_rows
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge
 from codec.image import Picture, decode_alpha, encode_alpha, load, save, strip, to_pil
 
@@ -260,7 +261,7 @@ def test_foreign_and_missing_sources(source, tmp_path, monkeypatch, silence):
 
 
 def header_png(width, height):
-    return deep.PNG_SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"")
+    return png_rows.SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"")
 
 
 def header_tiff(width, height):
@@ -385,7 +386,7 @@ def test_every_single_damaged_byte_of_a_png_is_refused(name, silence):
 
 def test_png_with_right_checksums_and_wrong_contents(silence):
     def file(*chunks):
-        return deep.PNG_SIGNATURE + b"".join(chunk(*each) for each in chunks)
+        return png_rows.SIGNATURE + b"".join(chunk(*each) for each in chunks)
 
     header = (b"IHDR", struct.pack(">IIBBBBB", 4, 3, 8, 2, 0, 0, 0))
     data, end = (b"IDAT", zlib.compress(bytes(13 * 3))), (b"IEND", b"")

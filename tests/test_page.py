@@ -89,6 +89,11 @@ def test_the_headline_and_the_cards_say_what_the_run_says(wide, result):
     for anchor in ("webp", "jpeg"):
         card = minus(wide.text(f".card[data-anchor={anchor}]"))
         assert percent(bd(result, "aec", anchor, "psnr")["value"]) in card
+        for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM")):
+            assert f"by {name}\n{percent(bd(result, 'aec', anchor, metric)['value'])}" in card
+    area = sum(i["width"] * i["height"] for i in result["images"]) / 3e6
+    assert wide.text("#price") == (f"A picture of {area:.2f} megapixels takes 312 ms to encode (WebP 61.3 ms), 200 ms to decode (WebP 6.1 ms), "
+                                   "1.20 s to decode as a new program (WebP 1.01 s) and 61 MiB of memory (WebP 61 MiB).")
     jpeg = next(e for e in result["speed"] if e["codec"] == "jpeg")
     assert times(result["speed"][0]["encode"]["median"] / jpeg["encode"]["median"]) in wide.text(".card[data-anchor=jpeg]")
 
@@ -156,6 +161,8 @@ def test_the_table_of_times_equals_the_run(wide, result):
             value = entry[direction]["median"]
             assert cells[at] == (f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms")
             assert cells[at + 1] == f"{entry[direction]['mp_s']:.2f}" and cells[at + 2] == times(entry["ratios"]["webp"][direction])
+    jpeg = wide.text("#speed-table tr[data-codec=jpeg]")
+    assert "1.01 s" in jpeg and "0.91 … 1.11" in jpeg  # a new process for encoding, and its range
 
 
 def test_what_was_measured_how_stands_at_the_foot(wide, result):

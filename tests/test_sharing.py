@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from conftest import photograph
+from conftest import photograph, psnr
 
 import codec
 import codec.pillow
@@ -20,20 +20,20 @@ from tests.campaigns import leaks, sharing, sizes
 
 def test_threads_and_processes_give_what_one_gives():
     before = sys.getswitchinterval()
-    assert sharing.run(threads=8, pictures=6, processes=1)["differences"] == 0
+    assert sharing.run(threads=8, pictures=4, processes=1)["differences"] == 0
     assert sys.getswitchinterval() == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_and_descriptors_stay(monkeypatch):
     try:
-        assert leaks.run(rounds=25)["growth_percent"] < 3  # so few rounds see the allocator breathe; 1,000 stay below 1
+        assert leaks.run(rounds=15)["growth_percent"] < 3  # so few rounds see the allocator breathe; 1,000 stay below 1
     finally:
         codec.pillow.register()
 
 
 def test_any_size():
-    assert sizes.run("default", sample=30, worst=8)["failures"] == 0
+    assert sizes.run("default", sample=16, worst=8)["failures"] == 0
 
 
 # Memory that runs out
@@ -44,6 +44,7 @@ def scarce(monkeypatch):
     """A Codec of tiles of 128 px whose networks can be made to run out of memory, and one that stands by, as the processor does for a GPU."""
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
+    monkeypatch.setattr(pipeline, "TOGETHER", 1)
     coder = codec.Codec(device="cpu", threads=1)
     coder.model = Model(path_of("default").read_bytes())
     coder.model.path = path_of("default")
@@ -85,9 +86,23 @@ def test_the_processor_goes_on_where_a_device_has_too_little_memory(name, encodi
         with pytest.warns(RuntimeWarning):
             failing(scarce.model.networks.prior, monkeypatch, 0)
             scarce.verify(data)
-        with pytest.warns(RuntimeWarning):
-            failing(scarce.model.networks.prior, monkeypatch, 0)
-            assert np.array_equal(scarce.bits_map(data), coder.bits_map(data))
+
+
+def test_several_tiles_at_once_become_one_at_a_time(scarce, coder, monkeypatch):
+    """Before the processor has to help. The same tiles in another batch differ by rounding, so that a few symbols may."""
+    picture = photograph(140, 500)
+    monkeypatch.setattr(pipeline, "TOGETHER", 4)
+    data = coder.encode(picture, 70)
+    seen = failing(scarce.model.networks.analysis, monkeypatch, 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = scarce.encode(picture, 70)
+    assert len(seen) == 1 + 4 + 1 and abs(len(again) / len(data) - 1) < 0.001
+    assert psnr(coder.decode_picture(again).pixels, coder.decode_picture(data).pixels) > 50
+    seen = failing(scarce.model.networks.analysis, monkeypatch, 0, 1, 2)
+    with pytest.warns(RuntimeWarning) as caught:
+        assert scarce.encode(picture, 70) == again
+    assert len(caught) == 2 and len(seen) == 6
 
 
 def test_other_errors_pass(scarce, monkeypatch):
@@ -102,7 +117,7 @@ def test_no_memory_at_all_is_a_memory_error(scarce, coder, monkeypatch):
     with pytest.raises(MemoryError):
         failing(scarce.model.networks.synthesis, monkeypatch, 0, error=_allocation_error())
         scarce.decode(data)
-    monkeypatch.setattr(pipeline, "load_model", lambda *_: scarce.model)  # the processor has none left either
+    monkeypatch.setattr(pipeline.Codec, "on", lambda *_: scarce)  # the processor has none left either
     failing(scarce.model.networks.prior, monkeypatch, *range(9), error=_allocation_error())
     with pytest.raises(MemoryError):
         scarce.verify(data)
@@ -122,6 +137,6 @@ def test_no_memory_is_one_sentence_on_the_command_line(tmp_path, monkeypatch):
     from codec.cli import cli
 
     (tmp_path / "a.aec").write_bytes(codec.compress(photograph(40, 40), device="cpu"))
-    monkeypatch.setattr(codec.Codec, "_read_tile", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(codec.Codec, "_decode", lambda *_: (_ for _ in ()).throw(MemoryError()))
     result = CliRunner().invoke(cli, ["verify", "-d", "cpu", str(tmp_path / "a.aec")])
     assert result.exit_code == 1 and result.stderr.endswith("a.aec: there is not enough memory for it\n") and result.stderr.count("\n") == 1

@@ -34,6 +34,32 @@ function headline() {
   return words;
 }
 
+// What one picture costs in seconds and memory, beside the first anchor's: ratios alone tell nobody whether to wait.
+function price() {
+  const one = warm(ours);
+  const other = anchors[0] && warm(anchors[0]);
+  if (!one) return [];
+  const area = run.images.reduce((sum, image) => sum + image.width * image.height, 0) / run.images.length / 1e6;
+  const both = (read, text) => {
+    const [own, its] = [one, other].map((entry) => (entry && read(entry)) ?? null);
+    return own === null ? null : [el("b", {}, text(own)), its === null ? "" : ` (${label(anchors[0])} ${text(its)})`];
+  };
+  const parts = [
+    [both((e) => e.encode.median, seconds), " to encode"],
+    [both((e) => e.decode.median, seconds), " to decode"],
+    [both((e) => e.cold?.decode, seconds), " to decode as a new program"],
+    [both((e) => e.peak_mb && Math.max(...Object.values(e.peak_mb)), (value) => fixed(value, 0) + " MiB"), " of memory"],
+  ].filter(([found]) => found);
+  return [`A picture of ${fixed(area, 2)} megapixels takes `, parts.map(([found, what], i) => [i ? (i < parts.length - 1 ? ", " : " and ") : "", found[0], what, found[1]]), "."];
+}
+
+// How the codecs compare by the metrics other than the first, which may not agree with it.
+const others = (anchor) =>
+  metrics.slice(1).map((metric) => {
+    const value = bdEntry(ours, anchor, metric)?.value;
+    return [el("dt", {}, `by ${METRICS[metric].name}`), el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value))];
+  });
+
 function card(anchor) {
   const bd = bdEntry(ours, anchor, metrics[0]);
   const encode = ratio(ours, anchor, "encode");
@@ -44,9 +70,12 @@ function card(anchor) {
     el("h3", {}, `against ${label(anchor)}`),
     el("div", { class: "big " + (bd?.value < 0 ? "good" : bd?.value > 0 ? "bad" : ""), title: bd?.reason }, percent(bd?.value)),
     el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${METRICS[metrics[0]].name}`),
-    encode === null
-      ? null
-      : el("dl", {}, el("dt", {}, "encode time"), el("dd", {}, times(encode)), el("dt", {}, "decode time"), el("dd", {}, times(decode))),
+    el(
+      "dl",
+      {},
+      others(anchor),
+      encode === null ? null : [el("dt", {}, "encode time"), el("dd", {}, times(encode)), el("dt", {}, "decode time"), el("dd", {}, times(decode))],
+    ),
   );
 }
 
@@ -143,6 +172,7 @@ function startAnswer() {
     (bd && bd.value !== null ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}` : "") +
     (entry ? `. Times: ${entry.threads} thread${entry.threads === 1 ? "" : "s"}, ${run.machine.cpu}` : "") +
     ".";
+  $("price").replaceChildren(...price().flat(Infinity));
   $("cards").replaceChildren(...anchors.map(card));
   $("facts").replaceChildren(...facts().filter(Boolean));
 }

@@ -109,14 +109,18 @@ function drawSpeedTable() {
   const anchor = state.anchor;
   const relative = (entry, direction) =>
     entry.ratios?.[anchor]?.[direction] ?? (warm(anchor) ? entry[direction].median / warm(anchor)[direction].median : null);
-  const range = ({ p25, p75 }) => (p75 < 1 ? `${fixed(p25 * 1000, 1)} … ${fixed(p75 * 1000, 1)}` : `${fixed(p25, 2)} … ${fixed(p75, 2)}`);
+  const range = (low, high) => (high < 1 ? `${fixed(low * 1000, 1)} … ${fixed(high * 1000, 1)}` : `${fixed(low, 2)} … ${fixed(high, 2)}`);
   const time = (entry, direction) =>
     el(
       "td",
       { title: `${entry.repeats} repeats on ${entry.pictures} pictures` },
       seconds(entry[direction].median),
-      el("small", {}, range(entry[direction])),
+      el("small", {}, range(entry[direction].p25, entry[direction].p75)),
     );
+  const cold = (entry, direction) => {
+    const span = entry.cold_range?.[direction];
+    return el("td", { title: "least and most of whole new processes" }, seconds(entry.cold?.[direction]), span && el("small", {}, range(...span)));
+  };
   const columns = [
     [
       "",
@@ -138,7 +142,7 @@ function drawSpeedTable() {
     [`× ${label(anchor)}`, (e) => el("td", {}, relative(e, "decode") === null ? "–" : times(relative(e, "decode")))],
   ];
   if (has((e) => e.cold))
-    columns.push(["cold encode", (e) => el("td", {}, seconds(e.cold?.encode))], ["cold decode", (e) => el("td", {}, seconds(e.cold?.decode))]);
+    columns.push(["cold encode", (e) => cold(e, "encode")], ["cold decode", (e) => cold(e, "decode")]);
   if (has((e) => e.peak_mb))
     columns.push(["MiB", (e) => el("td", {}, e.peak_mb ? `${fixed(Math.max(e.peak_mb.encode ?? 0, e.peak_mb.decode ?? 0), 0)}` : "–")]);
   $("speed-table").replaceChildren(
@@ -236,7 +240,8 @@ function drawProfile() {
 function startSpeed() {
   $("speed-lead").textContent = run.speed.length
     ? "Higher up the files are smaller, further right it is faster. The ring is encoding, the disc decoding; the byte counts are those of " +
-      "the table above. Medians of warm runs, with the middle half of all runs below each."
+      "the table above. Medians of warm runs, with the middle half of all runs below each; cold is a " +
+      "new process for one picture."
     : "Speed was not measured in this run.";
   $("speed-table").hidden = !run.speed.length;
   if (run.speed.length) {

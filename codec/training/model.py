@@ -17,7 +17,7 @@ SCALE_MIN = 0.11      # floor of the Gaussian scale of a symbol
 class FloatLayer(nn.Conv2d):
     """Training form of a prior layer."""
 
-    def __init__(self, inputs, outputs, kernel, act):
+    def __init__(self, inputs, outputs, kernel, act, owns=False):
         super().__init__(inputs, outputs, kernel, 1, kernel // 2)
         self.act = act
 

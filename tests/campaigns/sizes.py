@@ -24,7 +24,7 @@ def there_and_back(coder, height, width, worst):
     colours = 3 if kind & 1 else 1
     waves = np.stack([128 + 60 * np.sin(rows / 40 + c) * np.cos(columns / 50 - c) for c in range(colours)], -1).astype(np.uint8)
     alpha = (rows * 3 + columns * 5).astype(np.uint8) if kind & 2 else None
-    data = coder.encode(Picture(waves, alpha), 95)
+    data = coder.encode(Picture(waves, alpha), 95, lossless=False)
     coder.verify(data)
     header = codec.info(data)
     assert (header["width"], header["height"], header["mode"]) == (width, height, ("RGB" if kind & 1 else "L") + "A" * (kind >> 1))

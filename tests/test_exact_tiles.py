@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codec import lossless
+from codec import exact
 from codec.errors import Corrupt
 
 
@@ -16,34 +16,34 @@ def noise(height, width, channels, dtype):
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (1024, 7), (130, 200)])
 def test_tiles_come_back_as_they_were(size, channels, dtype):
     pixels = noise(*size, channels, dtype)
-    again = lossless.decode(lossless.encode(pixels), *size, channels, pixels.itemsize * 8)
+    again = exact.decode(exact.encode(pixels), *size, channels, pixels.itemsize * 8)
     assert again.dtype == dtype and np.array_equal(again, pixels)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_what_is_not_the_tile_is_corrupt(dtype):
     pixels = noise(20, 30, 3, dtype)
-    data, depth = lossless.encode(pixels), pixels.itemsize * 8
+    data, depth = exact.encode(pixels), pixels.itemsize * 8
     for size, channels in (((30, 20), 3), ((20, 31), 3), ((2**14 + 20, 30), 3)):
         with pytest.raises(Corrupt):
-            lossless.decode(data, *size, channels, depth)
+            exact.decode(data, *size, channels, depth)
     for end in (0, 1, 4, 5, 6, len(data) // 2, len(data) - 4):
         with pytest.raises(Corrupt):
-            lossless.decode(data[:end], 20, 30, 3, depth)
+            exact.decode(data[:end], 20, 30, 3, depth)
     with pytest.raises(Corrupt):
-        lossless.decode(data, 20, 30, 3, 24 - depth)
+        exact.decode(data, 20, 30, 3, 24 - depth)
 
 
 def test_alpha_in_the_bitstream_is_refused():
-    data = bytearray(lossless.encode(noise(20, 30, 3, np.uint8)))
+    data = bytearray(exact.encode(noise(20, 30, 3, np.uint8)))
     data[4] ^= 1 << 4  # alpha_is_used
     with pytest.raises(Corrupt, match="without alpha"):
-        lossless.decode(bytes(data), 20, 30, 3, 8)
+        exact.decode(bytes(data), 20, 30, 3, 8)
 
 
 def test_drawn_and_photographed_are_told_apart():
     y, x = np.mgrid[:256, :256]
     drawn = np.where(((x // 16 + y // 16) % 2)[..., None] > 0, np.uint8(255), np.uint8([[[20, 40, 80]]]))
-    assert lossless.is_graphic(drawn)
+    assert exact.is_graphic(drawn)
     photographed = noise(256, 256, 3, np.uint8) // 32 + np.uint8(x // 2)[..., None]
-    assert not lossless.is_graphic(photographed)
+    assert not exact.is_graphic(photographed)

@@ -1,0 +1,71 @@
+"""What continuous integration asks: is ours, on the two pictures of `synthetic`, worse or slower than what was committed? Uses `session`, `compare`.
+
+The references are results in results/gate/, one per kind of processor, as the ratio of two codecs' times belongs to a processor. Rates are judged
+everywhere, against the newest one; times only where there is one of the same kind. A shared machine disturbs times, so processor time is compared,
+the least of many rounds in which both codecs take turns, and where that is too much, further rounds are added to the same before it counts.
+"""
+from dataclasses import replace
+from pathlib import Path
+
+from . import compare, machine, record, session
+
+FOLDER = Path(__file__).with_name("results") / "gate"
+ATTEMPTS = 4
+REQUEST = session.Request(("synthetic",), out="", command="python -m benchmarks gate --renew", codecs=(compare.OURS, compare.REFERENCE), repeats=6,
+                          speed_pictures=2, cold=False)
+
+
+def measure(folder):
+    """RUN.json of ours and WebP on the tiny set; a later call with the same folder measures only times again. Raises as `session.measure`."""
+    out = Path(folder) / "gate.json"
+    result = {**session.measure(replace(REQUEST, out=str(out))), "published": []}
+    record.write(out, result)
+    return result
+
+
+def renew(result):
+    """Makes a result the reference of its kind of processor; its path."""
+    path = FOLDER / f"{_kind(result['machine'])}.json"
+    record.write(path, result)
+    return path
+
+
+def references():
+    """({kind of processor: RUN.json}, the newest of them). Raises record.RecordError."""
+    found = {path.stem: record.read(path) for path in sorted(FOLDER.glob("*.json"))}
+    if not found:
+        raise record.RecordError(f"there is no reference in {FOLDER}; --renew makes one")
+    return found, max(found.values(), key=lambda run: run["created"])
+
+
+def judge(result, again, max_bd, max_slower):
+    """compare.Comparison of a result with the references. again: called without arguments for another result, whose times are added."""
+    found, newest = references()
+    rate = compare.compare(newest, result, max_bd, None)
+    own = found.get(_kind(result["machine"]))
+    if own is None:
+        why = f"there is no reference for this kind of processor, {_kind(result['machine'])}, only for {', '.join(found)}; --renew makes one"
+        return compare.Comparison([*rate.lines, f"speed is not judged: {why}"], rate.worse, why)
+    time = compare.compare(own, result, None, max_slower)
+    for _ in range(ATTEMPTS - 1):
+        if not time.worse:
+            break
+        result = least(result, again())
+        time = compare.compare(own, result, None, max_slower)
+    return compare.Comparison([*dict.fromkeys(rate.lines + time.lines)], rate.worse + time.worse, time.unjudged)
+
+
+def least(result, other):
+    """`result` with the smaller one of both results' processor times of each codec."""
+    theirs = {entry["codec"]: entry["processor"] for entry in other["speed"]}
+    times = {entry["codec"]: {way: min(seconds, theirs[entry["codec"]][way]) for way, seconds in entry["processor"].items()} for entry in result["speed"]}
+    reference = times[compare.REFERENCE]
+    ratios = lambda own: {f"processor_{way}": own[way] / reference[way] for way in own}
+    return {**result, "speed": [{**entry, "processor": times[entry["codec"]],
+                                 "ratios": {compare.REFERENCE: {**entry["ratios"][compare.REFERENCE], **ratios(times[entry["codec"]])}}}
+                                for entry in result["speed"]]}
+
+
+def _kind(entry):
+    """Of a machine entry, as the name of a file."""
+    return (entry["cpu_model"] or entry["cpu"]).replace(" ", "-")

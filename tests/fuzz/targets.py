@@ -1,0 +1,159 @@
+"""What is fuzzed: each target takes bytes, the last of which choose how the API is called, and returns the outcome in a word.
+
+Whatever is not a refusal by one of READER's errors, in one sentence, or a result that keeps its promises, is a bug and leaves as an exception.
+"""
+import io
+
+import numpy as np
+
+from codec import container, entropy, lossless
+from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
+
+READER = NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge  # BadOption and BadWeights would blame somebody else
+MOST_PIXELS = 2**14
+
+
+def sentence(error, kinds):
+    """The name of a refusal of the right kind and form; AssertionError for another."""
+    text = str(error)
+    assert type(error) in kinds, repr(error)
+    assert 10 < len(text) < 300 and "\n" not in text and text.isprintable(), repr(text)
+    return type(error).__name__
+
+
+class Dribble(io.BytesIO):
+    """A pipe that gives one byte at a time."""
+
+    def read(self, count):
+        assert 0 <= count <= 2**16, count
+        return super().read(min(count, 1))
+
+
+PARSERS = (
+    container.unpack, lambda data: container.unpack(memoryview(data)), lambda data: container.unpack(bytearray(data)), container.read_header,
+    lambda data: container.read_header(io.BytesIO(data)), lambda data: container.read_header(Dribble(data)),
+)
+
+
+def parser(data):
+    """The container: every way to read it, and what it accepts is what it writes."""
+    how, data = data[-1] if data else 0, data[:-1]
+    try:
+        found = PARSERS[how % len(PARSERS)](data)
+    except READER as error:
+        return sentence(error, READER)
+    if isinstance(found, container.Aec):
+        assert container.pack(found) == data, "not the only encoding"
+        header = found.header
+        assert sum(len(tile.payload) for tile in found.tiles) + sum(map(len, found.sections.values())) < len(data)
+    else:
+        header, sizes = found
+        assert sum(size for name, size in sizes.items() if name != "file") == sizes["file"]
+    assert 1 <= header.width <= 2**30 and 1 <= header.height <= 2**30 and header.tile_count * 9 < len(data)
+    return "accepted"
+
+
+def tables():
+    """A certain row, tails of 1/65536, rows that mostly escape, one of a thousand symbols, offsets of both signs."""
+    wide = entropy.pmf_to_cdf(np.exp(-np.abs(np.arange(-500, 501)) / 90), 0.01).tolist()
+    rows = [[0, 65535, 65536], [0, 1, 65535, 65536], [0, 1, 65536], [0, 60000, 65536], wide]
+    padded = [row + [0] * (len(wide) - len(row)) for row in rows]
+    return entropy.Tables(padded, [len(row) for row in rows], [0, 5, -3, -entropy.MAX_SYMBOL, -500])
+
+
+TABLES = tables()
+
+
+def fence(data):
+    """The entropy coder: a stream under a list of rows, asked for in pieces; or symbols that must come back."""
+    if len(data) < 6:
+        return "short"
+    how, seed, limit, data = data[-1], int.from_bytes(data[-5:-2], "little"), data[-2] * (1 + data[-1] % 7), data[:-5]
+    rng = np.random.default_rng(seed)
+    indexes = rng.integers(0, len(TABLES), limit) if how & 1 else np.full(limit, seed % len(TABLES))
+    if how & 2:  # the way there and back
+        symbols = np.frombuffer(data[:len(data) // 4 * 4], "<i4").astype(np.int64)[:limit] >> (how >> 2 & 31)
+        encoder = entropy.Encoder()
+        try:
+            encoder.put(symbols, indexes[:len(symbols)], TABLES)
+        except BadOption as error:
+            return sentence(error, (BadOption,))
+        data = encoder.finish()
+        decoder = entropy.Decoder(data, len(symbols))
+        assert np.array_equal(decoder.get(indexes[:len(symbols)], TABLES), symbols)
+        decoder.finish()
+        return "there and back"
+    try:
+        decoder = entropy.Decoder(memoryview(data) if how & 4 else data, limit)
+        encoder = entropy.Encoder()
+        for part in np.array_split(indexes, 1 + (how >> 4)):
+            symbols = decoder.get(part, TABLES)
+            assert symbols.dtype == np.int32 and len(symbols) == len(part) and (not len(part) or np.abs(symbols).max() <= entropy.MAX_SYMBOL)
+            encoder.put(symbols, part, TABLES)
+        decoder.finish()
+    except Corrupt as error:
+        return sentence(error, (Corrupt,))
+    assert encoder.finish() == data, "not the only encoding"
+    return "accepted"
+
+
+class Decode:
+    """The whole decoder, on one Codec: any of its ways to read a file."""
+
+    def __init__(self, coder):
+        self.coder, self.walks = coder, 0
+        walk = coder.model.networks.prior.walk
+
+        def counted(*arguments):
+            self.walks += 1
+            return walk(*arguments)
+
+        coder.model.networks.prior.walk = counted
+
+    def __call__(self, data):
+        how, data = data[-1] if data else 0, data[:-1]
+        read = (self.coder.decode_picture, self.coder.decode, self.coder.decode_picture, self.coder.verify)[how & 3]
+        kind = (bytes, bytearray, memoryview, bytes)[how >> 2 & 3]
+        if how >= 248:
+            read = self.coder.bits_map
+        try:
+            found = read(kind(data), max_pixels=MOST_PIXELS if how & 16 else MOST_PIXELS // 8)
+        except READER as error:
+            return sentence(error, READER)
+        if found is None:
+            return "verified"
+        header, _ = container.read_header(data)
+        if read == self.coder.bits_map:
+            assert np.isfinite(found).all() and found.min() >= 0
+            return "mapped"
+        if read == self.coder.decode:
+            assert found.size == (header.width, header.height)
+            return "pixels"
+        assert found.pixels.shape == (header.height, header.width, header.channels) and found.depth == header.depth
+        assert (found.alpha is not None) == header.alpha
+        return "pixels"
+
+
+def tile(data):
+    """A lossless tile: WebP or PNG of a given size."""
+    if len(data) < 3:
+        return "short"
+    how, height, width, data = data[-1], data[-2] % 70 + 1, data[-3] % 70 + 1, data[:-3]
+    channels, depth = 3 if how & 1 else 1, 16 if how & 2 else 8
+    try:
+        pixels = lossless.decode(data, height, width, channels, depth)
+    except Corrupt as error:
+        return sentence(error, (Corrupt,))
+    assert pixels.shape == (height, width, channels) and pixels.dtype.itemsize * 8 == depth
+    return "accepted"
+
+
+def weights(data):
+    """A weight file."""
+    from codec.model import Model
+
+    try:
+        Model(data)
+    except BadWeights as error:
+        return sentence(error, (BadWeights,))
+    return "accepted"

@@ -1,0 +1,66 @@
+"""Golden files: what was written once is read the same for ever, and what was refused once is refused for ever."""
+import hashlib
+import json
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+import codec
+from codec import errors, image
+from tests.fuzz import tiny
+from tests.golden.make import BAD, COMMAND, GOOD, coder_of, digest, pictures
+
+GOLDEN = json.loads((GOOD / "golden.json").read_text())
+ERRORS = json.loads((BAD / "errors.json").read_text())
+
+
+def test_there_are_enough_of_them():
+    assert sorted(path.stem for path in GOOD.glob("*.aec")) == sorted(GOLDEN) == sorted(pictures())
+    assert sorted(path.name for path in BAD.iterdir() if path.name != "errors.json") == sorted(ERRORS) and len(ERRORS) >= 30
+    assert len(set(map(tuple, (path.read_bytes() for path in BAD.iterdir())))) == len(ERRORS) + 1
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_symbols_and_pixels_are_those_of_old(name):
+    """The integers of the parse to the last bit, pixels within one level of 8 bits, alpha and metadata exactly."""
+    coder, golden, file = coder_of(name), GOLDEN[name], (GOOD / f"{name}.aec").read_bytes()
+    assert hashlib.sha256(file).hexdigest() == golden["sha256"]
+    kind = name.split("-")[0]
+    assert coder.model.id.hex() == golden["model"], f"the {kind} model is another than the golden files'; if it was replaced on purpose, run: {COMMAND} {kind}"
+    assert digest(coder, file) == golden["parse"]
+    found, expected = coder.decode_picture(file), image.load(GOOD / f"{name}.png")
+    assert found.depth == expected.depth and found.pixels.shape == expected.pixels.shape
+    assert np.abs(found.pixels.astype(int) - expected.pixels).max() <= (257 if found.depth == 16 else 1)
+    picture = pictures()[name][0]
+    assert (found.alpha is None and picture.alpha is None) or np.array_equal(found.alpha, picture.alpha)
+    assert (found.icc, found.exif, found.xmp, found.suffix) == (picture.icc, picture.exif, picture.xmp, picture.suffix)
+
+
+@pytest.fixture(scope="module")
+def tiny_coder():
+    return coder_of("tiny")
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_bad_files_are_refused(name, tiny_coder):
+    """With the class of error they were refused with when they were made (`tests.golden.make bad` makes them anew), in a sentence, at once."""
+    file = (BAD / name).read_bytes()
+    started = time.process_time()
+    for read in (tiny_coder.decode_picture, tiny_coder.decode, tiny_coder.verify):
+        with pytest.raises(codec.CodecError) as caught:
+            read(file)
+        assert type(caught.value) is getattr(errors, ERRORS[name]), str(caught.value)
+        assert 10 < len(str(caught.value)) < 250 and "\n" not in str(caught.value)
+    assert time.process_time() - started < 3
+
+
+def test_the_tiny_model_is_what_its_script_makes():
+    made, committed = load(tiny.build()), load(tiny.PATH.read_bytes())
+    assert {name: (tensor.dtype, tensor.shape) for name, tensor in made.items()} == {name: (tensor.dtype, tensor.shape) for name, tensor in committed.items()}
+    for name, tensor in made.items():
+        if tensor.dtype.kind == "i":
+            assert np.array_equal(tensor, committed[name]), name
+        else:
+            assert np.allclose(tensor, committed[name], rtol=2e-3, atol=1e-4), name

@@ -1,0 +1,82 @@
+"""The committed results and what is made of them: they are what their points say, by another way of computing, and the README says what they say."""
+import math
+import statistics
+from pathlib import Path
+
+import click
+import pytest
+
+pytest.importorskip("bjontegaard")
+pytest.importorskip("matplotlib")
+
+from benchmarks import bdrate, figure, record
+
+KODAK = Path(bdrate.__file__).parent / "results" / "kodak.json"
+README = Path(bdrate.__file__).parents[1] / "README.md"
+
+
+@pytest.fixture(scope="module")
+def run():
+    return record.read(KODAK)
+
+
+def curve(run, codec, metric):
+    """[(log rate, metric)] of the means over the set, from the points alone."""
+    points = [p for p in run["points"] if p["codec"] == codec]
+    by_quality = [[p for p in points if p["quality"] == quality] for quality in sorted({p["quality"] for p in points})]
+    mean = lambda group, key: statistics.fmean(p[key] for p in group)
+    decibel = (lambda v: -10 * math.log10(1 - v)) if metric == "msssim" else (lambda v: v)
+    return [(math.log(mean(group, "bpp")), decibel(mean(group, metric))) for group in by_quality]
+
+
+def linear_difference(anchor, test, steps=2000):
+    """BD-rate in percent with straight lines between the points: cruder than any spline, and nothing of the library in it."""
+    low, high = max(anchor[0][1], test[0][1]), min(anchor[-1][1], test[-1][1])
+
+    def rate(points, value):
+        (r0, q0), (r1, q1) = next(pair for pair in zip(points, points[1:]) if pair[1][1] >= value)
+        return r0 + (r1 - r0) * (value - q0) / (q1 - q0)
+
+    values = [low + (high - low) * (i + 0.5) / steps for i in range(steps)]
+    return (math.exp(statistics.fmean(rate(test, v) - rate(anchor, v) for v in values)) - 1) * 100
+
+
+@pytest.mark.parametrize("codec", ["webp", "avif"])
+@pytest.mark.parametrize("metric", ["psnr", "psnr_y", "msssim"])
+def test_differences_agree_with_an_independent_computation_of_the_same_points(run, codec, metric):
+    for method in bdrate.METHODS:
+        found = next(r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == (codec, "jpeg", metric, method, "set"))
+        assert found["value"] == pytest.approx(linear_difference(curve(run, "jpeg", metric), curve(run, codec, metric)), abs=1)
+
+
+def test_the_whole_set_was_measured(run):
+    assert record.is_kodak(run) and not run["failures"] and {"aec", "jpeg", "webp", "avif", "jxl"} <= set(run["codecs"])
+    for name, codec in run["codecs"].items():
+        qualities = {p["quality"] for p in run["points"] if p["codec"] == name}
+        assert len(qualities) >= 8 and sum(p["codec"] == name for p in run["points"]) == 24 * len(qualities) or not codec["trained"]
+
+
+def test_the_readme_says_what_the_results_say(run):
+    assert figure.text(run) in README.read_text(), "python -m benchmarks.figure benchmarks/results/kodak.json -o benchmarks/results/kodak.png --readme README.md"
+
+
+def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
+    rates, speeds = figure.rates(run), figure.speeds(run)
+    found = next(r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("aec", "webp", "psnr", "pchip", "set"))
+    line = next(line for line in rates if line.startswith("| WebP"))
+    assert line.split(" | ")[1] == f"{found['value']:+.1f} %".replace("-", "−")
+    assert len(rates) == 2 + sum(codec["trained"] for codec in run["codecs"].values()) - 1 and len(speeds) == 2 + len(run["codecs"])
+    assert len({line.count("|") for line in rates}) == len({line.count("|") for line in speeds}) == 1
+
+
+def test_a_curve_is_drawn_and_a_file_keeps_what_stands_outside_the_marks(run, tmp_path):
+    figure.draw(run, tmp_path / "rd.png")
+    assert (tmp_path / "rd.png").read_bytes().startswith(b"\x89PNG")
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{figure.MARKS[0]}\nold\n{figure.MARKS[1]}\nafter \\1\n")
+    figure.write_between_marks(str(path), "new \\1")
+    assert path.read_text() == f"before\n{figure.MARKS[0]}\nnew \\1\n{figure.MARKS[1]}\nafter \\1\n"
+    path.write_text("no marks")
+    with pytest.raises(click.ClickException, match="must hold"):
+        figure.write_between_marks(str(path), "new")
+    assert path.read_text() == "no marks"
