@@ -146,7 +146,7 @@ def run(
     """Does the jobs and reports each in their order.
 
     `prepare` is called only if there is something to do and gives the work, done in `workers` threads; `finish` takes each result
-    in the main thread, where signals raise their exceptions, and gives the arguments of the report's `done`.
+    in the main thread, where a signal's handler runs, and gives the arguments of the report's `done`.
     """
     work = prepare() if any(not (job.problem or job.skipped) for job in jobs) else None
 
@@ -173,7 +173,7 @@ def run(
 def _in_order(jobs: Iterable[Job], work: Callable[[Job], Result], workers: int) -> Iterator[tuple[Job, Callable[[], Result]]]:
     """Does `work` on every job in `workers` threads; yields, in the order of `jobs`, each with a function that gives its result or raises its error.
 
-    Closing the iterator early, as a signal's exception does, drops the jobs not yet begun and waits for none.
+    Closing the iterator early drops the jobs not yet begun and waits for none.
     """
     from concurrent.futures import Future, ThreadPoolExecutor
 

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,31 +21,32 @@ import click
 from . import batch, output
 from .batch import STREAM, Job
 from .errors import CodecError
-from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, WORK, Options, takes
+from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, WORK, Failure, Options, takes
 from .report import Stopwatch, shown
-
-
-class Stop(BaseException):
-    """A signal ends the run; like KeyboardInterrupt no Exception, so that nothing but clean-up happens on the way out."""
-
-    def __init__(self, signum: int):
-        self.exit_code = 128 + signum
 
 
 def main() -> None:
     """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: on busy cores, threads that spin while they wait for each other take five times as long
-    for signum in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(signum, _stop)
+    for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:  # closed by whoever started this: else the next file opened takes its place. Output that nobody gets is an error
+            setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
+            signal.signal(signum, _stop)
+    warnings.showwarning = lambda message, *_: click.echo(f"aecodec: {message}", err=True)
     try:
         code = cli.main(prog_name="aecodec", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = 128 + signal.SIGINT
-    except Stop as stop:
-        code = stop.exit_code
+    except click.Abort:
+        code = 1
+    except OSError as error:  # standard output is full, or has another trouble
+        Failure(str(error.strerror or error)).show()
+        code = 1
+    except SystemExit as leave:  # click's answer to a reader that has gone
+        code = leave.code
     output.drop_all()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -55,8 +57,11 @@ def main() -> None:
 
 
 def _stop(signum: int, _frame) -> None:
-    signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the clean-up
-    raise Stop(signum)
+    """Ends the run at once. No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first."""
+    output.drop_all()
+    if sys.stderr.isatty():
+        os.write(2, b"\n")  # the shell's prompt begins its own line
+    os._exit(128 + signum)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -217,7 +222,9 @@ def info(**options) -> None:
                 click.echo(f"{shown(job.source)}:")
             width = max(map(len, header))
             for key, value in header.items():
-                click.echo(f"{key:{width}}  {value}")
+                if isinstance(value, dict):
+                    value = ", ".join(f"{name} {size}" for name, size in value.items())
+                click.echo(f"{key:{width}}  {value or '-'}")
         return {"input": job.source, **header}, ""
 
     _run(options, jobs, prepare, finish)

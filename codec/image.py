@@ -159,6 +159,7 @@ def load_file(file, suffix, max_pixels):
 def _from_pil(image, file, suffix):
     """Picture of a PIL image; `file` is the binary file under one that was opened here, else None."""
     if image.format == "TIFF" and file is not None:
+        pil.check_strips(image)
         pil.check_pages(pil.reopen(image, file))
     elif getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: the other frames are a JPEG's previews or gain maps
         raise BadImage("the picture is an animation, which is not supported")

@@ -40,9 +40,14 @@ def from_pil(image, gray):
 
 def to_pil(picture):
     """The metadata under Pillow's names; no EXIF that is not one, as Pillow would raise on it."""
-    exif = bare(picture.exif)
-    named = {"exif": exif and b"Exif\0\0" + exif, "icc_profile": picture.icc, "xmp": picture.xmp}
-    return {name: data for name, data in named.items() if data}
+    return named(picture.exif, picture.icc, picture.xmp)
+
+
+def named(exif=None, icc=None, xmp=None):
+    """The same of each kind by itself."""
+    exif = bare(exif)
+    found = {"exif": exif and b"Exif\0\0" + exif, "icc_profile": icc, "xmp": xmp}
+    return {name: data for name, data in found.items() if data}
 
 
 def bare(exif):

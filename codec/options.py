@@ -14,7 +14,7 @@ import click
 
 from . import batch
 from .batch import STREAM, Job
-from .errors import CodecError
+from .errors import BadWeights, CodecError
 from .report import Report, shown
 
 AEC = ".aec"
@@ -184,5 +184,7 @@ class Options:
 
         try:
             return codec.Codec(model, self.device, threads=None if self.jobs == 1 else max(1, (os.cpu_count() or 1) // self.jobs))
+        except BadWeights as error:
+            raise Failure(f"{shown(model)}: {error}") from None
         except CodecError as error:
             raise Failure(str(error)) from None

@@ -1,8 +1,8 @@
 """Output files that are either whole or not there; used by the command line for every file it writes, and knowing nothing of pictures or .aec data.
 
-The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way, which is
-also what the command line makes of SIGINT and SIGTERM, removes the temporary file; whatever stood at the target before is then still there, untouched.
-Worker threads write drafts; the main thread, the one signals reach, keeps them, and at the end of the process removes those left over.
+The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way
+removes the temporary file, and so does `drop_all` in a signal's handler; whatever stood at the target before is then still there, untouched.
+Worker threads write drafts; the main thread, the one signals reach, keeps them.
 """
 
 import contextlib
@@ -57,11 +57,13 @@ class Draft:
         if self._file is None:
             os.makedirs(os.path.dirname(self._target) or ".", exist_ok=True)
             self.open()
-        self._file.write(data)
+        with _named(self._target, self.path):
+            self._file.write(data)
 
     def flush(self) -> None:
         """Makes what has been written readable under `path`."""
-        self._file.flush()
+        with _named(self._target, self.path):
+            self._file.flush()
 
     def keep(self) -> None:
         """Makes it the target, in one step."""

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import logging
 import re
+import struct
 import threading
 import warnings
 
@@ -16,6 +17,7 @@ from .errors import BadImage, CodecError
 
 # Pillow's names of the formats that are read. Each has a signature, and none runs another program (EPS would start Ghostscript).
 READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI")
+REASONS = {"not identified by this driver": "its header describes no picture", "cannot load this image": "it holds no pixels"}
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
 
 
@@ -67,8 +69,19 @@ def refusing(problem, kind=BadImage):
     except MemoryError as error:
         raise kind(f"{problem} (not enough memory)") from error
     except Exception as error:
-        reason = re.sub(r"\s*<_io.*?>|[^ -~]+", "", str(error))[:120].strip(" .") or type(error).__name__
-        raise kind(f"{problem} ({reason})") from error
+        raise kind(f"{problem} ({_reason(error)})") from error
+
+
+def _reason(error):
+    """What Pillow's exception says of the file; its parsers also raise what only their authors understand."""
+    if isinstance(error, SyntaxError) and error.args == (error.__cause__,):  # wrapped by Pillow
+        error = error.__cause__
+    if isinstance(error, (struct.error, IndexError)):
+        return "it ends too early or contradicts itself"
+    if isinstance(error, KeyError):
+        return f"it holds the unknown value {error}"
+    text = re.sub(r"\s*<_io.*?>|[^ -~]+", "", str(error))[:120].strip(" .")
+    return REASONS.get(text, text) or type(error).__name__
 
 
 def open_picture(file):
@@ -77,6 +90,8 @@ def open_picture(file):
     Image.open would check Pillow's global limit of pixels, and would let formats without a signature guess.
     """
     prefix = file.read(16)
+    if not prefix:
+        raise BadImage("the file is empty")
     Image.init()
     for name in READABLE:
         factory, accept = Image.OPEN.get(name, (None, None))
@@ -99,6 +114,14 @@ def reopen(image, file):
     """A second, undecoded image over the `file` that `image` was opened from."""
     file.seek(0)
     return type(image)(file)
+
+
+def check_strips(image):
+    """Raises BadImage unless the strips or tiles of an opened TIFF cover its picture: Pillow leaves the rest black. libtiff looks itself."""
+    tiles = [tile.extents for tile in image.tile if tile.codec_name != "libtiff"]
+    planes = len(image.getbands()) if image.tag_v2.get(284) == 2 else 1
+    if tiles and sum((right - left) * (bottom - top) for left, top, right, bottom in tiles) < planes * image.width * image.height:
+        raise BadImage("the picture is a broken TIFF file (parts of its pixels are missing)")
 
 
 def check_pages(image):

@@ -7,7 +7,7 @@ import io
 import os
 import threading
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
 from .model import Model, name_of, path_of
 from .networks import STRIDE
+from .spilling import spilling
 from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
@@ -32,6 +33,7 @@ def load_model(name, device):
     with _lock:
         if key not in _models:
             _models[key] = Model(path.read_bytes(), device)
+            _models[key].path = path
         return _models[key]
 
 
@@ -115,13 +117,21 @@ class Codec:
                 if not lossless:
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
-                        coded += [payload.encode(self.model, tile, quality) for tile in y.split(tiles.LATENTS, 3)]
+                        coded += [self._encode(tile, quality) for tile in y.split(tiles.LATENTS, 3)]
         size = lambda tiles: sum(len(tile.payload) for tile in tiles)
         lossless = bool(lossless or drawn and size(kept) <= size(coded) + WORTH)
         return (kept if lossless else coded), lossless
 
     def _latent(self, pixels, row, column, quality):
-        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows."""
+        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where memory does not suffice for all."""
+        if column.stop - column.start > tiles.LATENTS:
+            with suppress(torch.OutOfMemoryError):
+                return self._analyse(pixels, row, column, quality)
+            torch.cuda.empty_cache()
+        _, columns = tiles.axes(len(pixels), pixels.shape[1], tiles.analysis_halo(self.model.config))
+        return torch.cat([self._analyse_spilling(pixels, row, single, quality) for single in columns if column.start <= single.start < column.stop], 3)
+
+    def _analyse(self, pixels, row, column, quality):
         part = pixels[:, column.outer_start * STRIDE:column.outer_stop * STRIDE]
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
@@ -130,6 +140,12 @@ class Codec:
         x = (x / float(np.iinfo(pixels.dtype).max) - 0.5).permute(2, 0, 1)[None]  # channels_last by construction
         y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), half=has_bfloat16(self.device))
         return y[:, :, row.inner, column.inner]
+
+    _analyse_spilling = spilling(_analyse)
+
+    @spilling
+    def _encode(self, y, quality):
+        return payload.encode(self.model, y, quality)
 
     # Decoding
 
@@ -188,8 +204,15 @@ class Codec:
         """The codec whose model the file was made with: this one, or another installed one."""
         if header.lossless or header.model == self.model.id:
             return self
+        return self._with(load_model(name_of(header.model), self.device))
+
+    def on(self, device):
+        """The codec of the same model on another device."""
+        return self._with(load_model(self.model.path, device))
+
+    def _with(self, model):
         other = object.__new__(Codec)
-        other.device, other.model = self.device, load_model(name_of(header.model), self.device)
+        other.device, other.model = model.device, model
         return other
 
     def _decode_strips(self, reader, region, alpha, damage):
@@ -229,6 +252,7 @@ class Codec:
         if alpha and region.bottom == header.height:
             alpha.finish()
 
+    @spilling
     def _render(self, y, header, dtype):
         """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
         with inference(self.model.networks):
@@ -237,6 +261,7 @@ class Codec:
                 x = x.mean(2, keepdim=True)
             return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
 
+    @spilling
     def _decode(self, tile, header, row, column):
         """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
         if not header.lossless:

@@ -14,6 +14,8 @@ from .errors import BadImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (gray, RGB, palette, gray + alpha, RGBA): samples per pixel
+PALETTE = 3
+CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # the other way round
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7: x, y, steps
 LEVEL = 3  # zlib: on photographs 1.5 % smaller than level 1, and than Pillow's level 3
@@ -79,6 +81,8 @@ def inflated(file, kinds):
         if kind == b"IDAT" and colour == 3 and b"PLTE" not in kinds:
             raise BadImage("the picture is a broken PNG file (it has no palette)")
         kinds.add(kind)
+        if kind == b"IDAT" and colour == PALETTE and b"PLTE" not in kinds:
+            raise BadImage("the picture is a broken PNG file (it has no palette)")
         try:
             while kind == b"IDAT" and data and missing > 0 and not inflate.eof:
                 block = inflate.decompress(data, min(BLOCK, missing))

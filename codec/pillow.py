@@ -1,0 +1,139 @@
+"""Pillow plugin: `import codec.pillow` teaches Pillow, and imageio through it, to read and write .aec files. On top of pipeline.
+
+    import codec.pillow                                     # or codec.pillow.register(model=..., device=...)
+    image = Image.open("photo.aec")                         # header and metadata only: torch is imported by load()
+    image.save("copy.aec", quality=80, exif=image.getexif())
+
+Modes are L, LA, RGB, RGBA and I;16; others are converted when saved where they fit into 8 or 16 bits, and refused otherwise. Pillow has no 16-bit
+colour and no 16-bit gray with alpha: these open with 8 bits per sample (`codec.Codec.decode_picture` gives all 16). As with Pillow's own plugins
+a profile is taken over from the opened picture when saving, EXIF and XMP only when given, and errors are OSError or ValueError.
+"""
+
+from contextlib import suppress
+from functools import partial
+
+from PIL import Image, ImageFile
+
+from . import container, metadata
+from .errors import BadOption, CodecError
+
+FORMAT = "AEC"
+
+
+class AecImageFile(ImageFile.ImageFile):
+    """An opened .aec file. `info` holds "exif", "icc_profile" and "xmp" where the file does; pixels come with `load`."""
+
+    format = FORMAT
+    format_description = "aecodec learned image"
+
+    def __init__(self, fp=None, filename=None, *, model="default", device="auto"):
+        self._coder, self._step = (model, device), 1
+        super().__init__(fp, filename)
+
+    def _open(self):
+        self.fp.seek(0)
+        try:
+            reader = container.Reader(self.fp, partial=True)
+        except CodecError as error:  # OSError keeps the reason; SyntaxError would mean that it is none of ours
+            raise OSError(str(error)) from error
+        header = reader.header
+        self._size = header.width, header.height
+        deep_gray = header.channels == 1 and header.depth == 16 and not header.alpha
+        self._mode = "I;16" if deep_gray else ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else "")
+        for kind in metadata.KINDS:
+            with suppress(CodecError):  # what is damaged or missing is left out: load refuses the file
+                self.info.update(metadata.named(**{kind: reader.section(kind)}))
+        self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
+
+    def load(self):
+        """Decodes the pixels. Raises OSError for a damaged or truncated file, and for one whose model is not installed."""
+        if self.tile:
+            from .pipeline import Codec
+
+            limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0  # Pillow's own, checked once more where memory is taken
+            try:
+                self.fp.seek(0)
+                decoded = Codec(*self._coder).decode(self.fp, max_pixels=limit, scale=1 / self._step)
+            except CodecError as error:
+                raise OSError(str(error)) from error
+            self.im, self.tile, self.readonly = decoded.im, [], 0
+            if self._exclusive_fp:
+                self.fp.close()
+            self.fp = None
+        return super().load()
+
+    def load_seek(self, _position):
+        """Never called: says to ImageFile.Parser that this class decodes by itself."""
+
+    def verify(self):
+        """Checks every length and checksum without decoding. Raises OSError."""
+        try:
+            self.fp.seek(0)
+            container.unpack(self.fp.read())
+        except CodecError as error:
+            raise OSError(str(error)) from error
+        super().verify()
+
+    def draft(self, mode, size):
+        """Makes the picture smaller, by 2, 4, 8 or 16 and not below `size`, before it is decoded; `thumbnail` calls it. The whole is then never in memory."""
+        if not self.tile or not size or self._step > 1:
+            return None
+        width, height = self.size
+        room = min(width // max(1, size[0]), height // max(1, size[1]))
+        self._step = max(step for step in (1, 2, 4, 8, 16) if step <= max(1, room))
+        self._size = -(-width // self._step), -(-height // self._step)
+        self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
+        return self.mode, (0, 0, width / self._step, height / self._step)
+
+
+def register(model="default", device="auto"):
+    """Registers the plugin, as importing this module does. Again with arguments: `model`, a name or the path of a weight file, becomes the one
+    that saves unless `model=` is given there, and that opens its own files; `device` is where the networks run: auto, cpu or cuda[:n].
+    """
+    Image.register_open(FORMAT, partial(AecImageFile, model=model, device=device), _accept)
+    Image.register_save(FORMAT, partial(_save, model=model, device=device))
+    Image.register_save_all(FORMAT, partial(_save_all, model=model, device=device))
+    Image.register_extension(FORMAT, ".aec")
+    Image.register_mime(FORMAT, "image/x-aec")
+
+
+def _accept(prefix):
+    return prefix.startswith(container.SIGNATURE)
+
+
+def _save(picture, file, _filename, model, device):
+    """Options of Image.save: quality, 1 to 100 (60); lossless, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or
+    str; model.
+    """
+    from . import image
+    from .pipeline import Codec
+
+    given = picture.encoderinfo
+    exif, xmp = given.get("exif") or None, given.get("xmp")  # an Image.Exif without a tag is false
+    frame = picture.copy()  # without what makes an animation: Pillow saves the current frame
+    info = {
+        "transparency": picture.info.get("transparency"),
+        "exif": exif.tobytes() if isinstance(exif, Image.Exif) else exif,
+        "icc_profile": given.get("icc_profile", picture.info.get("icc_profile")),
+        "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
+    }
+    frame.info = {name: value for name, value in info.items() if value is not None}
+    try:
+        loaded = image.load(frame, max_pixels=0)
+        if exif and not loaded.exif:
+            raise BadOption("exif does not hold an EXIF block")
+        data = Codec(given.get("model", model), device).encode(loaded, given.get("quality", 60), lossless=given.get("lossless"), max_pixels=0)
+    except BadOption:  # a ValueError
+        raise
+    except CodecError as error:
+        raise OSError(str(error)) from error
+    file.write(data)
+
+
+def _save_all(picture, file, filename, **options):
+    if picture.encoderinfo.get("append_images") or getattr(picture, "is_animated", False):
+        raise ValueError(f"{FORMAT} holds one picture, not several")
+    _save(picture, file, filename, **options)
+
+
+register()
