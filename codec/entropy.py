@@ -91,6 +91,7 @@ class Tables:
         self._owner = np.full(slots, -1, np.int32)  # slot -> row
         self._rank = np.zeros(slots, np.int32)  # slot of a symbol -> its rank
         self._symbol = np.zeros(slots, np.int32)  # slot of a rank -> its symbol
+        self._cost = np.zeros(slots, np.float32)  # slot of a rank -> bits it takes
         self._rows = []  # [R] lists of cumulative frequencies by rank: the coder reads lists faster than arrays
         for row, (start, width) in enumerate(zip(self._start, widths)):
             frequencies = np.diff(cdfs[row, : width + 2])
@@ -99,6 +100,7 @@ class Tables:
             self._owner[span] = row
             self._rank[span][order] = np.arange(width)
             self._symbol[span] = order + offsets[row]
+            self._cost[span] = 16 - np.log2(frequencies[order])
             self._rows.append([0, *np.cumsum([*frequencies[order], frequencies[width]]).tolist()])
 
     def __len__(self):
@@ -146,16 +148,16 @@ class Tables:
         return ranks
 
     def _to_symbols(self, ranks, indexes) -> np.ndarray:
-        """Inverse of `_to_ranks`, int32 [n], and whether there is an escape among them."""
+        """Inverse of `_to_ranks`, int32 [n]; whether there is an escape among them; the bits that the others took."""
         slots = ranks + self._start.take(indexes)
-        symbols = self._symbol.take(slots, mode="clip")
+        symbols, cost = self._symbol.take(slots, mode="clip"), self._cost.take(slots, mode="clip")
         outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
         if outside.size:
             escaped = ranks[outside] + self._offsets[indexes[outside]]
             if np.abs(escaped).max() > MAX_SYMBOL:
                 raise Corrupt(f"the entropy-coded data hold a symbol outside ±{MAX_SYMBOL}")
-            symbols[outside] = escaped
-        return symbols, outside.size > 0
+            symbols[outside], cost[outside] = escaped, 0
+        return symbols, outside.size > 0, float(cost.sum(dtype=np.float64))
 
     def _arguments(self, indexes):
         """What every call of the coder takes: indexes, rows, sizes, offsets.
@@ -216,6 +218,7 @@ class Decoder:
             raise Corrupt(f"{size} bytes cannot be the entropy-coded data of {limit} symbols")
         self._limit, self._read = limit, 0
         self._puts, self._escaped = [], False  # what an Encoder would have been given, and whether there was an escape in it
+        self._spent = 0.0  # bits
         self._finished = False
         if limit:
             self._data, words = bytes(data), np.frombuffer(data, "<u4")
@@ -226,7 +229,8 @@ class Decoder:
     def get(self, indexes, tables: Tables) -> np.ndarray:
         """The next symbols, int32 [n]; `indexes` [n] and `tables` must be those they were put with.
 
-        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20.
+        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and where the symbols are more than the
+        data can hold: few bytes that claim many symbols are found out early.
         """
         indexes = tables._checked(indexes)
         if len(indexes) > self._limit - self._read:
@@ -235,7 +239,10 @@ class Decoder:
         if not len(indexes):
             return np.empty(0, np.int32)
         ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes)))
-        symbols, escaped = tables._to_symbols(ranks, indexes)
+        symbols, escaped, bits = tables._to_symbols(ranks, indexes)
+        self._spent += bits
+        if self._spent > 8 * len(self._data) + 64 + 1e-4 * self._read:  # a symbol takes up to 2^-14 bits less than its frequency says
+            raise Corrupt(f"the entropy-coded data end before their symbol {self._read}")
         self._puts.append((tables, ranks, indexes))
         self._escaped |= escaped
         return symbols

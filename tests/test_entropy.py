@@ -360,6 +360,20 @@ def test_damage_is_noticed(gaussian):
     assert damaged_decode(data, indexes[::-1], gaussian)
 
 
+def test_symbols_that_the_data_cannot_hold_are_found_out_early(gaussian):
+    state = bytes([0, 0, 0, 128, 0, 0, 0, 0])
+    with pytest.raises(Corrupt, match="end before their symbol 1000$"):
+        Decoder(state, 500_000).get(draw(1000)[1], gaussian)
+    certain = Tables([[0, 65535, 65536]], [3], [0])  # a million of them fit into the state
+    zeros = np.zeros(1_000_000, np.int32)
+    assert not decode(encode(zeros, zeros, certain), zeros, certain).any()
+    for sigma in (0.2, 1, 40):  # right streams are never taken for too short ones
+        for seed in range(5):
+            symbols, indexes = draw(20_000, seed, np.array([sigma]))
+            tables = Tables(*gaussian_parts([sigma]))
+            assert np.array_equal(decode(encode(symbols, indexes, tables), indexes, tables), symbols)
+
+
 def test_random_bytes_are_survived(gaussian):
     rng = np.random.default_rng(5)
     for seed in range(1500):
