@@ -61,6 +61,7 @@ class Model:
             raise
         except Exception as error:  # whatever a broken or hostile file provokes in json, safetensors, numpy and torch
             reason = " ".join(str(error).split())[:200] or type(error).__name__
+            reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[:240]  # names in the file may command a terminal
             raise BadWeights(f"the weight file does not hold a model: {reason}") from None
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)

@@ -42,6 +42,8 @@ def main():
     parser.add_argument("--log", help="file to add the line of figures to")
     parser.add_argument("--artifacts", default=".", help="folder for inputs that failed")
     options = parser.parse_args()
+    if options.target == "weights":
+        options.engine = "random"  # Atheris would go on from the smallest files that are new, which are never models
     options.seed = options.seed or int.from_bytes(os.urandom(4), "little")
     options.corpus = options.corpus or tempfile.mkdtemp(prefix="aecodec-fuzz-")
     os.makedirs(options.corpus, exist_ok=True)
