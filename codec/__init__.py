@@ -1,6 +1,6 @@
 """aecodec, a learned image codec. In pipeline order:
 
-errors -> image (pixels in and out) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
+errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
 -> entropy (rANS) -> payload (a tile's latents), or exact (a tile without loss) -> container (bytes) -> pipeline (the path, both ways)
 -> cli, pillow (a plugin for Pillow).
 

