@@ -21,6 +21,7 @@ import click
 from . import batch, output
 from .batch import STREAM, Job
 from .errors import CodecError
+from .latents import commands as latents
 from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, WORK, Failure, Options, takes
 from .report import Stopwatch, shown
 
@@ -129,7 +130,7 @@ def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], mode
 
         return work
 
-    _produce(options, options.plan(PICTURES, AEC), prepare)
+    produce(options, options.plan(PICTURES, AEC), prepare)
 
 
 @cli.command()
@@ -180,7 +181,7 @@ def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: 
 
         return work
 
-    _produce(options, options.plan({AEC}, ".png", only=AEC), prepare)
+    produce(options, options.plan({AEC}, ".png", only=AEC), prepare)
 
 
 @cli.command()
@@ -242,6 +243,9 @@ def models(as_json: bool) -> None:
         click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes".format(**record))
 
 
+latents.register(cli)
+
+
 FORWARD = {
     "context_settings": {"ignore_unknown_options": True, "help_option_names": []},
     "add_help_option": False,
@@ -297,7 +301,7 @@ def _timed(scan, watch: Stopwatch, stage: str, fingerprint: Fingerprint | None =
     return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **fields)
 
 
-def _produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], Result]]) -> None:
+def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], Result]]) -> None:
     """Runs jobs that have targets."""
 
     def prepared() -> Callable[[Job], Result]:

@@ -43,7 +43,7 @@ class Model:
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
         try:
             size = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8:8 + size], object_pairs_hook=_unique)["__metadata__"]
+            metadata = json.loads(data[8:8 + size], object_pairs_hook=unique)["__metadata__"]
             if metadata["format"] != FORMAT:
                 raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
             self.config = Config(**json.loads(metadata["config"]))
@@ -51,7 +51,7 @@ class Model:
             tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
             with torch.device("meta"):
                 networks = Networks(self.config)
-            networks.load_state_dict(_checked(tensors, networks.state_dict()), assign=True)
+            networks.load_state_dict(checked(tensors, networks.state_dict()), assign=True)
             _check_exact(networks.prior)
             rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
             self.tables_y, self.tables_z = [_tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows]
@@ -90,14 +90,14 @@ def rounding_thresholds(tables, pull, bit=BIT):
     return torch.tensor(thresholds, dtype=torch.float64)
 
 
-def _unique(pairs):
+def unique(pairs):
     """The dict of a JSON object. Raises ValueError for a name that comes twice: two readers could choose differently."""
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a name comes twice in its text")
     return dict(pairs)
 
 
-def _checked(tensors, expected):
+def checked(tensors, expected):
     """The tensors as `load_state_dict` should get them (fp16 widened), where their types are those expected and all numbers finite."""
     tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     for name, tensor in tensors.items():

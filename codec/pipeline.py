@@ -291,6 +291,18 @@ class Codec:
                     bits[row.start:row.stop, column.start:column.stop] = payload.bits(coder.model, reader.tile(number), h, w, header.quality)
         return bits
 
+    def latent(self, source, *, max_pixels=MAX_PIXELS):
+        """The latent a file decodes to, dequantised: float32 [M, ceil(H/16), ceil(W/16)]; no pixels are made. Raises as `scan`, BadOption if it is lossless."""
+        with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
+            header = reader.header
+            if header.lossless:
+                raise BadOption("a lossless file holds pixels and no latent")
+            coder = self._for(header)
+            latent = np.empty((coder.model.config.latent, -(-header.height // STRIDE), -(-header.width // STRIDE)), np.float32)
+            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
+                latent[:, row.start:row.stop, column.start:column.stop] = coder._decode(reader.tile(number), header, row, column)[0].cpu()
+        return latent
+
     # Shared by both directions
 
     def _coordinate(self, quality):

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 import codec
+from codec.latents.denoise import attach
 from codec.networks import Config
 from codec.prior import gather, place
 from codec.training.data import Pictures, gather_crops
@@ -108,6 +110,30 @@ def test_a_run_goes_on_from_its_checkpoint(trained):
     start, end = lines[second], lines[-1]
     assert second > 0 and start["step"] == done["step"] and start["seconds"] == pytest.approx(done["seconds"], abs=0.5)
     assert end["step"] > done["step"]
+
+
+def test_a_denoising_encoder_learns_and_goes_on(frozen, shard, tmp_path):
+    """Prior and synthesis stay as they are, the encoder file belongs to the weight file it started from."""
+    _, weights = frozen
+    options = Options(data=[shard], out=str(tmp_path), minutes=0.05, batch=2, crop=64, lr=1e-3, warmup=2, compile=False, device="cpu", log_every=1, denoise=True, init=str(weights))
+    train(options)
+    first = log_of(options)[-1]["step"]
+    train(Options(**{**vars(options), "minutes": log_of(options)[-1]["seconds"] / 60 + 0.03}))
+    assert log_of(options)[-1]["step"] > first > 0
+    average, before = read_encoder_average(tmp_path / "checkpoint.safetensors"), thaw(weights.read_bytes()).state_dict()
+    changed = {name.split(".")[0] for name, tensor in before.items() if not torch.equal(tensor, average[name])}
+    assert changed <= {"analysis", "hyper_analysis"} and "analysis" in changed
+    coder = codec.Codec(str(weights), "cpu")
+    picture = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    data = attach(coder, tmp_path / "denoise.safetensors").encode(picture, 50)
+    assert codec.info(data)["model"] == coder.model.id.hex() and coder.decode(data).size == (56, 40)
+    with pytest.raises(codec.CodecError, match="belongs to model"):
+        attach(codec.Codec(device="cpu"), tmp_path / "denoise.safetensors")
+
+
+def read_encoder_average(checkpoint):
+    with safe_open(checkpoint, "pt") as f:
+        return {name.removeprefix("average."): f.get_tensor(name) for name in f.keys() if name.startswith("average.")}
 
 
 def test_a_killed_run_leaves_a_whole_checkpoint(shard, tmp_path):

@@ -2,6 +2,7 @@
 
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init codec/models/default.safetensors   # another round
+    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # the encoder of `aecodec denoise`: RUN/denoise.safetensors
 Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out.
 """
 import hashlib
@@ -17,6 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ..networks import Config
+from ..pipeline import has_bfloat16
+from . import denoise
 from .data import Pictures
 from .model import Model, lambda_of
 from .thaw import thaw
@@ -38,6 +41,7 @@ class Options:
     skip: float = 100.0        # gradient norm from which a step is left out
     ema: float = 0.9995
     init: str = ""             # checkpoint or weight file to start from
+    denoise: bool = False      # only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures
     device: str = ""           # "": CUDA if there is one
     compile: bool = True
     compile_mode: str = ""     # of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them
@@ -48,21 +52,26 @@ class Options:
     config: dict = field(default_factory=dict)  # of networks.Config, over its defaults
 
 
-def objective(model, x, q):
-    """Mean over the batch of (bpp + lambda * 255^2 * MSE), weighted so that every quality counts about the same."""
-    x_hat, bpp, bpp_z = model(x, q)
-    mse = (x_hat - x).square().mean((1, 2, 3))
+def objective(model, x, q, target, balance=0.4):
+    """Mean over the batch of (bpp + lambda * 255^2 * MSE) / lambda^balance: every quality counts about the same. `target`: what x should become."""
+    x_hat, bpp, bpp_z = model(x, q, has_bfloat16(x.device))
+    mse = (x_hat - target).square().mean((1, 2, 3))
     lam = lambda_of(q, model.config)
-    loss = ((bpp + lam * 255**2 * mse) * (0.008 / lam) ** 0.4).mean()
+    loss = ((bpp + lam * 255**2 * mse) * (0.008 / lam) ** balance).mean()
     psnr = -10 * torch.log10(mse.detach()).mean()
     return loss, torch.stack([loss.detach(), bpp.detach().mean(), bpp_z.detach().mean(), psnr])
+
+
+def trained(model):
+    """Name -> parameter of all that are trained."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
 def save(path, model, average, optimizer, state):
     """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file, atomically."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
-    for (name, _), s in zip(model.named_parameters(), optimizer.state_dict()["state"].values()):
+    for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
         tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items()}
     save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)})
     os.replace(path + ".tmp", path)
@@ -77,8 +86,7 @@ def load(path, model, average=None, optimizer=None, part="model"):
             for k, v in get("average.").items():
                 average[k].copy_(v)
         if optimizer is not None:
-            names = [n for n, _ in model.named_parameters()]
-            moments = {i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")} for i, n in enumerate(names)}
+            moments = {i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")} for i, n in enumerate(trained(model))}
             optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         return json.loads(f.metadata()["state"])
 
@@ -107,15 +115,16 @@ def train(options):
     os.makedirs(o.out, exist_ok=True)
     checkpoint = os.path.join(o.out, "checkpoint.safetensors")
 
-    model = Model(replace(Config(), **o.config)).to(device, memory_format=torch.channels_last)
+    model = denoise.thaw_encoder(o.init) if o.denoise else Model(replace(Config(), **o.config))
+    model.to(device, memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    parameters = list(model.parameters())
+    parameters = list(trained(model).values())
     optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
     step, spent = 0, 0.0  # steps and seconds of training so far
     if os.path.exists(checkpoint):
         state = load(checkpoint, model, average, optimizer)
         step, spent = state["step"], state["seconds"]
-    elif o.init:
+    elif o.init and not o.denoise:
         if is_checkpoint(o.init):
             load(o.init, model, part="average")
         else:
@@ -145,7 +154,7 @@ def train(options):
         x = pictures.crops(n, size)
         q = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n * (model.config.anchors - 1)  # stratified over the qualities
         torch.compiler.cudagraph_mark_step_begin()
-        loss, figures = compute(model, x, q)
+        loss, figures = compute(model, denoise.corrupt(x), q, x, denoise.BALANCE) if o.denoise else compute(model, x, q, x)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
         optimizer.grad_scale, optimizer.found_inf = None, (~(norm < o.skip)).float()  # the fused step skips itself: no wait for the device
@@ -169,6 +178,8 @@ def train(options):
             save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
             saved = time.time()
     save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
+    if o.denoise:
+        denoise.export(model, average, os.path.join(o.out, "denoise.safetensors"), o.init)
     record(event="end", step=step, seconds=round(time.time() - began, 1))
 
 

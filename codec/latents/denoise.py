@@ -1,0 +1,164 @@
+"""Denoising while compressing: an encoder trained to write, of a corrupted picture, the file the clean one should have had.
+
+Only analysis and hyper-analysis differ from the model's: prior and synthesis are the model's own, so that the files are ordinary .aec files for
+every decoder. `codec.training.denoise` makes the encoder file: a safetensors file with two networks in fp16 and the id of the model they belong to.
+"""
+import copy
+import json
+import math
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from safetensors.torch import load as load_tensors
+
+from ..errors import BadWeights
+from ..model import checked
+from ..networks import Analysis, Config, Gain, HyperAnalysis
+from ..pipeline import Codec
+
+FORMAT = "aecodec encoder 1"
+INSTALLED = Path(__file__).with_name("denoise.safetensors")
+
+
+def dct(size):
+    """Orthonormal `size` x `size` DCT over luma and two chroma axes, [3 * size^2, 3, size, size], all of luma first; and u + v of each function."""
+    k = torch.arange(size, dtype=torch.float64)
+    d = math.sqrt(2 / size) * torch.cos(math.pi * (2 * k + 1) * k[:, None] / (2 * size))
+    d[0] /= math.sqrt(2)
+    colour = torch.nn.functional.normalize(torch.tensor([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]], dtype=torch.float64))
+    return torch.einsum("kc,ui,vj->kuvcij", colour, d, d).reshape(-1, 3, size, size).float(), (k[:, None] + k).flatten()
+
+
+def pool(x, size, kind):
+    """Means (kind "avg") or maxima ("max") over size x size px around every pixel of x [N,C,H,W], in two passes."""
+    one = lambda x, *kernel: getattr(F, f"{kind}_pool2d")(x, kernel, 1, [k // 2 for k in kernel], **({"count_include_pad": False} if kind == "avg" else {}))
+    return one(one(x, size, 1), 1, size)
+
+
+PATCH = 25  # px: black areas in which a square of this size has room are part of the picture
+
+
+def fill(x):
+    """x [N,3,H,W] in [-0.5, 0.5] with its black (zero) pixels and small black patches replaced by the mean of the nearest others."""
+    dead = (x <= -0.5).all(1, keepdim=True).to(x)
+    if not dead.any():
+        return x
+    room = 1 - pool(1 - dead, PATCH, "max")
+    dead = dead * (1 - pool(room, PATCH, "max"))
+    filled = x
+    for size in (3, 5, 9, 17, 33):
+        share = pool(1 - dead, size, "avg")
+        near = pool(x * (1 - dead), size, "avg") / share.clamp_min(1e-6)
+        take = (filled <= -0.5).all(1, keepdim=True) & (dead > 0) & (share >= 0.3)
+        filled = torch.where(take, near, filled)
+    return filled
+
+
+class Shrinkage(nn.Module):
+    """x [N,3,H,W] -> the same with less noise: overlapping DCT blocks, each coefficient shrunk by what noise leaves of the energy around it.
+
+    The noise is estimated from the median of the finest coefficients, per colour axis and picture (Donoho & Johnstone 1994); the energy is that
+    of 3x3 blocks (Cai & Silverman 2001, NeighCoeff). Learned is only `strength`, per quality: the share of the noise's energy, exp(PACE * w).
+    """
+
+    SIZE, STRIDE = 8, 4
+    PACE = 30  # w is learned at the small steps that suit the networks around it
+
+    def __init__(self, c):
+        super().__init__()
+        self.strength = Gain(c.anchors, 3 * self.SIZE**2, torch.full((c.anchors,), math.log(1.9) / self.PACE))
+        with torch.device("cpu"):  # not in the file, and so not on the meta device
+            basis, order = dct(self.SIZE)
+            self.finest = torch.nonzero(order >= 1.5 * self.SIZE - 1).flatten()
+            self.register_buffer("basis", basis, persistent=False)
+            self.register_buffer("mask", (torch.arange(len(basis)) != 0).float()[None, :, None, None], persistent=False)  # the mean of luma stays
+        with torch.no_grad():
+            self.strength.w[:, self.SIZE**2::self.SIZE**2] -= 1.5 / self.PACE  # the means of chroma nearly: weak colours would go gray
+
+    def forward(self, x, q):
+        edge = self.SIZE - self.STRIDE
+        coefficients = F.conv2d(F.pad(x, (edge,) * 4, "reflect"), self.basis, stride=self.STRIDE)
+        finest = coefficients.detach().unflatten(1, (3, -1))[:, :, self.finest]
+        noise = (finest.abs().flatten(2).median(2).values / 0.6745).repeat_interleave(self.SIZE**2, 1)[:, :, None, None]
+        energy = F.avg_pool2d(coefficients.square(), 3, 1, 1, count_include_pad=False)
+        lost = self.mask * (torch.exp(self.PACE * self.strength.log(q)) * noise.square() / energy.clamp_min(1e-12)).clamp(max=1)
+        overlap = (self.SIZE // self.STRIDE) ** 2
+        taken = F.conv_transpose2d(coefficients * lost, self.basis, stride=self.STRIDE) / overlap
+        return x - taken[:, :, edge:-edge, edge:-edge]
+
+
+class DenoisingAnalysis(Analysis):
+    """The analysis behind `fill` and a `Shrinkage`, so that training starts from a denoiser."""
+
+    def __init__(self, c):
+        super().__init__(c)
+        self.shrinkage = Shrinkage(c)
+
+    def forward(self, x, q, half=False):
+        return super().forward(self.shrinkage(fill(x), q), q, half)
+
+
+class Encoder:
+    """A loaded encoder file: `analysis`, `hyper_analysis` and the `model` id (4 bytes) they belong to."""
+
+    def __init__(self, data, device="cpu"):
+        """`data`: the bytes of an encoder file. Raises BadWeights."""
+        try:
+            size = int.from_bytes(data[:8], "little")
+            metadata = json.loads(data[8:8 + size])["__metadata__"]
+            if metadata["format"] != FORMAT:
+                raise BadWeights(f"the encoder file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
+            config = Config(**json.loads(metadata["config"]))
+            with torch.device("meta"):
+                networks = nn.ModuleDict({"analysis": DenoisingAnalysis(config), "hyper_analysis": HyperAnalysis(config)})
+            networks.load_state_dict(checked(load_tensors(data), networks.state_dict()), assign=True)
+            self.model = bytes.fromhex(metadata["model"])
+        except BadWeights:
+            raise
+        except Exception as error:  # whatever a broken or hostile file provokes in json, safetensors and torch
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            raise BadWeights(f"the encoder file does not hold an encoder: {reason}") from None
+        networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.analysis, self.hyper_analysis = networks["analysis"], networks["hyper_analysis"]
+
+
+def denoiser(encoder=None, model="default", device="auto", threads=None):
+    """A `Codec` whose `encode` writes ordinary .aec files of pictures without their noise.
+
+    encoder: path of an encoder file, None for the installed one. Raises BadWeights if it does not belong to the model, and as `Codec`.
+    """
+    return attach(Codec(model, device, threads), encoder)
+
+
+def attach(coder, path=None):
+    """The codec with the encoder in a file instead of its own; None: the installed file, or without one the codec's own encoder behind `fill`
+    and an untrained `Shrinkage`. Raises BadWeights."""
+    if path is None and not INSTALLED.exists():
+        return _replace(coder, untrained(coder), coder.model.networks.hyper_analysis)
+    path = Path(path or INSTALLED)
+    try:
+        encoder = Encoder(path.read_bytes(), coder.device)
+    except OSError as error:
+        raise BadWeights(f"the encoder file {path.name!r} cannot be read ({error.strerror.lower()})") from None
+    if encoder.model != coder.model.id:
+        raise BadWeights(f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: `aecodec train --denoise` makes one for it")
+    return _replace(coder, encoder.analysis, encoder.hyper_analysis)
+
+
+def untrained(coder):
+    """The `DenoisingAnalysis` that training starts from, around the layers of the codec's own analysis."""
+    with torch.device("meta"):
+        analysis = DenoisingAnalysis(coder.model.config)
+    analysis.load_state_dict(Shrinkage(coder.model.config).state_dict(prefix="shrinkage.") | coder.model.networks.analysis.state_dict(), assign=True)
+    return analysis.to(coder.device).eval().requires_grad_(False)
+
+
+def _replace(coder, analysis, hyper_analysis):
+    """A copy of the codec with other networks to encode with; the loaded model is shared by the whole process."""
+    coder = copy.copy(coder)
+    coder.model = copy.copy(coder.model)
+    coder.model.networks = networks = copy.copy(coder.model.networks)
+    networks._modules = networks._modules | {"analysis": analysis, "hyper_analysis": hyper_analysis}
+    return coder

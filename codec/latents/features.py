@@ -1,0 +1,85 @@
+"""A feature vector per picture, pooled from the decoded latent without synthesising pixels, and the search for near-duplicates that it allows.
+
+What is pooled forgets where things are and which way they face, so that crops, rescaled, flipped and recompressed copies stay near their original.
+"""
+import numpy as np
+
+from ..errors import BadOption
+from ..networks import STRIDE
+from . import files
+
+BINS = 10, 9, 9          # of the histogram of colours: luma and two chroma axes
+BEND = 12                # chroma is bent by asinh(12 c) / 3: most colours of photographs are nearly gray, and vivid ones are told apart less finely
+TEXTURE = 0.02           # weight of the channels' log-magnitudes beside the histogram, whose distances lie in 0..sqrt(2)
+FLOOR = 0.05             # of magnitudes in quantiser steps of lambda = 0.008, before their logarithm
+DUPLICATE = 0.55         # distance below which two pictures are taken for copies of one (benchmarks/latents/similar.py)
+QUALITY = 60.0
+
+
+def embed(coder, source, quality=QUALITY, **options):
+    """Feature vector float32 [1130] of a picture (anything `Codec.encode` takes) or of the bytes of an .aec file. Raises as `encode` and `decode`.
+
+    810 square roots of a histogram of block colours (distances are Hellinger distances), then the mean log-magnitude of each of 320 channels.
+    """
+    latent = coder.latent(files.to_aec(coder, source, quality, **options), **options)
+    texture = TEXTURE * np.log(np.abs(latent).mean((1, 2)) + FLOOR)
+    return np.concatenate([np.sqrt(_histogram(block_colours(latent, coder.model))), texture]).astype(np.float32)
+
+
+def block_colours(latent, model):
+    """Mean colour of every 16x16 block, [3, h, w] in luma and two chroma axes around zero, out of a latent [M, h, w].
+
+    One matrix does it: the mean over the block of what the synthesis' linear shortcut draws.
+    """
+    weight = model.networks.synthesis.linear.weight.detach().cpu().numpy()[:, :, 0, 0]  # [3 * 256, M]
+    axes = np.array([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]]) / [[3], [2], [2]]
+    return np.tensordot(axes @ weight.reshape(3, STRIDE**2, -1).mean(1), latent, 1)
+
+
+def _histogram(colours):
+    """Shares of the blocks by colour, each block dealt linearly to the eight bins around it: [810], of sum 1."""
+    luma, *chroma = colours.reshape(3, -1)
+    places = [(luma + 0.5, *(0.5 + np.arcsinh(BEND * c) / 6 for c in chroma))[axis].clip(0, 1) * (n - 1) for axis, n in enumerate(BINS)]
+    low = [np.minimum(place.astype(int), n - 2) for place, n in zip(places, BINS)]
+    histogram = np.zeros(BINS)
+    for corner in np.ndindex(2, 2, 2):
+        weights = [(place - i if up else 1 + i - place) for place, i, up in zip(places, low, corner)]
+        np.add.at(histogram, tuple(i + up for i, up in zip(low, corner)), np.prod(weights, 0))
+    return histogram.ravel() / luma.size
+
+
+def nearest(queries, features, count):
+    """Indices and distances, both [Q, count], of the rows of features [N, D] nearest to each of queries [Q, D], nearest first.
+
+    Raises BadOption for vectors of different lengths.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    if queries.shape[1] != features.shape[1]:
+        raise BadOption(f"feature vectors of {queries.shape[1]} and of {features.shape[1]} numbers cannot be compared: they were made by different models")
+    distances, indices = NearestNeighbors(n_neighbors=min(count, len(features))).fit(features).kneighbors(queries)
+    return indices, distances
+
+
+def save(file, kind, names, vectors):
+    """Writes feature vectors [N, D] into a binary file as ".npy" or ".parquet" (columns input, features)."""
+    if kind == ".npy":
+        np.save(file, vectors)
+        return
+    import pyarrow
+    from pyarrow import parquet
+
+    features = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
+    parquet.write_table(pyarrow.table({"input": names, "features": features}), file)
+
+
+def load(path):
+    """Names and feature vectors [N, D] of a Parquet file that `save` wrote. Raises BadOption, OSError."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(path, columns=["input", "features"])
+        return table["input"].to_pylist(), np.stack(table["features"].to_pylist()).astype(np.float32)
+    except (pyarrow.ArrowException, ValueError, KeyError) as error:
+        raise BadOption(f"the file does not hold features of `aecodec embed`: {str(error).splitlines()[0]}") from None

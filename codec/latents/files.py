@@ -1,0 +1,32 @@
+"""Between .aec files and latents: a file with a latent of whatever the caller has, and a file that decodes to a given latent."""
+import torch
+
+from .. import container, tiles
+from ..pipeline import _hundredths, inference
+
+
+def to_aec(coder, source, quality=60.0, **options):
+    """Bytes of an .aec file that holds a latent: `source` itself where it is the bytes of one, else encoded; raises as `Codec.encode` and `decode`."""
+    if isinstance(source, bytes) and source.startswith(container.SIGNATURE):
+        header, _ = container.read_header(source)
+        if not header.lossless:
+            return source
+        source = coder.decode_picture(source, **options)
+    return coder.encode(source, quality, lossless=False, **options)
+
+
+def from_latent(coder, latent, height, width, quality=60.0):
+    """Bytes of an .aec file of a `height` x `width` picture whose latent is `latent`, float32 [M, ceil(H/16), ceil(W/16)], but for quantisation.
+
+    Raises BadOption.
+    """
+    hundredths = _hundredths(quality)
+    with inference(coder.model.networks):
+        y = torch.from_numpy(latent)[None]
+        coded = [coder._encode(y[:, :, r.start:r.stop, c.start:c.stop].to(coder.device), hundredths) for r, c in tiles.grid(height, width, 0)]
+    return pack(coder, coded, height, width, hundredths)
+
+
+def pack(coder, coded, height, width, hundredths):
+    """The file of an RGB picture of these tiles."""
+    return container.pack(container.Aec(container.Header(width, height, hundredths, 3, 8, False, coder.model.id), coded))

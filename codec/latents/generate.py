@@ -1,0 +1,92 @@
+"""Pictures that never were: draws from the learned priors and walks between latents, all of them as ordinary .aec files.
+
+The prior of the hyper-latent knows nothing of neighbours, and that of the latent sees two positions far: draws are textures, not scenes. The
+synthesis is close to linear: walks are close to cross-fades, but for what the decoder adds.
+"""
+import numpy as np
+import torch
+
+from .. import container, payload, tiles
+from ..container import Tile
+from ..entropy import Encoder
+from ..errors import BadOption
+from ..networks import HYPER_STRIDE
+from ..pipeline import MAX_PIXELS, _hundredths, inference
+from . import files
+
+
+def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.0, like=None, max_pixels=MAX_PIXELS):
+    """Bytes of an .aec file whose every symbol is drawn from the model's own tables: first z, then y in four steps given what is drawn so far.
+
+    temperature: p^(1/temperature), 0 for the likeliest symbols; like: a picture or the bytes of an .aec file, whose z is kept and whose size (and
+    quality) count. Raises BadOption, and for `like` as `Codec.encode` and `decode`.
+    """
+    if not 0 <= temperature <= 10:
+        raise BadOption(f"temperature {temperature} is outside 0..10")
+    hundredths, given = _hundredths(quality), None
+    if like is not None:
+        given = container.unpack(files.to_aec(coder, like, quality, max_pixels=max_pixels))
+        if given.header.model != coder.model.id:
+            raise BadOption(f"the file was made with model {given.header.model.hex()}, not with {coder.model.id.hex()}")
+        height, width, hundredths = given.header.height, given.header.width, given.header.quality
+    if not (height >= 1 and width >= 1 and (not max_pixels or height * width <= max_pixels)):
+        raise BadOption(f"{width} x {height} pixels are not a size from 1 to {max_pixels} pixels")
+    rng, drawn = np.random.default_rng(seed), []
+    with inference(coder.model.networks):
+        for i, (r, c) in enumerate(tiles.grid(height, width, 0)):
+            h, w = r.stop - r.start, c.stop - c.start
+            z = None if given is None else payload.read(coder.model, given.tiles[i], h, w, hundredths)[0]
+            drawn.append(_sample_tile(coder, h, w, hundredths, rng, temperature, z))
+    return files.pack(coder, drawn, height, width, hundredths)
+
+
+def _sample_tile(coder, h, w, quality, rng, temperature, z):
+    m = coder.model
+    high, wide = payload._padded(h, w)
+    shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
+    rows_z = payload._z_rows(m, shape, quality)
+    if z is None:
+        z = torch.from_numpy(_draw(m.tables_z, rows_z, rng, temperature)).double().to(coder.device).view(shape)
+    encoder, valid = Encoder(), payload._valid(h, w, m.device)
+    encoder.put(payload._flat(z), rows_z, m.tables_z)
+
+    def drawing(t, mean, rows):
+        where = np.flatnonzero(payload._flat((rows > 0) & valid[t]))
+        residual, chosen = np.zeros(rows.numel()), payload._flat(rows)[where]
+        residual[where] = drawn = _draw(m.tables_y, chosen, rng, temperature)
+        encoder.put(drawn, chosen, m.tables_y)
+        return torch.from_numpy(residual).to(coder.device).view(rows.shape)
+
+    decoded, _ = m.networks.prior.walk(z, quality, drawing)
+    return Tile(encoder.finish(), payload._checksum(z, decoded))
+
+
+def _draw(tables, rows, rng, temperature):
+    """A symbol for each of `rows`: int32 [n]. Escapes, symbols outside their row, are never drawn."""
+    drawn = np.zeros(len(rows), np.int32)
+    for row in np.unique(rows):
+        symbols, frequencies = tables.row(row)
+        where = rows == row
+        if temperature == 0:
+            drawn[where] = symbols[frequencies.argmax()]
+        else:
+            chance = (frequencies / frequencies.max()) ** (1 / temperature)
+            drawn[where] = rng.choice(symbols, where.sum(), p=chance / chance.sum())
+    return drawn
+
+
+def interpolate(coder, a, b, n=9, quality=60.0, *, max_pixels=MAX_PIXELS):
+    """Yields n .aec files along the straight line between the latents of two pictures of one size, both ends included.
+
+    a, b: what `Codec.encode` takes, or bytes of .aec files. Raises BadOption for other sizes or n < 2, and as `Codec.encode` and `Codec.decode`.
+    """
+    if n < 2:
+        raise BadOption(f"{n} steps are too few, a walk needs its two ends")
+    ends = [files.to_aec(coder, source, quality, max_pixels=max_pixels) for source in (a, b)]
+    headers = [container.read_header(end)[0] for end in ends]
+    sizes = [(header.height, header.width) for header in headers]
+    if sizes[0] != sizes[1]:
+        raise BadOption("the pictures are {1} x {0} and {3} x {2} pixels: only latents of one size can be mixed".format(*sizes[0], *sizes[1]))
+    one, two = [coder.latent(end, max_pixels=max_pixels) for end in ends]
+    for part in np.linspace(0, 1, n, dtype=np.float32):
+        yield files.from_latent(coder, (1 - part) * one + part * two, *sizes[0], quality)

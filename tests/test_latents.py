@@ -1,0 +1,371 @@
+"""What the latents know: features, anomalies, the denoising encoder, samples and walks, as a library and on the command line."""
+
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+
+import codec
+from benchmarks.latents.copies import COPIES
+from benchmarks.latents.textures import TEXTURES, damaged, texture
+from codec import container, latents, payload
+from codec.cli import cli
+from codec.errors import BadOption, BadWeights, CodecError
+from codec.latents import anomaly, features, files, sheet
+from codec.latents.denoise import Encoder, attach, fill
+from codec.training import denoise
+from codec.training.loop import trained
+
+from conftest import photograph, psnr
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(cli, [str(a) for a in arguments])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Eight PIL pictures of different scenes."""
+    return [Image.fromarray(photograph(160, 224, seed=seed)) for seed in range(5)] + [Image.fromarray(texture(kind, 0)[:160, :224]) for kind in ("wood", "brick", "sand")]
+
+
+@pytest.fixture(scope="module")
+def folder(pictures, tmp_path_factory):
+    """The first four of them as PNG files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, picture in enumerate(pictures[:4]):
+        picture.save(folder / f"{i}.png")
+    return folder
+
+
+# Features
+
+
+def test_the_latent_is_what_the_decoder_synthesises(coder, pictures):
+    data = coder.encode(pictures[0], 50)
+    latent = coder.latent(data)
+    assert latent.shape == (320, 10, 14) and latent.dtype == np.float32
+    with torch.inference_mode():
+        x = coder.model.networks.synthesis(torch.from_numpy(latent[None]), coder._coordinate(5000))[0].permute(1, 2, 0)
+    decoded = np.asarray(coder.decode(data)).astype(float)
+    assert np.abs(((x + 0.5).clamp(0, 1) * 255).numpy() - decoded).max() <= 1
+
+
+def test_features_of_a_picture_are_those_of_its_file(coder, pictures):
+    data = coder.encode(pictures[0], features.QUALITY)
+    one = latents.embed(coder, pictures[0])
+    assert one.dtype == np.float32 and np.array_equal(one, latents.embed(coder, data))
+    assert np.linalg.norm(one[:810]) == pytest.approx(1, abs=1e-4)
+
+
+def test_block_colours_are_those_of_the_picture(coder, pictures):
+    colours = features.block_colours(coder.latent(coder.encode(pictures[0], 80)), coder.model)
+    luma = np.asarray(pictures[0]).mean(2).reshape(10, 16, 14, 16).mean((1, 3)) / 255 - 0.5
+    assert np.abs(colours[0] - luma).max() < 0.05
+
+
+def test_copies_find_their_original(coder, pictures):
+    gallery = np.array([latents.embed(coder, p) for p in pictures])
+    for number, (kind, alter) in enumerate(COPIES.items()):
+        chosen = [number, number + 3]
+        queries = np.array([latents.embed(coder, alter(pictures[i], np.random.default_rng(i))) for i in chosen])
+        assert latents.nearest(queries, gallery, 1)[0][:, 0].tolist() == chosen, kind
+
+
+def test_vectors_of_different_lengths_are_refused():
+    with pytest.raises(BadOption, match="3 and of 4"):
+        latents.nearest(np.zeros((1, 3)), np.zeros((2, 4)), 1)
+
+
+def test_embed_writes_rows_in_the_order_of_the_files(coder, folder, tmp_path):
+    (tmp_path / "0.aec").write_bytes(coder.encode(folder / "0.png", 60))
+    target = tmp_path / "f.npy"
+    lines = run("embed", "-d", "cpu", "--json", tmp_path / "0.aec", folder / "1.png", "-o", target).stdout.splitlines()
+    assert [json.loads(line)["row"] for line in lines] == [0, 1]
+    rows = np.load(target)
+    assert np.array_equal(rows[0], latents.embed(coder, folder / "0.png")) and rows.shape == (2, 1130)
+    run("embed", "-d", "cpu", folder / "1.png", "-o", target, code=1)  # exists
+    assert np.load(target).shape == (2, 1130)
+
+
+def test_embed_leaves_nothing_half_written(folder, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    result = run("embed", "-d", "cpu", folder / "1.png", tmp_path / "bad.png", "-o", tmp_path / "f.npy", code=1)
+    assert "bad.png: " in result.stderr and "would not match" in result.stderr and not (tmp_path / "f.npy").exists()
+    run("embed", "-d", "cpu", folder / "1.png", tmp_path / "bad.png", "-o", tmp_path / "f.parquet", code=1)
+    names, vectors = features.load(tmp_path / "f.parquet")
+    assert names == [str(folder / "1.png")] and vectors.shape == (1, 1130)
+    assert "does not end in" in run("embed", folder / "1.png", "-o", tmp_path / "f.csv", code=2).stderr
+
+
+def test_similar_ranks_a_folder_and_marks_copies(folder, pictures, tmp_path):
+    query = tmp_path / "query.jpg"
+    pictures[2].transpose(Image.FLIP_LEFT_RIGHT).save(query, quality=60)
+    lines = [json.loads(line) for line in run("similar", "-d", "cpu", "--json", "-k", 2, query, folder).stdout.splitlines()]
+    assert [line["rank"] for line in lines] == [1, 2] and lines[0]["input"] == str(folder / "2.png")
+    assert lines[0]["copy"] and lines[0]["distance"] < lines[1]["distance"]
+    run("embed", "-d", "cpu", "-r", folder, "-o", tmp_path / "f.parquet")
+    assert run("similar", "-d", "cpu", "-k", 1, query, tmp_path / "f.parquet").stdout.split() == [f"{lines[0]['distance']:.3f}", "copy", str(folder / "2.png")]
+
+
+def test_similar_finds_the_pairs_in_a_folder(pictures, tmp_path):
+    pictures[0].save(tmp_path / "a.png")
+    pictures[5].save(tmp_path / "b.png")
+    pictures[0].resize((300, 214)).save(tmp_path / "c.jpg", quality=50)
+    (pair,) = [json.loads(line) for line in run("similar", "-d", "cpu", "--json", "--duplicates", tmp_path).stdout.splitlines()]
+    assert {os.path.basename(pair["input"]), os.path.basename(pair["copy"])} == {"a.png", "c.jpg"}
+
+
+@pytest.mark.parametrize(
+    "arguments, message, code",
+    [
+        (["query.png"], "a picture and a folder", 2),
+        (["query.png", "nowhere"], "nowhere: is neither a folder", 1),
+        (["query.png", "broken.parquet"], "broken.parquet: the file does not hold features", 1),
+        (["--duplicates", "empty"], "holds no file", 1),
+    ],
+)
+def test_similar_says_what_is_wrong(arguments, message, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    (tmp_path / "empty").mkdir()
+    Image.new("RGB", (20, 20)).save("query.png")
+    result = run("similar", "-d", "cpu", *arguments, code=code)
+    assert message in result.stderr and "Traceback" not in result.output
+
+
+# Anomalies
+
+
+@pytest.fixture(scope="module")
+def normal(coder):
+    return latents.Normal.fit(coder.model.id.hex(), [latents.measure(coder, texture("leather", seed)) for seed in range(5)])
+
+
+def test_defects_stand_out_and_are_where_they_are(coder, normal):
+    calm = [normal.score(coder, texture("leather", seed))[0] for seed in (20, 21)]
+    for defect in ("scratch", "thread", "dirt"):
+        picture, mask = damaged("leather", defect, 0)
+        score, _, positions = normal.score(coder, picture)
+        assert score > max(calm), defect
+        share = mask.reshape(16, 16, 16, 16).mean((1, 3))
+        assert positions[share > 0.05].mean() > 1.5 * positions[share == 0].mean(), defect
+
+
+def test_measures_are_bits_and_errors(coder):
+    picture = photograph(50, 70, seed=3)
+    maps = latents.measure(coder, picture)
+    assert maps.shape == (4, 4, 5)
+    data = coder.encode(picture, 60)
+    assert np.allclose(maps[0], np.log2(coder.bits_map(data) + 1), atol=1e-4)
+    error = np.square(picture.astype(float) - np.asarray(coder.decode(data))).mean(2)
+    assert maps[1, 3, 4] == pytest.approx(np.log2(error[48:, 64:].mean() + 0.1), abs=1e-3)  # at the corner over what there is
+    assert maps[3, 1, 1] == pytest.approx(maps[1, :3, :3].mean(), abs=1e-3)
+
+
+def test_normal_sets_go_to_json_and_back(normal):
+    assert latents.Normal.from_json(normal.to_json()) == normal
+    for text in ("", "[]", "{}", normal.to_json().replace('"quality"', '"quantity"'), normal.to_json().replace("normal 1", "normal 2"), normal.to_json().replace('"mean": [', '"mean": [1,')):
+        with pytest.raises(anomaly.BadNormal):
+            latents.Normal.from_json(text)
+
+
+def test_a_normal_set_of_another_model_is_refused(coder, normal):
+    import dataclasses
+
+    with pytest.raises(anomaly.BadNormal, match="deadbeef"):
+        dataclasses.replace(normal, model="deadbeef").score(coder, texture("leather", 0))
+
+
+def test_anomaly_on_the_command_line(tmp_path):
+    (tmp_path / "good").mkdir()
+    for seed in range(3):
+        Image.fromarray(texture("cloth", seed)[:128, :160]).save(tmp_path / "good" / f"{seed}.png")
+    picture, mask = damaged("cloth", "scratch", 2)
+    Image.fromarray(picture).save(tmp_path / "part.png")
+    (tmp_path / "bad.png").write_bytes(b"nothing")
+    file = tmp_path / "normal.json"
+    run("anomaly", "fit", "-d", "cpu", tmp_path / "good", "-o", file)
+    result = run("anomaly", "score", "-d", "cpu", tmp_path / "part.png", tmp_path / "bad.png", "-n", file, "--heat", tmp_path / "heat", code=1)
+    assert f"{tmp_path / 'part.png'}: " in result.stdout and result.stdout.rstrip().endswith(" unusual") and "bad.png" in result.stderr
+    glow = np.asarray(Image.open(tmp_path / "heat" / "part-heat.png").convert("RGB")).astype(int)
+    assert glow.shape == (256, 256, 3)
+    red = glow[..., 0] - glow[..., 2]
+    assert red[mask].mean() > 3 * max(1, red[~mask].mean())
+    record = json.loads(run("anomaly", "score", "-d", "cpu", "--json", tmp_path / "good" / "0.png", "-n", file).stdout)
+    assert record["score"] <= record["threshold"] and record["unusual"] is False
+
+
+@pytest.mark.parametrize("arguments, message", [(["score", "p.png"], "normal.json: no such file"), (["score", "p.png", "-n", "p.png"], "does not describe normal"), (["fit", "p.png", "-o", "n.json"], "too few")])
+def test_anomaly_says_what_is_wrong(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (20, 20)).save("p.png")
+    result = run("anomaly", arguments[0], "-d", "cpu", *arguments[1:], code=1)
+    assert message in result.stderr.lower() and not (tmp_path / "n.json").exists()
+
+
+# Denoising
+
+
+@pytest.fixture(scope="module")
+def encoder_file(tmp_path_factory):
+    """An encoder of the installed model, as training starts from it."""
+    path = tmp_path_factory.mktemp("encoder") / "e.safetensors"
+    torch.manual_seed(0)
+    model = denoise.thaw_encoder("")
+    denoise.export(model, model.state_dict(), str(path), "")
+    return path
+
+
+def test_only_the_encoder_is_trained():
+    model = denoise.thaw_encoder("")
+    assert {name.split(".")[0] for name in trained(model)} == {"analysis", "hyper_analysis"}
+
+
+def test_corruption_is_noise_dead_pixels_and_patches():
+    torch.manual_seed(1)
+    clean = torch.full((64, 3, 96, 96), 0.5)
+    noisy = denoise.corrupt(clean)
+    assert noisy.shape == clean.shape and noisy.min() >= 0 and noisy.max() <= 1 and torch.equal(torch.round(noisy * 255), noisy * 255)
+    dead = (noisy == 0).all(1)
+    share = dead.float().mean((1, 2))
+    spread = torch.stack([n[:, ~d].std() * 255 for n, d in zip(noisy, dead)])
+    assert 0.25 < (share > 0.005).float().mean() < 0.75 and share.max() < 0.5
+    assert spread.max() < 75 and (spread < 1).float().mean() < 0.4 and (spread > 20).float().mean() > 0.4
+
+
+def test_dead_pixels_and_patches_are_filled_and_black_areas_kept():
+    x = torch.full((1, 3, 120, 160), 0.2)
+    x[..., 80:] = -0.5  # half of the picture is black
+    kept = x.clone()
+    x[0, :, 5::9, 5:70:7] = -0.5
+    x[0, :, 60:78, 20:38] = -0.5
+    assert torch.equal(fill(kept), kept)
+    assert (fill(x) - kept).abs().max() < 1e-5
+
+
+def test_denoised_files_are_ordinary_ones(coder, encoder_file):
+    cleaner = attach(coder, encoder_file)
+    rng = np.random.default_rng(0)
+    clean = photograph(96, 128, seed=1)
+    noisy = np.uint8(np.clip(np.rint(clean + rng.normal(0, 25, clean.shape)), 0, 255))
+    data = cleaner.encode(noisy, 60)
+    assert codec.info(data)["model"] == coder.model.id.hex() and coder.decode(data).size == (128, 96)
+    coder.verify(data)
+    assert len(data) < 0.7 * len(coder.encode(noisy, 60))
+    assert coder.model.networks.analysis is not cleaner.model.networks.analysis  # the shared model is as it was
+    assert len(coder.encode(clean, 60)) == len(codec.Codec(device="cpu").encode(clean, 60))
+
+
+def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
+    """What training starts from is a denoiser already, for colour, gray and sizes below a block; a clean picture stays."""
+    monkeypatch.setattr(codec.latents.denoise, "INSTALLED", tmp_path / "none")
+    cleaner = attach(coder)
+    for channels in (3, 1):
+        clean = photograph(96, 128, seed=1, channels=channels)
+        noisy = np.uint8(np.clip(np.rint(clean + np.random.default_rng(0).normal(0, 25, clean.shape)), 0, 255))
+        one, two = [coder.decode_picture(c.encode(noisy, 60)).pixels for c in (cleaner, coder)]
+        assert psnr(one, clean) > psnr(two, clean) + 3
+        noisy[4::5, 3::5] = 0
+        assert psnr(coder.decode_picture(cleaner.encode(noisy, 60)).pixels, clean) > psnr(one, clean) - 1
+        assert psnr(coder.decode_picture(cleaner.encode(clean, 60)).pixels, clean) > psnr(coder.decode_picture(coder.encode(clean, 60)).pixels, clean) - 2
+    assert coder.decode(cleaner.encode(noisy[:3, :5], 60)).size == (5, 3)
+
+
+def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_file, tmp_path):
+    data = encoder_file.read_bytes()
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(data.replace(coder.model.id.hex().encode(), b"00c0ffee", 1))
+    with pytest.raises(BadWeights, match="belongs to model 00c0ffee"):
+        attach(coder, other)
+    with pytest.raises(BadWeights, match="cannot be read"):
+        attach(coder, tmp_path / "nowhere.safetensors")
+    for broken in (b"", b"\xff" * 100, data[: len(data) // 2], codec.model.path_of("default").read_bytes(), data.replace(b'"latent', b'"patent')):
+        with pytest.raises(BadWeights):
+            Encoder(broken)
+
+
+def test_denoise_on_the_command_line(encoder_file, tmp_path):
+    noisy = tmp_path / "noisy.png"
+    Image.fromarray(np.uint8(np.clip(photograph(64, 80) + np.random.default_rng(0).normal(0, 25, (64, 80, 3)), 0, 255))).save(noisy)
+    run("denoise", "-d", "cpu", noisy, "--encoder", encoder_file)
+    run("denoise", "-d", "cpu", noisy, "--encoder", encoder_file, "-o", tmp_path / "clean.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "clean.png")), np.asarray(codec.decompress((tmp_path / "noisy.aec").read_bytes(), device="cpu")))
+    assert "does not hold an encoder" in run("denoise", "-d", "cpu", "-f", noisy, "--encoder", noisy, code=1).stderr
+
+
+# Draws and walks
+
+
+def test_a_sample_is_a_file_like_any_other(coder):
+    data = latents.sample(coder, 40, 72, 30, seed=3)
+    coder.verify(data)
+    assert coder.decode(data).size == (72, 40) and data == latents.sample(coder, 40, 72, 30, seed=3) != latents.sample(coder, 40, 72, 30, seed=4)
+
+
+def test_a_sample_spends_the_bits_its_tables_promise(coder):
+    """Symbols drawn from the tables cost their entropy: the file is as long as the bits of the map, and no draw is an escape."""
+    data = latents.sample(coder, 128, 128, 60, seed=0)
+    assert 8 * len(container.unpack(data).tiles[0].payload) == pytest.approx(coder.bits_map(data).sum(), rel=0.01)
+
+
+def test_samples_like_a_picture_keep_its_hyper_latent(coder):
+    given = coder.encode(photograph(64, 96), 50)
+    drawn = latents.sample(coder, like=given)
+    read = lambda data: payload.read(coder.model, container.unpack(data).tiles[0], 4, 6, 5000)
+    assert torch.equal(read(given)[0], read(drawn)[0]) and not torch.equal(read(given)[1], read(drawn)[1])
+    cold = latents.sample(coder, like=given, temperature=0)
+    assert len(cold) < len(drawn)
+
+
+@pytest.mark.parametrize("options", [{"height": 0}, {"height": 1 << 20, "width": 1 << 20}, {"temperature": -1}, {"temperature": float("nan")}, {"quality": 0}])
+def test_impossible_samples_are_refused(coder, options):
+    with pytest.raises(BadOption):
+        latents.sample(coder, **options)
+
+
+def test_a_walk_begins_and_ends_at_its_pictures(coder, pictures):
+    walk = [np.asarray(coder.decode(data)).astype(float) for data in latents.interpolate(coder, pictures[0], coder.encode(pictures[1], 60), 3)]
+    ends = [np.asarray(p).astype(float) for p in pictures[:2]]
+    error = lambda a, b: np.sqrt(np.square(a - b).mean())
+    assert error(walk[0], ends[0]) < 8 and error(walk[2], ends[1]) < 8
+    assert error(walk[1], (ends[0] + ends[1]) / 2) < 15
+    with pytest.raises(BadOption, match="one size"):
+        list(latents.interpolate(coder, pictures[0], pictures[0].crop((0, 0, 50, 50))))
+    with pytest.raises(BadOption, match="two ends"):
+        list(latents.interpolate(coder, pictures[0], pictures[1], 1))
+
+
+def test_a_latent_written_again_is_the_same_but_for_rounding(coder, pictures):
+    data = coder.encode(pictures[0], 60)
+    again = files.from_latent(coder, coder.latent(data), 160, 224, 60)
+    one, two = [np.asarray(coder.decode(d)).astype(float) for d in (data, again)]
+    assert np.abs(one - two).mean() < 3 and abs(len(again) / len(data) - 1) < 0.2
+
+
+def test_sheets_and_animations():
+    ends = sheet.same_size([Image.new("RGB", (300, 200), "red"), Image.new("L", (50, 90))], 60)
+    assert [p.size for p in ends] == [(60, 40)] * 2
+    frames = [Image.new("RGB", (60, 40), (i, 0, 0)) for i in range(0, 250, 50)]
+    assert Image.open(io.BytesIO(sheet.contact(frames, "png"))).size == (3 * 64 - 4, 2 * 44 - 4)
+    assert Image.open(io.BytesIO(sheet.animation(frames))).n_frames == 8
+
+
+def test_draws_and_walks_on_the_command_line(folder, tmp_path):
+    run("sample", "-d", "cpu", "--size", "48x32", "-o", tmp_path / "s.aec")
+    run("sample", "-d", "cpu", "--like", tmp_path / "s.aec", "-o", tmp_path / "s.png")
+    assert Image.open(tmp_path / "s.png").size == (48, 32) == codec.decompress((tmp_path / "s.aec").read_bytes(), device="cpu").size
+    assert "is not WIDTHxHEIGHT" in run("sample", "--size", "48", "-o", tmp_path / "t.png", code=2).stderr
+    assert "exists" in run("sample", "-d", "cpu", "-o", tmp_path / "s.png", code=1).stderr
+    assert "cannot be written as 'xyz'" in run("sample", "-d", "cpu", "--size", "16x16", "-o", tmp_path / "t.xyz", code=1).stderr
+    run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / "s.aec", "-n", 3, "--side", 48, "-o", tmp_path / "walk.gif")
+    assert Image.open(tmp_path / "walk.gif").n_frames == 4
+    assert "nowhere.png" in run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / "nowhere.png", "-o", tmp_path / "w.png", code=1).stderr
+    assert not list(tmp_path.glob("*.part")) and not (tmp_path / "w.png").exists()
