@@ -224,6 +224,8 @@ def info(**options) -> None:
             for key, value in header.items():
                 if isinstance(value, dict):
                     value = ", ".join(f"{name} {size}" for name, size in value.items())
+                elif isinstance(value, bool):
+                    value = "yes" if value else "no"
                 click.echo(f"{key:{width}}  {value or '-'}")
         return {"input": job.source, **header}, ""
 
