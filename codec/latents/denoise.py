@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 
 from ..errors import BadWeights
-from ..model import checked
+from ..model import checked, read_metadata, refusing
 from ..networks import Analysis, Config, Gain, HyperAnalysis
 from ..pipeline import Codec
 
@@ -105,21 +105,13 @@ class Encoder:
 
     def __init__(self, data, device="cpu"):
         """`data`: the bytes of an encoder file. Raises BadWeights."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8:8 + size])["__metadata__"]
-            if metadata["format"] != FORMAT:
-                raise BadWeights(f"the encoder file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
+        with refusing("the file does not hold an encoder"):
+            metadata = read_metadata(data, FORMAT)
             config = Config(**json.loads(metadata["config"]))
             with torch.device("meta"):
                 networks = nn.ModuleDict({"analysis": DenoisingAnalysis(config), "hyper_analysis": HyperAnalysis(config)})
             networks.load_state_dict(checked(load_tensors(data), networks.state_dict()), assign=True)
             self.model = bytes.fromhex(metadata["model"])
-        except BadWeights:
-            raise
-        except Exception as error:  # whatever a broken or hostile file provokes in json, safetensors and torch
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise BadWeights(f"the encoder file does not hold an encoder: {reason}") from None
         networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.analysis, self.hyper_analysis = networks["analysis"], networks["hyper_analysis"]
 
