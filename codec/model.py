@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +42,8 @@ class Model:
     def __init__(self, data, device="cpu", exact=torch.float32):
         """`data`: the bytes of a weight file. Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`)."""
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
-        try:
-            size = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8:8 + size], object_pairs_hook=unique)["__metadata__"]
-            if metadata["format"] != FORMAT:
-                raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
-            self.config = Config(**json.loads(metadata["config"]))
+        with refusing("the weight file does not hold a model"):
+            self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
             tensors = load_tensors(data)
             tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
             with torch.device("meta"):
@@ -57,12 +54,6 @@ class Model:
             self.tables_y, self.tables_z = [_tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows]
             if tables:
                 raise ValueError(f"unexpected {', '.join(tables)}")
-        except BadWeights:
-            raise
-        except Exception as error:  # whatever a broken or hostile file provokes in json, safetensors, numpy and torch
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[:240]  # names in the file may command a terminal
-            raise BadWeights(f"the weight file does not hold a model: {reason}") from None
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
         self.device = torch.device(device)
@@ -90,7 +81,29 @@ def rounding_thresholds(tables, pull, bit=BIT):
     return torch.tensor(thresholds, dtype=torch.float64)
 
 
-def unique(pairs):
+@contextmanager
+def refusing(sentence):
+    """Raises BadWeights for whatever a broken or hostile file provokes in json, safetensors, numpy and torch."""
+    try:
+        yield
+    except BadWeights:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[:240]  # names in the file may command a terminal
+        raise BadWeights(f"{sentence}: {reason}") from None
+
+
+def read_metadata(data, expected):
+    """The text fields of a safetensors file, {name: text}. Raises BadWeights unless its format is the one expected."""
+    size = int.from_bytes(data[:8], "little")
+    metadata = json.loads(data[8:8 + size], object_pairs_hook=_unique)["__metadata__"]
+    if metadata["format"] != expected:
+        raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {expected!r}")
+    return metadata
+
+
+def _unique(pairs):
     """The dict of a JSON object. Raises ValueError for a name that comes twice: two readers could choose differently."""
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a name comes twice in its text")

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 
 from ..errors import BadWeights
-from ..model import checked
+from ..model import checked, read_metadata, refusing
 from ..networks import Analysis, Config, Gain, HyperAnalysis
 from ..pipeline import Codec
 
@@ -39,6 +39,8 @@ def pool(x, size, kind):
 
 PATCH = 25  # px: black areas in which a square of this size has room are part of the picture
 
+DARK = 0.08  # of white: where the surroundings are no brighter black may well be right
+
 
 def fill(x):
     """x [N,3,H,W] in [-0.5, 0.5] with its black (zero) pixels and small black patches replaced by the mean of the nearest others."""
@@ -51,7 +53,7 @@ def fill(x):
     for size in (3, 5, 9, 17, 33):
         share = pool(1 - dead, size, "avg")
         near = pool(x * (1 - dead), size, "avg") / share.clamp_min(1e-6)
-        take = (filled <= -0.5).all(1, keepdim=True) & (dead > 0) & (share >= 0.3)
+        take = (filled <= -0.5).all(1, keepdim=True) & (dead > 0) & (share >= 0.3) & (near.mean(1, keepdim=True) > DARK - 0.5)
         filled = torch.where(take, near, filled)
     return filled
 
@@ -59,11 +61,13 @@ def fill(x):
 class Shrinkage(nn.Module):
     """x [N,3,H,W] -> the same with less noise: overlapping DCT blocks, each coefficient shrunk by what noise leaves of the energy around it.
 
-    The noise is estimated from the median of the finest coefficients, per colour axis and picture (Donoho & Johnstone 1994); the energy is that
-    of 3x3 blocks (Cai & Silverman 2001, NeighCoeff). Learned is only `strength`, per quality: the share of the noise's energy, exp(PACE * w).
+    The noise is estimated per colour axis from the finest coefficients where they are smallest, as fine texture looks like noise; the energy is
+    that of 3x3 blocks (Cai & Silverman 2001, NeighCoeff). Learned is only `strength`, per quality: the share of the noise's energy, exp(PACE * w).
     """
 
     SIZE, STRIDE = 8, 4
+    CALM = 0.05  # share of the windows of 8x8 blocks that are taken to hold nothing but noise
+    FLOOR = 3 / 255  # noise below it stays: in clean photographs the calmest windows show two or three levels
     PACE = 30  # w is learned at the small steps that suit the networks around it
 
     def __init__(self, c):
@@ -81,9 +85,12 @@ class Shrinkage(nn.Module):
         edge = self.SIZE - self.STRIDE
         coefficients = F.conv2d(F.pad(x, (edge,) * 4, "reflect"), self.basis, stride=self.STRIDE)
         finest = coefficients.detach().unflatten(1, (3, -1))[:, :, self.finest]
-        noise = (finest.abs().flatten(2).median(2).values / 0.6745).repeat_interleave(self.SIZE**2, 1)[:, :, None, None]
+        window = min(8, *finest.shape[3:])
+        calm = F.avg_pool2d(finest.abs().mean(2), window, max(1, window // 2)).flatten(2).quantile(self.CALM, 2)
+        variance = ((calm / 0.75).square() - self.FLOOR**2).clamp_min(0)  # 0.798 of a Gaussian's deviation, less what choosing the calmest takes
+        variance = variance.repeat_interleave(self.SIZE**2, 1)[:, :, None, None]
         energy = F.avg_pool2d(coefficients.square(), 3, 1, 1, count_include_pad=False)
-        lost = self.mask * (torch.exp(self.PACE * self.strength.log(q)) * noise.square() / energy.clamp_min(1e-12)).clamp(max=1)
+        lost = self.mask * (torch.exp(self.PACE * self.strength.log(q)) * variance / energy.clamp_min(1e-12)).clamp(max=1)
         overlap = (self.SIZE // self.STRIDE) ** 2
         taken = F.conv_transpose2d(coefficients * lost, self.basis, stride=self.STRIDE) / overlap
         return x - taken[:, :, edge:-edge, edge:-edge]
@@ -105,21 +112,13 @@ class Encoder:
 
     def __init__(self, data, device="cpu"):
         """`data`: the bytes of an encoder file. Raises BadWeights."""
-        try:
-            size = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8:8 + size])["__metadata__"]
-            if metadata["format"] != FORMAT:
-                raise BadWeights(f"the encoder file has the format {metadata['format']!r}, this version reads {FORMAT!r}")
+        with refusing("the file does not hold an encoder"):
+            metadata = read_metadata(data, FORMAT)
             config = Config(**json.loads(metadata["config"]))
             with torch.device("meta"):
                 networks = nn.ModuleDict({"analysis": DenoisingAnalysis(config), "hyper_analysis": HyperAnalysis(config)})
             networks.load_state_dict(checked(load_tensors(data), networks.state_dict()), assign=True)
             self.model = bytes.fromhex(metadata["model"])
-        except BadWeights:
-            raise
-        except Exception as error:  # whatever a broken or hostile file provokes in json, safetensors and torch
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise BadWeights(f"the encoder file does not hold an encoder: {reason}") from None
         networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.analysis, self.hyper_analysis = networks["analysis"], networks["hyper_analysis"]
 

@@ -64,7 +64,7 @@ def nearest(queries, features, count):
 def save(file, kind, names, vectors):
     """Writes feature vectors [N, D] into a binary file as ".npy" or ".parquet" (columns input, features)."""
     if kind == ".npy":
-        np.save(file, vectors)
+        np.lib.format.write_array(file, vectors)
         return
     import pyarrow
     from pyarrow import parquet
