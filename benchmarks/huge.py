@@ -9,6 +9,7 @@ import json
 import math
 import resource
 import shlex
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -119,6 +120,7 @@ def line(row, start):
 @click.pass_context
 def main(context, megapixels, suffix, quality, model, threads, folder, out, tolerance):
     """Peak memory and time per megapixel as the picture grows. Exit code 1: more than 2 GB up to 100 MP, 3 GB beyond, or too slow."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that gigabytes are not left behind
     with tempfile.TemporaryDirectory(prefix="aecodec-huge-", dir=folder) as place:
         start = measure(FLAT * FLAT / 1e6, suffix, quality, model, threads, place)
         rows = []
