@@ -3,6 +3,7 @@
 AECODEC_KODAK is a folder of the Kodak pictures; tests that need it are skipped without it. AECODEC_SLOW=1 adds what takes minutes.
 """
 
+import signal
 import os
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 import codec
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script; the processes under test would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts: its waiting threads would keep other processes off the processor
 

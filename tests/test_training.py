@@ -190,7 +190,7 @@ def test_the_command_line_codes_with_a_model_of_ones_own(frozen, tmp_path):
     picture = tmp_path / "p.png"
     Image.fromarray(np.full((40, 56, 3), 90, np.uint8)).save(picture)
     aecodec = lambda *arguments: subprocess.run([sys.executable, "-m", "codec", *map(str, arguments)], capture_output=True, text=True)
-    assert aecodec("compress", "-d", "cpu", "-m", frozen[1], picture).returncode == 0
+    assert aecodec("compress", "--lossy", "-d", "cpu", "-m", frozen[1], picture).returncode == 0
     lost = aecodec("decompress", "-d", "cpu", "-f", tmp_path / "p.aec")
     assert lost.returncode == 1 and "not installed" in lost.stderr
     for command in ("verify", "decompress"):
