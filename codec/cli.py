@@ -18,6 +18,7 @@ from pathlib import Path
 import click
 
 from . import batch, output
+from .autoencoders.commands import ae
 from .batch import STREAM, Job
 from .errors import CodecError
 from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, WORK, Options, takes
@@ -231,6 +232,8 @@ def models(as_json: bool) -> None:
         record = {"model": path.stem, "id": hashlib.sha256(data).hexdigest()[:8], "bytes": len(data)}
         click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes".format(**record))
 
+
+cli.add_command(ae)
 
 FORWARD = {
     "context_settings": {"ignore_unknown_options": True, "help_option_names": []},

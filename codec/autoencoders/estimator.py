@@ -1,6 +1,7 @@
 """`Autoencoder`, the estimator: checks and scales what comes in, trains one network, and answers with it. After `loop`; `store` saves it."""
 
 import math
+import os
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 
 from ..errors import BadData, BadOption
+from ..output import atomic
 from . import checks, loop, scaling, store
 from .corruption import Corruption
 from .kinds import kind_of
@@ -105,7 +107,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.scaling_ = scaling.learn(X.astype(np.float64), self.scale, self.loss)
         plan = self._plan(len(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.network_ = self._build()
+        with torch.device("meta"):  # or torch would draw weights from its global state
+            self.network_ = self._build()
+        self.network_.to_empty(device="cpu")
         loop.initialise(self.network_, torch.Generator().manual_seed(seed))
         dtype = torch.float64 if plan.kind.flat else torch.float32
         self.network_.to(device, dtype)
@@ -241,10 +245,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # Keeping
 
-    def save(self, path, overwrite=True):
-        """Writes one safetensors file, whole or not at all. Raises OSError."""
+    def dumps(self):
+        """The bytes of a safetensors file: parameters, scaling, curves and weights, nothing that could run."""
         checks.fitted(self)
-        store.save(self, path, overwrite)
+        return store.dumps(self)
+
+    def save(self, path, overwrite=True):
+        """Writes such a file, whole or not at all. Raises OSError."""
+        with atomic(os.fspath(path), overwrite) as file:
+            file.write(self.dumps())
 
     @classmethod
     def load(cls, source, device="auto"):

@@ -15,6 +15,7 @@ from .networks import Network
 CHUNK = 4096  # rows at a time where nothing is learned
 DROPS = 2  # how often the learning rate is divided before the end
 DROP = 5.0
+SILU_GAIN = 1.68  # 1 / sqrt(E[silu(x)^2]) for x of unit variance
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class History:
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:
-    """torch's own initialisation, but from `generator`: the state of torch's global one is the caller's."""
-    for layer in network.modules():
-        if isinstance(layer, (nn.Linear, nn.Conv2d)):
-            bound = 1 / math.sqrt(layer.weight[0].numel())
-            for tensor in (layer.weight, layer.bias):
-                nn.init.uniform_(tensor, -bound, bound, generator=generator)
+    """Weights that keep the variance from layer to layer (after He 2015), from `generator`: the state of torch's global one is the caller's."""
+    for part in (network.encoder, network.decoder):
+        layers = [layer for layer in part if isinstance(layer, (nn.Linear, nn.Conv2d))]
+        for layer in layers:
+            gain = 1.0 if layer is layers[-1] else SILU_GAIN
+            bound = gain * math.sqrt(3 / layer.weight[0].numel())  # a uniform distribution's deviation is its bound / sqrt(3)
+            nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            nn.init.zeros_(layer.bias)
 
 
 def objective(network: Network, x: torch.Tensor, plan: Plan, generator: torch.Generator) -> torch.Tensor:

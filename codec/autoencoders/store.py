@@ -1,7 +1,6 @@
 """Weight files of the estimator: one safetensors file with parameters, scaling, curves and weights; nothing in it can run. Used by `estimator`."""
 
 import json
-import os
 
 import numpy as np
 import torch
@@ -9,7 +8,6 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ..errors import BadWeights
-from ..output import atomic
 from . import checks
 from .scaling import Scaling
 
@@ -17,23 +15,22 @@ FORMAT = "aecodec autoencoder 1"
 SCALING = ("offset", "divisor", "spread", "empty")
 
 
-def save(estimator, path, overwrite):
-    """Raises OSError; an existing file stays unless `overwrite`."""
+def dumps(estimator):
+    """The bytes of the file."""
     tensors = {f"network.{name}": _narrow(tensor.cpu()) for name, tensor in estimator.network_.state_dict().items()}
-    tensors |= {f"scaling.{name}": torch.from_numpy(np.ascontiguousarray(getattr(estimator.scaling_, name))) for name in SCALING}
+    tensors |= {f"scaling.{name}": torch.from_numpy(getattr(estimator.scaling_, name).copy()) for name in SCALING}
     tensors["errors"] = torch.from_numpy(estimator.errors_)
-    parameters = estimator.get_params() | {"device": "auto", "random_state": None, "verbose": False}
     state = {
-        "parameters": parameters,
+        "format": FORMAT,
+        "parameters": estimator.get_params() | {"device": "auto", "random_state": None, "verbose": False},
         "features": estimator.n_features_in_,
         "names": list(estimator.feature_names_in_) if hasattr(estimator, "feature_names_in_") else None,
         "image_shape": estimator.image_shape_,
         "picture": estimator._picture,
         "curves": [estimator.loss_curve_, estimator.validation_curve_],
     }
-    data = save_tensors(tensors, {"format": FORMAT, "state": json.dumps(state, default=_plain)})
-    with atomic(os.fspath(path), overwrite) as file:
-        file.write(data)
+    # One key only: safetensors writes several in a random order, and the same model should give the same bytes.
+    return save_tensors(tensors, {"autoencoder": json.dumps(state, default=_plain)})
 
 
 def load(cls, source, device):
@@ -43,10 +40,10 @@ def load(cls, source, device):
             source = file.read()
     try:
         size = int.from_bytes(source[:8], "little")
-        metadata = json.loads(source[8 : 8 + size])["__metadata__"]
-        if metadata["format"] != FORMAT:
-            raise ValueError(f"its format is {metadata['format']!r}, this version reads {FORMAT!r}")
-        state, tensors = json.loads(metadata["state"]), load_tensors(bytes(source))
+        state = json.loads(json.loads(source[8 : 8 + size])["__metadata__"]["autoencoder"])
+        if state["format"] != FORMAT:
+            raise ValueError(f"its format is {state['format']!r}, this version reads {FORMAT!r}")
+        tensors = load_tensors(bytes(source))
         parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
         estimator = cls(**parameters | {"device": device})
         checks.parameters(estimator)
