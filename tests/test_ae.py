@@ -45,11 +45,10 @@ def here(tmp_path, monkeypatch):
 
 def test_the_defaults_of_the_command_are_those_of_the_estimator():
     wanted = {name: parameter.default for name, parameter in inspect.signature(Autoencoder).parameters.items()}
+    given = commands.fit.make_context("fit", ["digits"]).params
+    named = set(wanted) & set(given) - {"random_state", "scale", "batch_size"}  # 0, by the kind of input, None for "auto"
+    assert {name: given[name] for name in named} == {name: wanted[name] for name in named} and len(named) > 15
     assert commands.KINDS == tuple(KINDS)
-    for option in commands.fit.params:
-        if option.name in wanted and option.name not in ("device", "random_state", "scale", "batch_size"):
-            default = option.default
-            assert (option.callback(None, None, default) if option.name in ("hidden", "channels") else default) == wanted[option.name], option.name
 
 
 def test_fit_transform_and_back(here):
@@ -90,7 +89,7 @@ def test_every_kind_of_file_is_read(here):
     (here / "t-labels-idx1-ubyte").write_bytes(idx(y, 8))
     data = sources.read("t-images-idx3-ubyte.gz")
     assert np.array_equal(data.values, X) and np.array_equal(data.labels, y)
-    (here / "big").write_bytes(idx(X.astype(">f4") / 3, 0x0D))
+    (here / "big").write_bytes(idx((X / 3).astype(">f4"), 0x0D))
     assert np.allclose(sources.read("big").values, X / 3)
     np.save("x.npy", X)
     assert np.array_equal(sources.read("x.npy", labels="t-labels-idx1-ubyte").labels, y)
@@ -234,7 +233,7 @@ def fresh(window, path):
 
 
 def quiet(window):
-    assert window.console() == []
+    assert [line for line in window.console() if "getImageData" not in line] == []  # these tests read canvases often, the page never
     assert window.run("return window.harmed") is None
     assert window.run("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)") == []
 

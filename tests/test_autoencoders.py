@@ -113,7 +113,7 @@ def test_corruptions_do_what_they_say():
 
 
 def test_the_sparse_kind_is_sparse(digits):
-    estimators = [Autoencoder(kind, 64, (64,), max_iter=20, learning_rate=3e-3, random_state=0).fit(digits[0]) for kind in ("undercomplete", "sparse")]
+    estimators = [Autoencoder(kind, 64, (64,), beta=0.3, max_iter=20, learning_rate=3e-3, random_state=0).fit(digits[0]) for kind in ("undercomplete", "sparse")]
     codes = [np.abs(estimator.transform(digits[0])) for estimator in estimators]
     shares = [(code < 0.01 * code.max()).mean() for code in codes]
     assert shares[1] > 0.6 and shares[0] < 0.2
@@ -123,12 +123,14 @@ def test_the_contractive_kind_contracts_and_the_norm_is_the_jacobians(digits):
     X = digits[0][:300]
     norms = []
     for kind in ("undercomplete", "contractive"):
-        estimator = Autoencoder(kind, 4, (32,), max_iter=40, learning_rate=3e-3, random_state=0).fit(X)
+        estimator = Autoencoder(kind, 4, (32,), beta=None if kind == "undercomplete" else 30, max_iter=40, learning_rate=3e-3, random_state=0).fit(X)
         norms.append(estimator.jacobian_norm(X).mean())
+        codes = estimator.transform(X)
+        assert np.allclose(codes.mean(0), 0, atol=1e-5) and codes.var(0).mean() == pytest.approx(1, rel=1e-4)  # or scale alone could halve it
     assert norms[1] < norms[0] / 1.5
     one = torch.from_numpy(estimator.scaling_.forward(X[:1]))
     exact = torch.autograd.functional.jacobian(lambda x: estimator.network_.encode(x).mean[0], one).norm()
-    assert estimator.jacobian_norm(X[:1], relative=False)[0] == pytest.approx(exact.item(), rel=1e-9)
+    assert estimator.jacobian_norm(X[:1])[0] == pytest.approx(exact.item(), rel=1e-9)
 
 
 @pytest.fixture(scope="module")

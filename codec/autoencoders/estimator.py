@@ -26,7 +26,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     kind: "undercomplete" (plain), "linear" (no hidden layer: the subspace of PCA), "convolutional" (plain, for pictures), "denoising" (inputs corrupted in
         training), "sparse", "contractive", "variational".
     latent_dim: numbers per row. hidden: widths of the dense layers, mirrored in the decoder. loss: "mse", or "bce" for values that are shares of a range.
-    beta: weight of the kind's penalty (KL divergence, sparsity, Jacobian) against the error per row; None: 1 (variational, contractive, KL sparsity), 0.01 (L1).
+    beta: weight of the kind's penalty (KL divergence, sparsity, Jacobian) against the error per row; None: 1 (variational, KL sparsity), 10 (contractive), 0.01 (L1).
     noise, noise_level: of the denoising kind: "gaussian" (level in standard deviations), "zero" or "patch" (level as a share).
     sparsity: "l1" (rectified activations) or "kl" (logistic ones, driven to the mean `sparsity_target`).
     network: "dense", "convolutional" or "auto": convolutional for that kind alone. channels: of its layers, each halves the picture.
@@ -115,6 +115,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.network_.to(device, dtype)
         rows = torch.from_numpy(self.scaling_.forward(X)).to(device, dtype)
         history = loop.train(self.network_, rows, plan, seed)
+        if not math.isfinite(history.training[0]):
+            raise BadData("the training loss is not finite in the first epoch: a smaller learning_rate may help")
         self.loss_curve_, self.validation_curve_ = history.training, history.validation
         self.n_iter_ = len(history.training)
         self.network_.double().eval().requires_grad_(False)  # so that answers do not depend on which rows are asked about together
@@ -161,7 +163,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     # Answers
 
     def transform(self, X):
-        """The latents [N, D] of X; for the variational kind their means."""
+        """The latents [N, D] of X; for the variational kind their means.
+
+        Over the training rows they have mean 0 and together variance 1; those of the sparse kind are from 0 on, those of the variational near N(0, 1).
+        """
         checks.fitted(self)
         X = self._rows(X)
         return self._run(lambda x: self.network_.encode(x).mean, self.scaling_.forward(X)).astype(X.dtype)
@@ -227,21 +232,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         generator = torch.Generator().manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
         return self._pictured(self.scaling_.back(corruption(torch.from_numpy(self.scaling_.forward(self._rows(X))), generator).numpy()))
 
-    def jacobian_norm(self, X, relative=True):
-        """Frobenius norm of d latent / d input at each row [N], inputs scaled; `relative`: over the standard deviation of the latents of X as a vector.
+    def jacobian_norm(self, X):
+        """Frobenius norm of d latent / d input at each row [N], inputs scaled.
 
         Exact, at the cost of `latent_dim` backward passes.
         """
         checks.fitted(self)
         x = torch.from_numpy(self.scaling_.forward(self._rows(X).astype(np.float64))).to(self._at)
-        squares, codes = [], []
+        norms = []
         for rows in x.split(CHUNK):
-            rows = rows.requires_grad_()
-            z = self.network_.encode(rows).mean
-            squares.append(sum(torch.autograd.grad(column.sum(), rows, retain_graph=True)[0].square().sum(1) for column in z.T))
-            codes.append(z.detach())
-        spread = torch.cat(codes).var(0, unbiased=False).sum().sqrt() if relative else 1.0
-        return (torch.cat(squares).sqrt() / spread).cpu().numpy()
+            columns = self.network_.encode(rows.requires_grad_()).mean.T
+            squares = (torch.autograd.grad(column.sum(), rows, retain_graph=True)[0].square().sum(1) for column in columns)
+            norms.append(sum(squares).sqrt())
+        return torch.cat(norms).cpu().numpy()
 
     # Keeping
 

@@ -60,7 +60,7 @@ KINDS = {
     "convolutional": Kind(pictures=True),
     "denoising": Kind(corrupts=True),
     "sparse": Kind(latent="relu", penalty=absolute, beta=0.01),
-    "contractive": Kind(penalty=contraction, beta=1.0, differentiates=True),
+    "contractive": Kind(penalty=contraction, beta=10.0, differentiates=True),
     "variational": Kind(latent="gaussian", penalty=divergence, beta=1.0),
 }
 SPARSITIES = {"l1": KINDS["sparse"], "kl": Kind(latent="sigmoid", penalty=activity, beta=1.0)}

@@ -117,7 +117,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
             bar.update()
             bar.set_postfix_str(f"loss {latest:.5g}")
             if not math.isfinite(latest):
-                break
+                break  # it diverged, and the best state is what counts
             if latest < best - plan.tol * abs(best) or best == math.inf:
                 best, best_state, waited = latest, copy.deepcopy(network.state_dict()), 0
                 continue
@@ -130,4 +130,22 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
                     group["lr"] /= DROP
     if best_state is not None and not exact:
         network.load_state_dict(best_state)
+    if plan.kind.latent == "identity":
+        standardise(network, x)
     return history
+
+
+@torch.no_grad()
+def standardise(network: Network, x: torch.Tensor) -> None:
+    """Moves and scales the latent to mean 0 and, over all its dimensions, variance 1, and the decoder with it: the same reconstructions.
+
+    Nothing else fixes the unit of a latent without a prior; so codes, their Jacobians and walks through them compare between models.
+    """
+    code = torch.cat([network.encode(rows).mean for rows in x.split(CHUNK)])
+    middle, unit = code.mean(0), code.var(0, unbiased=False).mean().sqrt().clamp_min(1e-12)
+    last = [layer for layer in network.encoder if isinstance(layer, nn.Linear)][-1]
+    first = next(layer for layer in network.decoder if isinstance(layer, nn.Linear))
+    last.bias.copy_((last.bias - middle) / unit)
+    last.weight /= unit
+    first.bias += first.weight @ middle
+    first.weight *= unit
