@@ -53,6 +53,7 @@ KIND = [
     click.option("--hidden", default="512,256,128", show_default=True, callback=_widths, help="Widths of the dense layers."),
     click.option("--channels", default="32,64", show_default=True, callback=_widths, help="Channels of the convolutional layers."),
     click.option("--network", type=click.Choice(["auto", "dense", "convolutional"]), default="auto", show_default=True, help="auto: by the kind."),
+    click.option("--shortcut/--no-shortcut", default=True, show_default=True, help="Linear maps around the hidden layers, which start as PCA."),
     click.option("--loss", type=click.Choice(["mse", "bce"]), default="mse", show_default=True, help="Squared error or cross-entropy."),
     click.option("--beta", type=click.FloatRange(0), help="Weight of the kind's penalty; default: the kind's own."),
     click.option("--noise", type=click.Choice(["gaussian", "zero", "patch"]), default="gaussian", show_default=True, help="Of the denoising kind."),

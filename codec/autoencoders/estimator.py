@@ -26,10 +26,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     kind: "undercomplete" (plain), "linear" (no hidden layer: the subspace of PCA), "convolutional" (plain, for pictures), "denoising" (inputs corrupted in
         training), "sparse", "contractive", "variational".
     latent_dim: numbers per row. hidden: widths of the dense layers, mirrored in the decoder. loss: "mse", or "bce" for values that are shares of a range.
-    beta: weight of the kind's penalty (KL divergence, sparsity, Jacobian) against the error per row; None: 1 (variational, KL sparsity), 10 (contractive), 0.01 (L1).
+    beta: weight of the kind's penalty (KL divergence, sparsity, Jacobian) against the error per row; None: 1 (variational, KL sparsity), 10 (contractive), 0.2 (L1).
     noise, noise_level: of the denoising kind: "gaussian" (level in standard deviations), "zero" or "patch" (level as a share).
     sparsity: "l1" (rectified activations) or "kl" (logistic ones, driven to the mean `sparsity_target`).
     network: "dense", "convolutional" or "auto": convolutional for that kind alone. channels: of its layers, each halves the picture.
+    shortcut: a linear map around the hidden layers each way, which training starts as PCA (but for the linear kind and KL sparsity).
     image_shape: (H, W) or (H, W, C) of flat rows that are pictures; without it a convolutional network takes a square number of columns for a square
         picture, any other for a signal.
     scale: "global" (one unit for all columns, as PCA has it), "column" (each its own, for tables), "none".
@@ -56,6 +57,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         sparsity_target=0.05,
         network="auto",
         channels=(32, 64),
+        shortcut=True,
         image_shape=None,
         scale="global",
         batch_size="auto",
@@ -80,6 +82,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.sparsity_target = sparsity_target
         self.network = network
         self.channels = channels
+        self.shortcut = shortcut
         self.image_shape = image_shape
         self.scale = scale
         self.batch_size = batch_size
@@ -149,7 +152,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if kind.flat and wants:
             raise BadOption("the linear kind has no hidden layer and so no convolutional network")
         widths = () if kind.flat else self.channels if wants else self.hidden
-        return Network(self.n_features_in_, self.latent_dim_, tuple(map(int, widths)), kind.latent, self.image_shape_ if wants else None)
+        shortcut = bool(self.shortcut) and not kind.flat and kind.latent != "sigmoid"
+        return Network(self.n_features_in_, self.latent_dim_, tuple(map(int, widths)), kind.latent, self.image_shape_ if wants else None, shortcut)
 
     def _chosen_device(self):
         try:

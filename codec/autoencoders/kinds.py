@@ -59,7 +59,7 @@ KINDS = {
     "linear": Kind(flat=True),
     "convolutional": Kind(pictures=True),
     "denoising": Kind(corrupts=True),
-    "sparse": Kind(latent="relu", penalty=absolute, beta=0.01),
+    "sparse": Kind(latent="relu", penalty=absolute, beta=0.2),
     "contractive": Kind(penalty=contraction, beta=10.0, differentiates=True),
     "variational": Kind(latent="gaussian", penalty=divergence, beta=1.0),
 }

@@ -53,6 +53,35 @@ def initialise(network: Network, generator: torch.Generator) -> None:
             bound = gain * math.sqrt(3 / layer.weight[0].numel())  # a uniform distribution's deviation is its bound / sqrt(3)
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             nn.init.zeros_(layer.bias)
+        if network.into is not None:
+            nn.init.zeros_(layers[-1].weight)
+
+
+@torch.no_grad()
+def start_as_pca(network: Network, x: torch.Tensor, loss: str, generator: torch.Generator) -> None:
+    """Sets the shortcuts so that the network begins as PCA of x, its latent of variance 1 over all dimensions; with cross-entropy roughly so.
+
+    A rectified latent takes two units for each component, for what lies above the mean and below; units left over look in random directions, for a
+    rectified unit that is always at 0 learns nothing.
+    """
+    middle = x.double().mean(0)
+    values, vectors = torch.linalg.eigh((x.double() - middle).T @ (x.double() - middle) / len(x))  # ascending
+    signs = (1, -1) if network.latent == "relu" else (1,)
+    size = min(network.out.in_features // len(signs), x.shape[1])
+    axes, unit = vectors.flip(1)[:, :size].T, values.flip(0)[:size].clamp_min(0).mean().sqrt().clamp_min(1e-12)
+    slope, answer = torch.ones_like(middle), middle
+    if loss == "bce":  # the decoder answers with logits: their value and slope at the mean
+        mean = middle.clamp(0.02, 0.98)
+        slope, answer = 1 / (mean * (1 - mean)), mean.logit()
+    nn.init.normal_(network.into.weight, std=x.shape[1] ** -0.5 if network.latent == "relu" else 0.0, generator=generator)
+    nn.init.zeros_(network.into.bias)
+    nn.init.zeros_(network.out.weight)
+    network.out.bias.copy_(answer)
+    for i, sign in enumerate(signs):
+        units = slice(i * size, (i + 1) * size)
+        network.into.weight[units] = (sign * axes / unit).to(x)
+        network.into.bias[units] = (-sign * axes @ middle / unit).to(x)
+        network.out.weight[:, units] = (sign * slope[:, None] * axes.T * unit).to(x)
 
 
 def objective(network: Network, x: torch.Tensor, plan: Plan, generator: torch.Generator) -> torch.Tensor:
@@ -96,6 +125,10 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     else:
         optimizer = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
     best, best_state, waited, drops = math.inf, None, 0, 0
+    if network.into is not None:
+        start_as_pca(network, kept, plan.loss, noise)
+        if held:
+            best, best_state = judge(network, judged, plan, seed), copy.deepcopy(network.state_dict())
     with tqdm(total=plan.epochs, unit="epoch", leave=False, disable=not plan.progress) as bar:
         for epoch in range(plan.epochs):
             total = 0.0
@@ -143,9 +176,12 @@ def standardise(network: Network, x: torch.Tensor) -> None:
     """
     code = torch.cat([network.encode(rows).mean for rows in x.split(CHUNK)])
     middle, unit = code.mean(0), code.var(0, unbiased=False).mean().sqrt().clamp_min(1e-12)
-    last = [layer for layer in network.encoder if isinstance(layer, nn.Linear)][-1]
-    first = next(layer for layer in network.decoder if isinstance(layer, nn.Linear))
-    last.bias.copy_((last.bias - middle) / unit)
-    last.weight /= unit
-    first.bias += first.weight @ middle
-    first.weight *= unit
+    last = [next(layer for layer in reversed(network.encoder) if isinstance(layer, nn.Linear)), network.into]
+    first = [next(layer for layer in network.decoder if isinstance(layer, nn.Linear)), network.out]
+    last[0].bias -= middle
+    for layer in filter(None, last):
+        layer.weight /= unit
+        layer.bias /= unit
+    for layer in filter(None, first):
+        layer.bias += layer.weight @ middle
+        layer.weight *= unit

@@ -61,10 +61,10 @@ class Network(nn.Module):
     """`latent` is "identity", "relu", "sigmoid" or "gaussian" (mean and log-variance).
 
     `shape` (H, W, C) makes it convolutional with `widths` channels; otherwise `widths` are those of dense layers, mirrored in the decoder, () for one
-    linear layer each way.
+    linear layer each way. `shortcut`: one linear map around the encoder and one around the decoder, which training starts as PCA.
     """
 
-    def __init__(self, features: int, latent_dim: int, widths: tuple[int, ...], latent: str, shape: tuple[int, int, int] | None = None):
+    def __init__(self, features: int, latent_dim: int, widths: tuple[int, ...], latent: str, shape: tuple[int, int, int] | None = None, shortcut: bool = False):
         super().__init__()
         self.latent = latent
         outputs = latent_dim * (2 if latent == "gaussian" else 1)
@@ -73,9 +73,11 @@ class Network(nn.Module):
         else:
             self.encoder = nn.Sequential(*dense((features, *widths, outputs)))
             self.decoder = nn.Sequential(*dense((latent_dim, *widths[::-1], features)))
+        self.into = nn.Linear(features, outputs) if shortcut else None
+        self.out = nn.Linear(latent_dim, features) if shortcut else None
 
     def encode(self, x: torch.Tensor) -> Code:
-        z = self.encoder(x)
+        z = self.encoder(x) if self.into is None else self.encoder(x) + self.into(x)
         if self.latent == "gaussian":
             mean, log_variance = z.chunk(2, dim=1)
             return Code(mean, log_variance.clamp(*LOG_VARIANCE))
@@ -90,4 +92,4 @@ class Network(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Rows [N, F]; logits where the loss is binary cross-entropy."""
-        return self.decoder(z)
+        return self.decoder(z) if self.out is None else self.decoder(z) + self.out(z)

@@ -34,7 +34,7 @@ def learn(x: np.ndarray, scale: str, loss: str) -> Scaling:
     "global" has one unit for all columns, so that pixels keep their proportions and a linear network finds the PCA of x; "column" has one for each, which
     columns in different units want. Raises BadData for what cannot be scaled.
     """
-    low, high, mean = x.min(0), x.max(0), x.mean(0)
+    low, high = x.min(0), x.max(0)
     if (low == high).all():
         raise BadData(f"every column is constant, there is nothing to learn from (n_samples = {len(x)})")
     if scale == "none":
@@ -46,10 +46,13 @@ def learn(x: np.ndarray, scale: str, loss: str) -> Scaling:
         constant = np.flatnonzero(low == high)
         if len(constant):
             raise BadData(f"column {_several(constant)} is constant and has no scale of its own, leave it out or take scale='global'")
-        spread, reach = x.std(0), high - low
-    else:
-        spread = np.full(x.shape[1], np.sqrt(x.var(0).mean()))
-        low, reach = np.full(x.shape[1], low.min()), np.full(x.shape[1], high.max() - low.min())
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
+        mean, variance = x.mean(0), x.var(0)
+        if scale == "column":
+            spread, reach = np.sqrt(variance), high - low
+        else:
+            spread = np.full(x.shape[1], np.sqrt(variance.mean()))
+            low, reach = np.full(x.shape[1], low.min()), np.full(x.shape[1], high.max() - low.min())
     offset, divisor = (low, reach) if loss == "bce" else (mean, spread)
     if not (np.isfinite(spread).all() and (spread > 0).all() and np.isfinite(reach).all()):
         raise BadData("the values are too large or too small to compute a standard deviation of them")

@@ -99,7 +99,7 @@ function generated() {
   $("sheets").append(
     sheet("Samples from the prior", made.samples, made.steps),
     sheet("Between two rows, left to right", made.walks, made.steps),
-    sheet(`Along dimension ${made.dimensions.join(", ")}: −3 to 3`, made.traversals, made.steps),
+    sheet(`Along ${made.dimensions.length > 1 ? "dimensions" : "dimension"} ${made.dimensions.join(", ")}, −3 to 3`, made.traversals, made.steps),
   );
 }
 
