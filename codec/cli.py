@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 from . import batch, output
+from .autoencoders.commands import ae
 from .batch import STREAM, Job
 from .errors import CodecError
 from .latents import commands as latents
@@ -244,6 +245,7 @@ def models(as_json: bool) -> None:
 
 
 latents.register(cli)
+cli.add_command(ae)
 
 
 FORWARD = {

@@ -42,3 +42,7 @@ class BadWeights(CodecError):
 
 class BadOption(CodecError, ValueError):
     """An argument outside its range or unknown; a ValueError too, as callers of a library expect."""
+
+
+class BadData(CodecError, ValueError):
+    """An array or table that cannot be learned from or does not fit what was learned; a ValueError too, as scikit-learn expects."""

@@ -1,0 +1,20 @@
+"""Autoencoders for any array, after the conventions of scikit-learn; beside the codec, of which they use the errors, the pictures and the output files.
+
+kinds (what makes a kind: a latent and a penalty) + corruption -> networks -> loop (training) -> checks (what comes in), scaling -> estimator
+-> store (weight files); sources (files into arrays and back) -> page (the report) -> commands (`aecodec ae`).
+
+    from codec.autoencoders import Autoencoder
+    model = Autoencoder(kind="variational", latent_dim=2, loss="bce").fit(X)
+
+Needs the extra `ae` (scikit-learn, pyarrow), and imports them and torch on first use.
+"""
+
+__all__ = ["Autoencoder"]
+
+
+def __getattr__(name):
+    if name == "Autoencoder":
+        from .estimator import Autoencoder
+
+        return Autoencoder
+    raise AttributeError(f"module 'codec.autoencoders' has no attribute {name!r}")
