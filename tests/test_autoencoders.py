@@ -31,7 +31,8 @@ QUICK = {"hidden": (16,), "channels": (4,), "latent_dim": 2, "max_iter": 3, "ran
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_digits(return_X_y=True)
+    X, y = load_digits(return_X_y=True)
+    return X[:800], y[:800]
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +50,8 @@ def test_scikit_learn_finds_nothing_to_object_to(options):
 
 
 def test_the_linear_kind_finds_the_subspace_of_pca(digits):
-    X = digits[0][:400]
-    estimator, pca = Autoencoder("linear", 4, random_state=0).fit(X), PCA(4).fit(X)
+    X = digits[0][:200]
+    estimator, pca = Autoencoder("linear", 4, max_iter=12, random_state=0).fit(X), PCA(4, svd_solver="full").fit(X)
     angles = np.degrees(subspace_angles(estimator.network_.decoder[0].weight.numpy(), pca.components_.T))
     assert angles.max() < 1
     ours, theirs = (np.square(X - back).mean() for back in (estimator.reconstruct(X), pca.inverse_transform(pca.transform(X))))
@@ -65,7 +66,8 @@ def plain(digits):
 def test_the_plain_kind_is_better_than_pca_and_score_is_what_it_says(digits, plain):
     X = digits[0]
     error = np.square(X - plain.reconstruct(X))
-    assert error.mean() < np.square(X - PCA(8).fit(X).inverse_transform(PCA(8).fit_transform(X))).mean()
+    pca = PCA(8, svd_solver="full").fit(X)
+    assert error.mean() < 0.8 * np.square(X - pca.inverse_transform(pca.transform(X))).mean()
     assert plain.score(X) == pytest.approx(1 - error.sum() / np.square(X - X.mean(0)).sum(), rel=1e-9)
     assert plain.reconstruction_error(X) == pytest.approx(error.mean(1) / X.var(0).mean(), rel=1e-9)
     assert plain.loss_curve_[-1] < 0.7 * plain.loss_curve_[0] and len(plain.validation_curve_) == plain.n_iter_
@@ -77,7 +79,7 @@ def test_the_shortcut_starts_as_pca_so_that_the_worst_is_pca(digits):
     assert bce.score(X) > 0.6
     for kind in ("undercomplete", "convolutional"):
         start = Autoencoder(kind, 16, (16,), channels=(4,), max_iter=1, learning_rate=1e-9, early_stopping=False, random_state=0).fit(X)
-        assert start.score(X) == pytest.approx(PCA(16).fit(X).explained_variance_ratio_.sum(), abs=1e-5)
+        assert start.score(X) == pytest.approx(PCA(16, svd_solver="full").fit(X).explained_variance_ratio_.sum(), abs=1e-5)
     signed = Autoencoder("sparse", 32, (16,), max_iter=1, learning_rate=1e-9, early_stopping=False, random_state=0).fit(X)
     assert signed.score(X) == pytest.approx(start.score(X), abs=1e-5)
     bare = Autoencoder(latent_dim=16, hidden=(16,), shortcut=False, max_iter=1, learning_rate=1e-9, random_state=0).fit(X)
@@ -93,8 +95,8 @@ def test_the_threshold_is_the_quantile_of_held_out_errors(digits, plain):
 
 def test_one_class_is_told_from_the_others(digits):
     X, y = digits
-    estimator = Autoencoder(latent_dim=8, hidden=(64,), max_iter=60, random_state=0).fit(X[y == 3][:120])
-    assert roc_auc_score((y != 3)[200:], estimator.reconstruction_error(X[200:])) > 0.95
+    estimator = Autoencoder(latent_dim=8, hidden=(64,), max_iter=60, random_state=0).fit(X[:500][y[:500] == 3])
+    assert roc_auc_score(y[500:] != 3, estimator.reconstruction_error(X[500:])) > 0.95
 
 
 @pytest.mark.parametrize("noise", ["gaussian", "zero", "patch"])
@@ -128,7 +130,7 @@ def test_corruptions_do_what_they_say():
 def test_the_sparse_kind_is_sparse_and_says_as_much(digits):
     dense, sparse = (Autoencoder(kind, size, (64,), max_iter=15, learning_rate=3e-3, random_state=0).fit(digits[0]) for kind, size in (("undercomplete", 16), ("sparse", 128)))
     codes = sparse.transform(digits[0])
-    assert codes.min() == 0 and (codes < 0.01 * codes.max()).mean() > 0.75
+    assert codes.min() == 0 and (codes < 0.01 * codes.max()).mean() > 0.6
     assert sparse.score(digits[0]) > dense.score(digits[0])
     driven = Autoencoder("sparse", 64, (64,), sparsity="kl", sparsity_target=0.1, beta=5, max_iter=15, learning_rate=3e-3, random_state=0).fit(digits[0])
     codes = driven.transform(digits[0])
@@ -147,6 +149,12 @@ def test_the_contractive_kind_contracts_and_the_norm_is_the_jacobians(digits):
     one = torch.from_numpy(estimator.scaling_.forward(X[:1]))
     exact = torch.autograd.functional.jacobian(lambda x: estimator.network_.encode(x).mean[0], one).norm()
     assert estimator.jacobian_norm(X[:1])[0] == pytest.approx(exact.item(), rel=1e-9)
+
+
+def test_a_row_left_over_is_no_batch_of_its_own(rows):
+    """The variance of one row is 0, and the contractive penalty divides by it."""
+    estimator = Autoencoder(**QUICK | {"max_iter": 10}, kind="contractive", batch_size=13, early_stopping=False).fit(rows)
+    assert max(estimator.loss_curve_) < 10 * min(estimator.loss_curve_)
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +265,8 @@ def test_bad_arrays_get_one_sentence(rows):
     "options",
     [{"kind": "magic"}, {"latent_dim": 0}, {"latent_dim": 2.5}, {"hidden": 7}, {"hidden": (0,)}, {"loss": "l3"}, {"noise": "salt"}, {"sparsity": "l0"},
      {"scale": True}, {"beta": -1}, {"beta": math.nan}, {"batch_size": 0}, {"learning_rate": math.nan}, {"validation_fraction": 1}, {"device": "toaster"},
-     {"image_shape": (2, 2)}, {"image_shape": 6}, {"network": "big"}, {"max_iter": True}, {"kind": "linear", "network": "convolutional"}],
+     {"image_shape": (2, 2)}, {"image_shape": 6}, {"network": "big"}, {"max_iter": True}, {"kind": "linear", "network": "convolutional"},
+     {"kind": "contractive", "batch_size": 1}],
     ids=str,
 )  # fmt: skip
 def test_bad_options_get_one_sentence(rows, options):

@@ -90,6 +90,8 @@ def parameters(estimator) -> None:
         raise BadOption(f"beta must be None or a number from 0 on, not {estimator.beta!r}")
     if estimator.batch_size != "auto" and not (isinstance(estimator.batch_size, numbers.Integral) and estimator.batch_size >= 1):
         raise BadOption(f"batch_size must be 'auto' or a whole number from 1 on, not {estimator.batch_size!r}")
+    if estimator.batch_size == 1 and estimator.kind == "contractive":
+        raise BadOption("the contractive kind compares the rows of a batch, batch_size must be at least 2")
 
 
 _RANGES = {  # name: lowest, highest, whether whole

@@ -101,7 +101,7 @@ def judge(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> float:
     generator = torch.Generator(x.device).manual_seed(seed)
     total = 0.0
     with torch.set_grad_enabled(plan.kind.differentiates):
-        for rows in x.split(CHUNK):
+        for rows in x.chunk(math.ceil(len(x) / CHUNK)):  # of equal size: some penalties are statistics of a batch
             total += objective(network, rows, plan, generator).item() * len(rows)
     return total / len(x)
 
@@ -110,7 +110,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     """Trains on scaled rows [N, F], all on one device; the network ends with the best weights met.
 
     An epoch counts as better when it improves the held-out objective by the share `tol`; after `patience` epochs without, the learning rate is
-    divided, and after the last division training ends. The linear kind has a convex-like problem worth solving exactly: L-BFGS on all rows at once.
+    divided, and after the last division training ends. The linear kind has no local minima (Baldi and Hornik 1989) and is worth solving exactly: L-BFGS on all rows.
     """
     exact = plan.kind.flat
     order = torch.Generator().manual_seed(seed)
@@ -130,10 +130,12 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
         if held:
             best, best_state = judge(network, judged, plan, seed), copy.deepcopy(network.state_dict())
     with tqdm(total=plan.epochs, unit="epoch", leave=False, disable=not plan.progress) as bar:
-        for epoch in range(plan.epochs):
-            total = 0.0
+        for _ in range(plan.epochs):
+            total, used = 0.0, 0
             batches = [torch.arange(len(kept))] if exact else torch.randperm(len(kept), generator=order).split(plan.batch)
             for batch in batches:
+                if 4 * len(batch) < plan.batch and len(batches) > 1:
+                    continue  # too few for the penalties that are statistics of a batch; other rows are left over next time
                 rows = kept[batch.to(x.device)]
 
                 def closure(rows=rows):
@@ -142,8 +144,8 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
                     loss.backward()
                     return loss
 
-                total += optimizer.step(closure).item() * len(rows)
-            history.training.append(total / len(kept))
+                total, used = total + optimizer.step(closure).item() * len(rows), used + len(rows)
+            history.training.append(total / used)
             if held:
                 history.validation.append(judge(network, judged, plan, seed))
             latest = (history.validation or history.training)[-1]
