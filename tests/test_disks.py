@@ -52,7 +52,7 @@ def refused(done, name, word):
     assert done.stderr.startswith(f"aecodec: {name}: ") and len(done.stderr.splitlines()) == 1 and word in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("campaign, options", [("kills", ["--forked", "--count", "12", "--seed", str(time.time_ns())]), ("writers", ["--rounds", "4"])])
+@pytest.mark.parametrize("campaign, options", [("kills", ["--forked", "--count", "9", "--seed", str(time.time_ns())]), ("writers", ["--rounds", "2"])])
 def test_campaigns_in_short(campaign, options):
     """Their figures in full length are in tests/campaigns/log.jsonl. In processes of their own: they fork."""
     command = [sys.executable, "-m", f"tests.campaigns.{campaign}", *options]

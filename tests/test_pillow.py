@@ -96,12 +96,11 @@ def test_other_formats_open_as_before(image):
 
 def test_opening_imports_no_torch(path):
     code = (
-        "import sys, codec.pillow\nfrom PIL import Image, ImageOps\n"
+        "import sys, codec.pillow\nfrom PIL import Image\n"
         "image = Image.open(sys.argv[1])\n"
         "assert image.size == (56, 40) and image.getexif()[0x0112] == 6 and len(image.info) == 3\n"
         "image.verify()\n"
-        "assert not {'torch', 'compressai', 'safetensors', 'numpy'} & {name.split('.')[0] for name in sys.modules}\n"
-        "assert ImageOps.exif_transpose(Image.open(sys.argv[1])).size == (40, 56) and 'torch' in sys.modules"
+        "assert not {'torch', 'compressai', 'safetensors', 'numpy'} & {name.split('.')[0] for name in sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code, path], check=True)
 
@@ -365,16 +364,17 @@ def test_incremental_parser(data):
 
 def test_thumbnails_never_hold_the_whole(coder):
     picture = photograph(300, 430)
-    file = opened(coder.encode(picture, 90))
+    data = coder.encode(picture, 90)
+    file = opened(data)
     assert file.draft(None, (60, 60)) == ("RGB", (0, 0, 107.5, 75)) and file.size == (108, 75) and file.draft(None, (9, 9)) is None
-    means = np.asarray(coder.decode(coder.encode(picture, 90), scale=1 / 4))
+    means = np.asarray(coder.decode(data, scale=1 / 4))
     assert np.array_equal(np.asarray(file), means)
-    file = opened(coder.encode(picture, 90))
+    file = opened(data)
     file.thumbnail((50, 50))
     expected = Image.fromarray(picture)
     expected.thumbnail((50, 50))
     assert file.size == expected.size and psnr(file, expected) > 30
-    file = opened(coder.encode(picture, 90))
+    file = opened(data)
     assert file.draft("L", None) is None and file.draft("RGB", (1000, 10)) == ("RGB", (0, 0, 430, 300)) and np.asarray(file).shape == (300, 430, 3)
     assert file.draft(None, (9, 9)) is None  # too late
 
