@@ -81,7 +81,7 @@ def _content(content: bytes, columns: Columns) -> Data:
             raise BadData("the gzip data is damaged or ends too early") from None
     if content[:6] == b"\x93NUMPY":
         try:
-            return Data(np.load(io.BytesIO(content), allow_pickle=False))
+            return Data(np.lib.format.read_array(io.BytesIO(content)))
         except (ValueError, EOFError, SyntaxError) as error:
             raise BadData(f"the .npy data cannot be read: {' '.join(str(error).split())[:150]}") from None
     if content[:2] == b"\0\0" and content[2:3] and content[2] in IDX_TYPES:
@@ -188,7 +188,7 @@ def encoded(values: np.ndarray, suffix: str, names: list[str]) -> bytes:
     """The bytes of a file in the format of `suffix`, one of OUTPUTS; pictures become rows where it is a table."""
     file = io.BytesIO()
     if suffix == ".npy":
-        np.save(file, values, allow_pickle=False)
+        np.lib.format.write_array(file, np.asarray(values))
         return file.getvalue()
     import pandas
 
