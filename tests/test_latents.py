@@ -238,12 +238,13 @@ def test_corruption_is_noise_dead_pixels_and_patches():
     share = dead.float().mean((1, 2))
     spread = torch.stack([n[:, ~d].std() * 255 for n, d in zip(noisy, dead)])
     assert 0.25 < (share > 0.005).float().mean() < 0.75 and share.max() < 0.5
-    assert spread.max() < 75 and (spread < 1).float().mean() < 0.4 and (spread > 20).float().mean() > 0.4
+    assert spread.max() < 75 and 0.15 < (spread < 1).float().mean() < 0.55 and (spread > 20).float().mean() > 0.3
 
 
 def test_dead_pixels_and_patches_are_filled_and_black_areas_kept():
     x = torch.full((1, 3, 120, 160), 0.2)
-    x[..., 80:] = -0.5  # half of the picture is black
+    x[..., 80:] = -0.5  # half of the picture is black, and its last line
+    x[:, :, -1] = -0.5
     kept = x.clone()
     x[0, :, 5::9, 5:70:7] = -0.5
     x[0, :, 60:78, 20:38] = -0.5

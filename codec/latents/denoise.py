@@ -31,14 +31,7 @@ def dct(size):
     return torch.einsum("kc,ui,vj->kuvcij", colour, d, d).reshape(-1, 3, size, size).float(), (k[:, None] + k).flatten()
 
 
-def pool(x, size, kind):
-    """Means (kind "avg") or maxima ("max") over size x size px around every pixel of x [N,C,H,W], in two passes."""
-    one = lambda x, *kernel: getattr(F, f"{kind}_pool2d")(x, kernel, 1, [k // 2 for k in kernel], **({"count_include_pad": False} if kind == "avg" else {}))
-    return one(one(x, size, 1), 1, size)
-
-
-PATCH = 25  # px: black areas in which a square of this size has room are part of the picture
-
+PATCH = 25  # px: a black square of this side, or line of twice its length, is part of the picture, such as its frame
 DARK = 0.08  # of white: where the surroundings are no brighter black may well be right
 
 
@@ -47,15 +40,27 @@ def fill(x):
     dead = (x <= -0.5).all(1, keepdim=True).to(x)
     if not dead.any():
         return x
-    room = 1 - pool(1 - dead, PATCH, "max")
-    dead = dead * (1 - pool(room, PATCH, "max"))
-    filled = x
+    meant = torch.stack([_opening(dead, *shape) for shape in ((PATCH, PATCH), (1, 2 * PATCH + 1), (2 * PATCH + 1, 1))]).amax(0)
+    dead = dead * (1 - meant)
+    filled, missing = x, dead > 0
     for size in (3, 5, 9, 17, 33):
-        share = pool(1 - dead, size, "avg")
-        near = pool(x * (1 - dead), size, "avg") / share.clamp_min(1e-6)
-        take = (filled <= -0.5).all(1, keepdim=True) & (dead > 0) & (share >= 0.3) & (near.mean(1, keepdim=True) > DARK - 0.5)
-        filled = torch.where(take, near, filled)
+        share = _pool("avg", 1 - dead, size, size)
+        near = _pool("avg", x * (1 - dead), size, size) / share.clamp_min(1e-6)
+        take = missing & (share >= 0.3)
+        missing = missing & ~take
+        filled = torch.where(take & (near.mean(1, keepdim=True) > DARK - 0.5), near, filled)
     return filled
+
+
+def _pool(kind, x, *size):
+    """Means ("avg") or maxima ("max") over `size` (odd) px around every pixel of x [N,C,H,W], in two passes; nothing is beyond its edge."""
+    one = lambda x, *kernel: getattr(F, f"{kind}_pool2d")(x, kernel, 1, [k // 2 for k in kernel], **({"count_include_pad": False} if kind == "avg" else {}))
+    return one(one(x, size[0], 1), 1, size[1])
+
+
+def _opening(mask, *size):
+    """Of a mask of zeros and ones what rectangles of `size` cover that lie in it."""
+    return _pool("max", 1 - _pool("max", 1 - mask, *size), *size)
 
 
 class Shrinkage(nn.Module):

@@ -21,10 +21,10 @@ ENCODER = ("analysis", "hyper_analysis")
 
 def corrupt(x):
     """Pictures [N,3,H,W] in [0,1] as a bad camera would store them in 8 bits: Gaussian noise of unknown strength, in a quarter dead (zero) pixels,
-    in another quarter masked (zero) patches of 4 to 24 px. One in eight gets no noise."""
+    in another quarter masked (zero) patches of 4 to 24 px. A third gets no noise."""
     n, _, h, w = x.shape
     uniform = lambda *shape: torch.rand(shape, device=x.device)
-    sigma = SIGMA / 255 * uniform(n, 1, 1, 1) * (uniform(n, 1, 1, 1) > 0.125)
+    sigma = SIGMA / 255 * uniform(n, 1, 1, 1) * (uniform(n, 1, 1, 1) > 1 / 3)
     noisy = torch.round((x + sigma * torch.randn_like(x)).clamp(0, 1) * 255) / 255
     kind = uniform(n, 1, 1, 1)
     dead = (kind < 0.25) & (uniform(n, 1, h, w) < 0.3 * uniform(n, 1, 1, 1))
