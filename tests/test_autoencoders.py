@@ -93,6 +93,13 @@ def test_the_threshold_is_the_quantile_of_held_out_errors(digits, plain):
     assert above.mean() == pytest.approx(0.1, abs=0.005)
 
 
+def test_training_stops_when_nothing_improves_and_keeps_the_best(digits):
+    estimator = Autoencoder(latent_dim=2, hidden=(32,), shortcut=False, learning_rate=0.05, n_iter_no_change=2, max_iter=500, random_state=0).fit(digits[0][:300])
+    best = min(estimator.validation_curve_)
+    assert estimator.n_iter_ < 200 and estimator.validation_curve_[-1] > best * 0.999
+    assert estimator.errors_.mean() == pytest.approx(best, rel=2e-3)  # within tol
+
+
 def test_one_class_is_told_from_the_others(digits):
     X, y = digits
     estimator = Autoencoder(latent_dim=8, hidden=(64,), max_iter=60, random_state=0).fit(X[:500][y[:500] == 3])
