@@ -1,7 +1,7 @@
 """aecodec, a learned image codec. In pipeline order:
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
--> entropy (rANS) -> payload (a tile's latents), or exact (a tile without loss) -> container (bytes) -> pipeline (the path, both ways)
+-> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> pipeline (the path, both ways)
 -> cli, pillow (a plugin for Pillow).
 
     import codec
@@ -31,7 +31,7 @@ def compress(image, quality=60.0, *, strip=(), lossless=None, max_pixels=2**28, 
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
     strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as it is, None: where that
-    takes no more bytes, as with graphics; max_pixels: 0 for no limit. Raises CodecError.
+    costs less, as with graphics; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline import Codec
     return Codec(model, device).encode(image, quality, strip=strip, lossless=lossless, max_pixels=max_pixels)
@@ -57,6 +57,6 @@ def info(source):
     sections = {kind: sizes[kind] for kind in container.SECTIONS if kind in sizes}
     return {
         "width": header.width, "height": header.height, "mode": ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else ""),
-        "depth": header.depth, "quality": header.quality / 100, "lossless": header.lossless, "model": header.model.hex(), "tiles": header.tile_count,
+        "depth": header.depth, "quality": header.quality / 100, "lossless": header.lossless and not header.rounded, "model": header.model.hex(), "tiles": header.tile_count,
         "suffix": header.suffix, "bytes": sizes["file"], "bpp": round(8 * sizes["file"] / (header.width * header.height), 6), "sections": sections,
     }

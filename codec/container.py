@@ -93,7 +93,7 @@ LAYOUT = {
 }
 
 # Parts of the field `flags` from the lowest bit up, each with its number of bits.
-FLAGS = (("gray", 1), ("deep", 1), ("suffix", 2), *((kind, 1) for kind in SECTIONS), ("lossless", 1))
+FLAGS = (("gray", 1), ("deep", 1), ("suffix", 2), *((kind, 1) for kind in SECTIONS), ("lossless", 1), ("rounded", 1))
 
 SMALLEST = {group: sum(field.smallest for field in fields) for group, fields in LAYOUT.items()}
 SMALLEST_FILE = sum(SMALLEST[group] for group in ("start", "picture", "tile", "end"))  # bytes: one tile of no symbols
@@ -112,6 +112,7 @@ class Header:
     model: bytes  # first 4 bytes of the SHA-256 of the weight file, NO_MODEL if `lossless`
     suffix: str = ""  # of the original file, without its dot: "" or up to 8 of a-z 0-9
     lossless: bool = False  # the tiles' payloads are pictures, see `exact`
+    rounded: bool = False  # ... whose samples had been rounded before
 
     @property
     def tile_count(self) -> int:
@@ -150,6 +151,8 @@ def pack(aec: Aec) -> bytes:
         raise BadOption(f"pictures have 1 or 3 channels of 8 or 16 bits, not {header.channels} of {header.depth}")
     if header.lossless != (header.model == NO_MODEL):
         raise BadOption(f"a picture with lossless={header.lossless} cannot be of model {header.model.hex()}")
+    if header.rounded and not header.lossless:
+        raise BadOption("samples can be rounded only in a lossless picture")
     if not re.fullmatch("[a-z0-9]{0,8}", header.suffix):
         raise BadOption(f"the suffix {header.suffix!r} is not 0 to 8 lower-case letters and digits")
     if len(tiles) != header.tile_count:
@@ -157,7 +160,7 @@ def pack(aec: Aec) -> bytes:
     spelled = header.suffix not in SUFFIXES
     suffix = SPELLED if spelled else SUFFIXES.index(header.suffix)
     present = {kind: kind in sections for kind in SECTIONS}
-    flags = _join_flags(gray=header.channels == 1, deep=header.depth == 16, suffix=suffix, lossless=header.lossless, **present)
+    flags = _join_flags(gray=header.channels == 1, deep=header.depth == 16, suffix=suffix, lossless=header.lossless, rounded=header.rounded, **present)
     described = [_write("picture", header.model, flags, header.width, header.height, header.quality)]
     described += [_write("suffix", header.suffix.encode())] if spelled else []
     described += [_write("tile", len(tile.payload), crc32(tile.payload), tile.symbols_crc) for tile in tiles]
@@ -279,10 +282,12 @@ def _parse(data: memoryview, check=None) -> tuple[Header, list[list[int]], dict[
     model, flags, width, height, quality = cursor.read("picture")
     parts = _split_flags(flags)
     suffix = _read_suffix(cursor) if parts["suffix"] == SPELLED else SUFFIXES[parts["suffix"]]
-    channels, depth, lossless = 1 if parts["gray"] else 3, 16 if parts["deep"] else 8, bool(parts["lossless"])
+    channels, depth, lossless, rounded = 1 if parts["gray"] else 3, 16 if parts["deep"] else 8, bool(parts["lossless"]), bool(parts["rounded"])
     if lossless != (model == NO_MODEL):
         raise Corrupt(f"the header names model {model.hex()} for a picture whose flag lossless is {lossless}")
-    header = Header(width, height, quality, channels, depth, bool(parts["alpha"]), model, suffix, lossless)
+    if rounded and not lossless:
+        raise Corrupt("the header has the flag rounded without lossless")
+    header = Header(width, height, quality, channels, depth, bool(parts["alpha"]), model, suffix, lossless, rounded)
     if header.tile_count * SMALLEST["tile"] > len(checked) - cursor.position:
         raise Corrupt(f"{width} x {height} px need {header.tile_count} tiles, more than the header has room for")
     if check:

@@ -1,6 +1,7 @@
 """Planes and tiles kept to the last bit: WebP lossless for 8-bit tiles, strict PNG for 16-bit tiles and alpha planes; `pipeline` calls it.
 
 Graphics and screenshots are what the networks are worst at and what these are best at: they then take fewer bytes than any lossy quality.
+`contest` says when.
 """
 
 import io
@@ -30,6 +31,11 @@ def is_graphic(pixels):
     same = (rows == above).all(2)
     same[:, 1:] |= (rows[:, 1:] == rows[:, :-1]).all(2)
     return bool(same.mean() > GRAPHIC)
+
+
+def rounded(pixels, step):
+    """uint8 samples rounded to multiples of a step; white stays white."""
+    return np.minimum((pixels.astype(np.uint16) + step // 2) // step * step, 255).astype(np.uint8)
 
 
 def encode(pixels):

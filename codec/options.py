@@ -82,7 +82,7 @@ LIMIT = [
 ]
 PICTURE = [
     click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60.0, show_default=True, callback=_quality, help="1 smallest, 100 best; decimals allowed."),
-    click.option("--lossless/--lossy", default=None, help="Keep every pixel exactly, or never; without either, where it takes no more bytes, as with graphics."),
+    click.option("--lossless/--lossy", default=None, help="Keep every pixel exactly, or never; without either, where it costs less, as with graphics."),
     click.option("--strip", default="", callback=_strip, metavar="exif,icc,xmp|all", help="Leave out this metadata; all of it is kept otherwise."),
 ]
 REGION = [

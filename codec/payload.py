@@ -2,6 +2,7 @@
 
 `prior` says for every symbol which table row codes it, `entropy` codes it; only integers pass between the two.
 """
+import functools
 import zlib
 
 import numpy as np
@@ -93,6 +94,7 @@ def _z_rows(model, shape, quality):
     return np.repeat(np.arange(channels, dtype=np.int32) + model.bank(quality), h * w)
 
 
+@functools.lru_cache(16)
 def _valid(h, w, device):
     """Per step, which symbols [1,4,1,h/2,w/2] lie inside the tile; the rest of the padded grid is not coded."""
     high, wide = _padded(h, w)

@@ -1,7 +1,7 @@
 """The path from a picture to the bytes of an .aec file and back, written once: `encode` reads top to bottom, `decode` bottom to top.
 
-    picture -> tiles -> analysis -+-> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
-                                  +-> without loss, where that is smaller (`exact`) -+
+    picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
+                      +-> samples, where these cost less (`contest`, `exact`) -------+
 """
 import io
 import os
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from . import container, exact, image, payload, scanner, tiles
+from .contest import Contest
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
 from .model import Model, name_of, path_of
@@ -21,7 +22,6 @@ from .spilling import spilling
 from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
-WORTH = 16  # bytes that exact pixels may cost: tiny pictures of few colours
 TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
 _models, _lock = {}, threading.Lock()
 
@@ -70,7 +70,8 @@ class Codec:
     def encode(self, picture, quality=60.0, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
         """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01.
 
-        lossless: whether every pixel must come back as it is; None: where that takes no more bytes, as with graphics. Raises BadImage, TooLarge, BadOption.
+        lossless: whether every pixel must come back as it is; False: never, None: where that costs less (`contest`), as with graphics. Raises BadImage,
+        TooLarge, BadOption.
         """
         hundredths = _hundredths(quality)
         with scanner.opened(picture, max_pixels) as scan:
@@ -87,40 +88,36 @@ class Codec:
             if lossless is None and scan.depth == 16:
                 lossless = False  # PNG, which keeps deep pixels, is no match for the networks
             window = Window(pixels())
-            payloads, lossless = self._encode_tiles(window, scan.height, scan.width, hundredths, lossless)
+            contest = None if lossless is False else Contest(self.model.config, self._lambda(hundredths), scan.channels, lossless)
+            payloads, step = self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
             window.finish()
             sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
             if writer:
                 writer.close()
                 sections["alpha"] = alpha.getvalue()
             header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
-                                      container.NO_MODEL if lossless else self.model.id, scan.suffix, lossless)
+                                      container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
             return container.pack(container.Aec(header, payloads, sections))
 
     def encode_batch(self, pictures, quality=60.0, **options):
         """`encode` of every picture, in order."""
         return [self.encode(p, quality, **options) for p in pictures]
 
-    def _encode_tiles(self, window, height, width, quality, lossless):
-        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and whether they are lossless ones."""
+    def _encode_tiles(self, window, height, width, quality, contest):
+        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and as `Contest.settle` the step of their samples."""
         rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config), TOGETHER)
-        coded, kept = [], []
-        drawn = lossless is None  # so far, every tile was drawn rather than photographed
+        coded = []
         for row in rows:
             pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
             for column in columns:
-                for left in range(column.start, column.stop, tiles.LATENTS):
-                    part = pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, left * STRIDE:(left + tiles.LATENTS) * STRIDE]
-                    drawn = drawn and exact.is_graphic(part)
-                    if lossless or drawn:
-                        kept.append(container.Tile(exact.encode(part), exact.checksum(part)))
-                if not lossless:
+                if contest:
+                    for left in range(column.start, column.stop, tiles.LATENTS):
+                        contest.offer(pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, left * STRIDE:(left + tiles.LATENTS) * STRIDE])
+                if not (contest and contest.lossless):
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
                         coded += [self._encode(tile, quality) for tile in y.split(tiles.LATENTS, 3)]
-        size = lambda tiles: sum(len(tile.payload) for tile in tiles)
-        lossless = bool(lossless or drawn and size(kept) <= size(coded) + WORTH)
-        return (kept if lossless else coded), lossless
+        return contest.settle(coded) if contest else (coded, 0)
 
     def _latent(self, pixels, row, column, quality):
         """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where memory does not suffice for all."""
@@ -305,6 +302,11 @@ class Codec:
 
     # Shared by both directions
 
+    def _lambda(self, quality):
+        """Bits that one unit of squared error per pixel is worth at a quality in hundredths, as in training."""
+        low, part = self.model.networks.prior.position(quality)
+        return self.model.config.lambda_min * 2 ** (low + part / 9900)
+
     def _coordinate(self, quality):
         low, part = self.model.networks.prior.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
@@ -321,7 +323,7 @@ def has_bfloat16(device):
 def inference(networks):
     """No gradients, and no autocast that a caller may have switched on: the prior must stay exact."""
     device = next(networks.parameters()).device.type
-    with torch.inference_mode(), torch.autocast(device, enabled=False):
+    with torch.inference_mode(), torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
         yield
 
 

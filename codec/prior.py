@@ -7,6 +7,7 @@
 Four steps over a 2x2 grid of positions and four channel groups: in step t group g is coded at the positions of phase PHASE[(t + g) % 4].
 The prior works in a quality-independent domain: latents divided by their gain; means are multiplied by it again, log-scales get its logarithm.
 """
+import functools
 import math
 import os
 
@@ -63,13 +64,21 @@ class PriorNetwork(nn.Module):
         """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing is decoded yet."""
         x = self.join[t](features if t == 0 else torch.cat([features, y], 1))
         x = self.blocks[t](x + self.phase_bias[t].repeat(1, x.shape[2] // 2, x.shape[3] // 2))
-        out = torch.stack([self.heads[g](phase(x, PHASE[(t + g) % 4])) for g in range(4)], 1)
-        return out.chunk(2, 2)
+        return self.speak(t, x).chunk(2, 2)
+
+    def speak(self, t, x):
+        """The heads' outputs [N,4,M/2,h/2,w/2] of step t, each group's at its positions."""
+        return torch.stack([self.heads[g](phase(x, PHASE[(t + g) % 4])) for g in range(4)], 1)
 
 
 def phase(x, p):
     """Positions of phase p of x [N,C,h,w]: [N,C,h/2,w/2]."""
-    return x[:, :, p // 2::2, p % 2::2]
+    if torch.is_grad_enabled():
+        return x[:, :, p // 2::2, p % 2::2]
+    # the same in a third of the time, which counts for small pictures
+    n, c, h, w = x.shape
+    a, b, i, j = x.stride()
+    return x.as_strided((n, c, h // 2, w // 2), (a, b, 2 * i, 2 * j), x.storage_offset() + p // 2 * i + p % 2 * j)
 
 
 def gather(x, t):
@@ -80,8 +89,8 @@ def gather(x, t):
 
 def place(x, t, step):
     """Writes the symbols of step t [N,4,M/4,h/2,w/2] to their positions in a latent x [N,M,h,w] (inverse of `gather`)."""
-    for g, group in enumerate(x.chunk(4, 1)):
-        phase(group, PHASE[(t + g) % 4]).copy_(step[:, g])
+    for g, (group, symbols) in enumerate(zip(x.chunk(4, 1), step.unbind(1))):
+        phase(group, PHASE[(t + g) % 4]).copy_(symbols)
 
 
 # Exact arithmetic. Fixed-point units: activations and latents/gain 2^-FRACTION, head outputs 2^-HEAD, means and latents 2^-8 quantiser
@@ -92,6 +101,7 @@ ROWS = 90
 ROW_START = -3.25            # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
 ROW_SHIFT = HEAD - 3
 EXACT = 1 << 23              # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
+QUALITIES = 64               # at which constants are kept: 20 kB each
 MAX_RESIDUAL = 1 << 14       # a symbol beyond it is no picture's
 
 
@@ -113,6 +123,11 @@ def float32_is_whole():
 def _two_to(exponents):
     """Powers of two of integers, float64 and exact by definition, which no library's exp2 promises."""
     return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
+
+
+def as_type(dtype, *tensors):
+    """The tensors in that type, which they mostly have: asking costs less than `to`."""
+    return tensors if tensors[0].dtype == dtype else [tensor.to(dtype) for tensor in tensors]
 
 
 class FixedLayer(nn.Module):
@@ -151,7 +166,7 @@ class FixedLayer(nn.Module):
         x = x.permute(0, 2, 3, 1)
         x = torch.clamp(x, self.low, self.high, out=x if self.owns else None)
         n, h, w, _ = x.shape
-        offset, matrix = self.offset.to(x.dtype), self.matrix.to(x.dtype)
+        offset, matrix = as_type(x.dtype, self.offset, self.matrix)
         if self.kernel == 1:
             x = torch.addmm(offset, x.flatten(0, 2), matrix)
         else:  # three neighbours side by side, then a product for each of the three rows
@@ -164,13 +179,32 @@ class FixedLayer(nn.Module):
         return x.floor_().view(n, h, w, -1).permute(0, 3, 1, 2)
 
 
+class FixedNetwork(PriorNetwork):
+    """The network of `FixedLayer`s, whose four heads are one batched product."""
+
+    def freeze(self, dtype):
+        for layer in self.modules():
+            if isinstance(layer, FixedLayer):
+                layer.freeze(dtype)
+        self.phase_bias.data = self.phase_bias.data.to(dtype)
+        self.low, self.high, self.offset = [torch.stack([getattr(head, name) for head in self.heads])[:, None] for name in ("low", "high", "offset")]
+        self.matrix = torch.stack([head.matrix for head in self.heads])
+
+    def speak(self, t, x):
+        x = torch.stack([phase(x, PHASE[(t + g) % 4]).permute(0, 2, 3, 1) for g in range(4)])
+        _, n, h, w, _ = x.shape
+        x = x.flatten(1, 3).clamp_(self.low, self.high)
+        offset, matrix = as_type(x.dtype, self.offset, self.matrix)
+        return torch.baddbmm(offset, x, matrix).floor_().view(4, n, h, w, -1).permute(1, 0, 4, 2, 3)
+
+
 class Prior(nn.Module):
     """The frozen prior of one model; immutable after `freeze`, shared by threads."""
 
     def __init__(self, c):
         super().__init__()
         self.config = c
-        self.network = PriorNetwork(FixedLayer, self._vectors, c)
+        self.network = FixedNetwork(FixedLayer, self._vectors, c)
         for name, channels in (("gain_y", c.latent), ("gain_z", c.hyper), ("quality_bias", c.prior)):
             self.register_buffer(name, torch.zeros(c.anchors, channels, dtype=torch.int32))
         self.register_buffer("exp2", torch.zeros(1 << GAIN, dtype=torch.int32))  # 2^15 * 2^(i / 2^GAIN)
@@ -181,10 +215,8 @@ class Prior(nn.Module):
     def freeze(self, dtype=torch.float32):
         """Call once after loading. Either type gives the same integers: float32 is faster, float64 the proof."""
         self.dtype = dtype
-        for layer in self.modules():
-            if isinstance(layer, FixedLayer):
-                layer.freeze(dtype)
-        self.network.phase_bias.data = self.network.phase_bias.data.to(dtype)
+        self.network.freeze(dtype)
+        self.gains, self._units = functools.lru_cache(QUALITIES)(self._gains), functools.lru_cache(QUALITIES)(self._units_of)
 
     def position(self, quality):
         """Anchor below a quality in hundredths, and the distance to it in units of 1/9900 of the way to the next."""
@@ -202,10 +234,20 @@ class Prior(nn.Module):
         mantissa = self.exp2[log2 & ((1 << GAIN) - 1)].double()
         return (mantissa * _two_to((log2 >> GAIN) - 15))[None, :, None, None]
 
-    def gains(self, quality):
-        """Gain of y and its reciprocal [1,M,1,1], gain of z [1,Nz,1,1]: float64, exact."""
+    def _gains(self, quality):
+        """`gains`: gain of y and its reciprocal [1,M,1,1], gain of z [1,Nz,1,1]: float64, exact."""
         log_y = self.interpolate(self.gain_y, quality)
         return self.power(log_y), self.power(-log_y), self.power(self.interpolate(self.gain_z, quality))
+
+    def _units_of(self, quality):
+        """`_units`: what `walk` converts with at a quality: head outputs to 2^-LATENT and that to context [1,4,M/4,1,1], log-scales to rows
+        [1,4,M/4,1,1], z to the network's fixed point [1,Nz,1,1], the quality's bias [1,P,1,1]."""
+        log_y = self.interpolate(self.gain_y, quality)
+        gain, reciprocal, _ = self.gains(quality)
+        row_offset = ((log_y << (HEAD - GAIN)) - int(ROW_START * (1 << HEAD))).int().view(1, 4, -1, 1, 1)
+        unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
+        bias = self.interpolate(self.quality_bias, quality).to(self.dtype)[None, :, None, None]
+        return gain.unflatten(1, (4, -1)) * 2.0**(LATENT - HEAD), reciprocal.unflatten(1, (4, -1)) * 2.0**(FRACTION - LATENT), row_offset, unit, bias
 
     def walk(self, z, quality, code):
         """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each of the four steps.
@@ -214,20 +256,15 @@ class Prior(nn.Module):
         The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y and its rows: y [N,M,h,w] in 2^-LATENT.
         """
         dtype = self.dtype if float32_is_whole() else torch.float64
-        log_y = self.interpolate(self.gain_y, quality)
-        gain, reciprocal = [self.power(v).unflatten(1, (4, -1)) for v in (log_y, -log_y)]
-        to_latent, to_context = gain * 2.0**(LATENT - HEAD), reciprocal * 2.0**(FRACTION - LATENT)
-        row_offset = ((log_y << (HEAD - GAIN)) - int(ROW_START * (1 << HEAD))).int().view(1, 4, -1, 1, 1)
-        unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
-        bias = self.interpolate(self.quality_bias, quality).to(dtype)[None, :, None, None]
-        features = self.network.features(fixed(z * unit).to(dtype), bias)
+        to_latent, to_context, row_offset, unit, bias = self._units(quality)
+        features = self.network.features(fixed(z * unit).to(dtype), bias.to(dtype))
         n, _, h, w = features.shape
         new = lambda dtype: torch.zeros(n, self.config.latent, h, w, dtype=dtype, device=z.device)
         y, y_rows, context = new(torch.float64), new(torch.int32), new(dtype).to(memory_format=torch.channels_last)
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
-            mean = mean.double().mul_(to_latent).add_(0.5).floor_().clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
-            rows = scale.int().add_(row_offset).bitwise_right_shift_(ROW_SHIFT).clamp_(0, ROWS - 1)
+            mean = mean.to(torch.float64, memory_format=torch.contiguous_format).mul_(to_latent).add_(0.5).floor_().clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
+            rows = scale.to(torch.int32, memory_format=torch.contiguous_format).add_(row_offset).bitwise_right_shift_(ROW_SHIFT).clamp_(0, ROWS - 1)
             step = torch.add(mean, code(t, mean, rows), alpha=1 << LATENT)
             place(y, t, step)
             place(y_rows, t, rows)

@@ -31,7 +31,7 @@ def random_aec(rng: random.Random) -> Aec:
     channels, depth, alpha = rng.choice((1, 3)), rng.choice((8, 16)), rng.random() < 0.5
     suffix = rng.choice(("", "png", "jpg", "jpeg", "a", "abcdefg8"))
     lossless = rng.random() < 0.3
-    header = Header(width, height, quality, channels, depth, alpha, bytes(4) if lossless else rng.randbytes(4), suffix, lossless)
+    header = Header(width, height, quality, channels, depth, alpha, bytes(4) if lossless else rng.randbytes(4), suffix, lossless, lossless and rng.random() < 0.5)
     tiles = [Tile(rng.randbytes(rng.choice((0, 4, 127, 128, 300))), rng.getrandbits(32)) for _ in range(header.tile_count)]
     kinds = [kind for kind in ("icc", "exif", "xmp") if rng.random() < 0.4] + ["alpha"] * header.alpha
     return Aec(header, tiles, {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds})
@@ -86,8 +86,9 @@ def read_by_the_page(data: bytes) -> dict:
     must(stop <= len(data))
     out = {"model": take(4)}
     flags = number(0, 2**32 - 1)
-    must(flags < 512)
-    out["lossless"] = flags >= 256
+    must(flags < 1024)
+    out["lossless"], out["rounded"] = flags >> 8 & 1 == 1, flags >= 512
+    must(out["lossless"] or not out["rounded"])
     must(out["lossless"] == (out["model"] == bytes(4)))
     out["width"], out["height"], out["quality"] = number(1, 2**30), number(1, 2**30), number(100, 10000)
     out["channels"], out["depth"] = (1 if flags & 1 else 3), (16 if flags & 2 else 8)
@@ -220,7 +221,8 @@ def test_splices_of_two_files_are_errors():
     (EXAMPLE_BYTES[:8] + b"!" + EXAMPLE_BYTES[9:], Corrupt, "the header is damaged"),
     (EXAMPLE_BYTES[:44] + b"!" + EXAMPLE_BYTES[45:], Corrupt, "tile 1 of 1 is damaged"),
     (EXAMPLE_BYTES[:-1] + b"!", Corrupt, "section xmp is damaged"),
-    (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), UnsupportedVersion, r"features .* \(flags 0x201\)"),
+    (liar(b"abcd" + varint(0x401) + b"\5\3" + varint(155) + bytes(9)), UnsupportedVersion, r"features .* \(flags 0x401\)"),
+    (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "flag rounded without lossless"),
     (liar(b"abcd" + varint(0x101) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "names model 61626364 for a picture whose flag lossless is True"),
     (liar(bytes(4) + varint(1) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "names model 00000000 for a picture whose flag lossless is False"),
     (liar(b"abcd" + b"\0" + b"\0\3" + varint(155) + bytes(9)), Corrupt, "field width is 0, outside 1 to 1073741824"),

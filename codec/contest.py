@@ -1,0 +1,79 @@
+"""Which way a picture is coded: as latents, or as the samples themselves, as they are or rounded, where these cost less. Between `pipeline` and `exact`.
+
+The cost is that of training, bits + lambda * squared error (of 8-bit samples, mean over the channels, summed over the pixels), with the lambda of the
+quality. For the latents it counts no more than the error that none of their functions could represent, which needs no decoding: about all of
+it in noise, next to nothing in photographs. Samples are only tried where they may win.
+"""
+import functools
+import math
+
+import numpy as np
+
+from . import exact
+from .container import Tile
+from .networks import STRIDE, dct_basis
+
+WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
+ROUGH = 6  # bits per pixel that the error of the latents must be worth before rounded samples are tried
+BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
+
+
+class Contest:
+    """Takes the tiles of a picture as they come, and says at the end which way won.
+
+    Args: config: networks.Config of the model; weight: lambda; channels; lossless: True: only samples as they are, None: whatever costs less.
+    """
+
+    def __init__(self, config, weight, channels, lossless):
+        self.config, self.weight, self.lossless = config, weight, lossless
+        self._tiles = {step: [] for step in ([1] if lossless else [1, rounding_step(weight, channels)])}
+        self._cost = dict.fromkeys(self._tiles, 0.0)  # of the error, in bits
+        self._least = 0.0  # the same of the latents, or less
+
+    def offer(self, pixels):
+        """The next tile's samples [H, W, C], uint8 (16-bit ones if `lossless`)."""
+        if not self._tiles:
+            return
+        count = pixels.shape[0] * pixels.shape[1]
+        least = 0 if self.lossless else self.weight * unreachable(pixels, self.config.latent)
+        self._least += least * count
+        for step in list(self._tiles):
+            if not self.lossless and not (exact.is_graphic(pixels) if step == 1 else least > ROUGH):
+                del self._tiles[step]  # a picture is coded one way from end to end
+                continue
+            samples = exact.rounded(pixels, step) if step > 1 else pixels
+            self._tiles[step].append(Tile(exact.encode(samples), exact.checksum(samples)))
+            if step > 1:
+                self._cost[step] += self.weight * np.square(samples.astype(np.float32) - pixels).mean() * count
+
+    def settle(self, coded):
+        """The tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`."""
+        bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
+        costs = {step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()}
+        step = min(costs, key=costs.get, default=0)
+        if not step or not self.lossless and costs[step] > bits(coded) + self._least:
+            return coded, 0
+        return self._tiles[step], step
+
+
+def rounding_step(weight, channels):
+    """The power of two to whose multiples noise is best rounded: each halving takes a bit per sample, so that it minimises
+    -channels * log2(step) + lambda * step^2 / 12."""
+    return 2 ** min(7, max(0, round(math.log2(6 * channels / (math.log(2) * weight)) / 2)))
+
+
+def unreachable(pixels, latent):
+    """Mean squared error of uint8 samples [H, W, C] if only `dct_basis(latent)` may represent them, over some 16 x 16 blocks."""
+    missing = [(0, max(0, STRIDE - side)) for side in pixels.shape[:2]]
+    pixels = np.pad(pixels, (*missing, (0, 0)), "edge")
+    down, across = (side // STRIDE for side in pixels.shape[:2])
+    blocks = pixels[:down * STRIDE, :across * STRIDE].reshape(down, STRIDE, across, STRIDE, -1)
+    some = np.linspace(0, down * across - 1, min(BLOCKS, down * across)).astype(int)
+    blocks = blocks[some // across, :, some % across].transpose(0, 3, 1, 2).astype(np.float32)
+    blocks = np.broadcast_to(blocks, (len(blocks), 3, STRIDE, STRIDE)).reshape(len(blocks), -1) - 128
+    return max(0.0, float(np.square(blocks).sum() - np.square(blocks @ _functions(latent)).sum()) / blocks.size)
+
+
+@functools.lru_cache(4)
+def _functions(latent):
+    return dct_basis(latent).numpy().reshape(latent, -1).T
