@@ -3,7 +3,7 @@
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init codec/models/default.safetensors   # another round
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # the encoder of `aecodec denoise`: RUN/denoise.safetensors
-Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out.
+Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out. Several GPUs or machines: see `peers`.
 """
 import hashlib
 import json
@@ -19,9 +19,10 @@ from safetensors.torch import save_file
 
 from ..networks import Config
 from ..pipeline import has_bfloat16
-from . import denoise
+from . import denoise, speed
 from .data import Pictures
 from .model import Model, lambda_of
+from .peers import Peers
 from .thaw import thaw
 
 
@@ -30,7 +31,8 @@ class Options:
     data: list = field(default_factory=list)
     out: str = "run"
     minutes: float = 90.0
-    batch: int = 8             # crops per step
+    steps: int = 0             # train for so many steps instead
+    batch: int = 8             # crops per step, and per process of torchrun
     crop: int = 256            # pixels, a multiple of 64
     final_crop: int = 0        # larger crops (same pixels per step) in the last `final_share` of the budget; 0: none
     final_share: float = 0.3
@@ -105,8 +107,10 @@ def sha256(path):
 
 
 def train(options):
+    """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights."""
     o = options
-    device = torch.device(o.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    peers = Peers(o.device)
+    device = peers.device
     if o.threads:
         torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
@@ -132,30 +136,39 @@ def train(options):
                 model.load_state_dict(thaw(f.read()).state_dict())
         average = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
-    log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1)
+    if peers.agree(step) != step:
+        raise ValueError(f"process {peers.rank} begins at step {step}, the first one at another: the folder {o.out} must be shared by all")
+    torch.manual_seed(o.seed + step + (peers.rank << 32))  # other crops after each start and in each process
+    log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1) if peers.rank == 0 else None
     def record(**line):
+        if log is None:
+            return
         log.write(json.dumps(line) + "\n")
         print(" ".join(f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()), flush=True)
 
     pictures = Pictures(o.data, device, max(o.crop, 256))
+    peak = speed.peak(device, torch.bfloat16 if has_bfloat16(device) else torch.float32)
+    per_pixel = speed.operations(lambda: objective(model, torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device), 0)[0]) / o.crop**2
+    optimizer.zero_grad(set_to_none=True)
     record(event="start", options=asdict(o), config=model.config.to_dict(), step=step, seconds=spent, torch=torch.__version__,
            device=torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(), pictures=pictures.count,
-           pixels=pictures.pixels, data={os.path.basename(p): sha256(p) for p in o.data if os.path.isfile(p)}, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+           pixels=pictures.pixels, processes=peers.world, peak_tflops=round(peak / 1e12, 3), data={os.path.basename(p): sha256(p) for p in o.data if os.path.isfile(p)}, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     averages, weights = list(average.values()), list(model.state_dict().values())  # the same tensors, updated in place
     compute = torch.compile(objective, dynamic=False, mode=o.compile_mode or None) if o.compile else objective
     first, budget, began, saved = step, o.minutes * 60, time.time() - spent, time.time()
     sums, logged, logged_at = 0, step, time.time()
-    while (elapsed := time.time() - began) < budget:
-        share = elapsed / budget
+    while (share := peers.agree(step / o.steps if o.steps else (time.time() - began) / budget)) < 1:
         rate = o.lr * min(1, (step + 1) / o.warmup) * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * share)))
         for group in optimizer.param_groups:
             group["lr"] = rate
         size, n = (o.final_crop, o.batch * o.crop**2 // o.final_crop**2) if o.final_crop and share > 1 - o.final_share else (o.crop, o.batch)
         x = pictures.crops(n, size)
-        q = (torch.arange(n, device=device) + torch.rand(n, device=device)) / n * (model.config.anchors - 1)  # stratified over the qualities
+        place = torch.arange(peers.rank * n, peers.rank * n + n, device=device) + torch.rand(n, device=device)
+        q = place / (n * peers.world) * (model.config.anchors - 1)  # stratified over the qualities
         torch.compiler.cudagraph_mark_step_begin()
         loss, figures = compute(model, denoise.corrupt(x), q, x, denoise.BALANCE) if o.denoise else compute(model, x, q, x)
         loss.backward()
+        peers.average([p.grad for p in parameters if p.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
         optimizer.grad_scale, optimizer.found_inf = None, (~(norm < o.skip)).float()  # the fused step skips itself: no wait for the device
         optimizer.step()
@@ -169,18 +182,23 @@ def train(options):
             torch._foreach_lerp_(averages, weights, 1 - keep)
         sums = sums + torch.cat([figures, norm[None]]).clone()
         if step % o.log_every == 0:
+            peers.average([sums])
             loss_, bpp, bpp_z, psnr, norm_ = (sums / (step - logged)).tolist()
             now = time.time()
+            rate_of_crops = n * (step - max(logged, first + 1)) / (now - logged_at)  # of this process; the first step compiles
             record(step=step, seconds=round(now - began, 1), loss=loss_, bpp=bpp, bpp_z=bpp_z, psnr=psnr, norm=norm_, lr=rate, crop=size,
-                   crops_per_s=n * (step - logged) / (now - logged_at))
+                   crops_per_s=rate_of_crops * peers.world, of_peak=rate_of_crops * size**2 * per_pixel / peak)
             sums, logged, logged_at = 0, step, now
-        if time.time() - saved > o.save_every:
+        if log and time.time() - saved > o.save_every:
             save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
             saved = time.time()
-    save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
-    if o.denoise:
+    if log:
+        save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
+    if log and o.denoise:
         denoise.export(model, average, os.path.join(o.out, "denoise.safetensors"), o.init)
     record(event="end", step=step, seconds=round(time.time() - began, 1))
+    peers.close()
+    return model
 
 
 def main(arguments=None):
