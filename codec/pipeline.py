@@ -59,8 +59,6 @@ class Codec:
     cuda[:n]; threads: of torch, process-wide, None to leave them alone.
     """
 
-    contests = True  # unless told otherwise, `encode` keeps samples where these cost less: not in a codec that is to change them
-
     def __init__(self, model="default", device="auto", threads=None):
         if threads:
             torch.set_num_threads(threads)
@@ -87,7 +85,7 @@ class Codec:
                         writer.write(piece.alpha[..., None])
                     yield piece.pixels
 
-            if lossless is None and (scan.depth == 16 or not self.contests):
+            if lossless is None and scan.depth == 16:
                 lossless = False  # PNG, which keeps deep pixels, is no match for the networks
             window = Window(pixels())
             contest = None if lossless is False else Contest(self.model.config, self._lambda(hundredths), scan.channels, lossless)

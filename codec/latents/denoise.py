@@ -162,7 +162,6 @@ def untrained(coder):
 def _replace(coder, analysis, hyper_analysis):
     """A copy of the codec with other networks to encode with; the loaded model is shared by the whole process."""
     coder = copy.copy(coder)
-    coder.contests = False
     coder.model = copy.copy(coder.model)
     coder.model.networks = networks = copy.copy(coder.model.networks)
     networks._modules = networks._modules | {"analysis": analysis, "hyper_analysis": hyper_analysis}
