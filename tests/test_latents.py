@@ -278,6 +278,8 @@ def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
         assert psnr(coder.decode_picture(cleaner.encode(noisy, 60)).pixels, clean) > psnr(one, clean) - 1
         assert psnr(coder.decode_picture(cleaner.encode(clean, 60)).pixels, clean) > psnr(coder.decode_picture(coder.encode(clean, 60)).pixels, clean) - 2
     assert coder.decode(cleaner.encode(noisy[:3, :5], 60)).size == (5, 3)
+    rough = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    assert [container.unpack(c.encode(rough, 90)).header.lossless for c in (coder, cleaner)] == [True, False]  # samples as they are would keep the noise
 
 
 def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_file, tmp_path):

@@ -1,10 +1,11 @@
-"""Noisy photographs through the denoising encoder, the plain codec, and non-local means before the plain codec: PSNR against the clean picture, and size.
+"""Damaged photographs through the denoising encoder, the plain codec, and non-local means before the plain codec: PSNR against the clean picture, and size.
 
-    python -m benchmarks.latents.denoise --images kodak --out benchmarks/results/denoise.json [--qualities 30 45 60] [--sigmas 0 15 25 50] [--encoder FILE]
+    python -m benchmarks.latents.denoise --images kodak --out benchmarks/results/denoise.json [--qualities 30 45 60] [--damage clean "noise 25" ...] [--encoder FILE]
 
-The noise is Gaussian, clipped to the range of the picture and rounded to 8 bits as a file would hold it; nothing is told about its strength, but to non-local
-means (scikit-image, fast mode, patches of 5 px within 6 px, h = 0.8 sigma as its documentation says), which gets the true one. PSNR is over RGB, the mean of that of each
-picture; sizes are real files, in bits per pixel.
+Damage: "clean" (none: what the denoiser takes from a picture that wants nothing), "noise S" (Gaussian of deviation S levels, clipped to the range of the
+picture and rounded to 8 bits as a file would hold it), "dead" (a tenth of the pixels is 0), "patches" (24 black squares of 4 to 24 px). Nothing is told about
+it, but to non-local means (scikit-image, fast mode, patches of 5 px within 6 px, h = 0.8 sigma as its documentation says), which gets the true sigma. PSNR is
+over RGB, the mean of that of each picture; sizes are real files, in bits per pixel. The file is written anew after every picture.
 """
 import argparse
 import json
@@ -16,18 +17,30 @@ from tqdm import tqdm
 
 import codec
 from codec.latents.denoise import INSTALLED, denoiser
+from codec.output import atomic
 
 from .. import data
+
+DAMAGE = ["clean", "noise 15", "noise 25", "noise 50", "dead", "patches"]
 
 
 def psnr(one, other):
     return 10 * np.log10(255**2 / np.square(one.astype(float) - other).mean())
 
 
-def corrupted(clean, sigma, seed):
-    """8-bit picture with Gaussian noise of deviation `sigma` levels."""
-    noise = np.random.default_rng(seed).normal(0, sigma, clean.shape)
-    return np.uint8(np.rint(np.clip(clean + noise, 0, 255)))
+def damaged(clean, kind, seed):
+    """8-bit picture [H, W, 3], damaged as `kind` says."""
+    rng, name, height, width = np.random.default_rng(seed), kind.split()[0], *clean.shape[:2]
+    if name == "noise":
+        return np.uint8(np.rint(np.clip(clean + rng.normal(0, float(kind.split()[1]), clean.shape), 0, 255)))
+    picture = clean.copy()
+    if name == "dead":
+        picture[rng.random((height, width)) < 0.1] = 0
+    if name == "patches":
+        for side in rng.integers(4, 25, 24):
+            top, left = rng.integers(height - side), rng.integers(width - side)
+            picture[top:top + side, left:left + side] = 0
+    return picture
 
 
 def non_local_means(picture, sigma):
@@ -37,40 +50,55 @@ def non_local_means(picture, sigma):
     return np.uint8(np.rint(255 * clean.clip(0, 1)))
 
 
+def measure(clean, kind, seed, qualities, plain, cleaner):
+    """{quality, or None for what no codec has seen: PSNR and bits per pixel of each way} of one picture."""
+    picture = damaged(clean, kind, seed)
+    ways, found = [("plain", plain, picture), ("denoise", cleaner, picture)], {}
+    if kind != "clean":
+        found[None] = {"damaged": psnr(picture, clean)}
+    if kind.startswith("noise"):
+        filtered = non_local_means(picture, float(kind.split()[1]))
+        found[None]["nlm"] = psnr(filtered, clean)
+        ways.append(("nlm, plain", plain, filtered))
+    for quality in qualities:
+        found[quality] = {}
+        for name, coder, given in ways:
+            file = coder.encode(given, quality)
+            found[quality] |= {name: psnr(np.asarray(plain.decode(file)), clean), f"{name} bpp": 8 * len(file) / clean[..., 0].size}
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", nargs="+", required=True)
     parser.add_argument("--qualities", nargs="+", type=float, default=[30, 45, 60])
-    parser.add_argument("--sigmas", nargs="+", type=float, default=[0, 15, 25, 50])
+    parser.add_argument("--damage", nargs="+", default=DAMAGE, metavar="KIND")
     parser.add_argument("--encoder", help="encoder file (default: the installed one)")
     parser.add_argument("--out", required=True)
     a = parser.parse_args()
     plain = codec.Codec(device="cpu")
     cleaner = denoiser(a.encoder, device="cpu")
     encoder = Path(a.encoder or INSTALLED)
+    record = {"command": "python -m benchmarks.latents.denoise", "model": plain.model.id.hex(),
+              "encoder": data.sha256(encoder) if encoder.exists() else "untrained", "pictures": []}
     found = {}
     for seed, path in enumerate(tqdm(data.pictures(a.images), unit="picture")):
         clean = np.asarray(data.load(path))
-        for sigma in a.sigmas:
-            noisy = corrupted(clean, sigma, seed)
-            ways = [("plain", plain, noisy), ("denoise", cleaner, noisy)]
-            if sigma:
-                filtered = non_local_means(noisy, sigma)
-                found.setdefault((sigma, None), []).append({"noisy": psnr(noisy, clean), "nlm": psnr(filtered, clean)})
-                ways.append(("nlm, plain", plain, filtered))
-            for quality in a.qualities:
-                row = {}
-                for name, coder, picture in ways:
-                    file = coder.encode(picture, quality)
-                    row |= {name: psnr(np.asarray(plain.decode(file)), clean), f"{name} bpp": 8 * len(file) / clean[..., 0].size}
-                found.setdefault((sigma, quality), []).append(row)
+        for kind in a.damage:
+            for quality, row in measure(clean, kind, seed, a.qualities, plain, cleaner).items():
+                found.setdefault((kind, quality), []).append(row)
+        record["pictures"].append(path.name)
+        record["results"] = table(found)
+        with atomic(a.out, overwrite=True) as file:
+            file.write((json.dumps(record, indent=1) + "\n").encode())
+    for row in record["results"]:
+        print("  ".join(f"{key} {value}" for key, value in row.items()))
+
+
+def table(found):
+    """Means over the pictures, a line per damage and quality."""
     mean = lambda rows: {key: round(float(np.mean([row[key] for row in rows])), 3) for key in rows[0]}
-    table = [{"sigma": sigma, "quality": quality, **mean(rows)} if quality else {"sigma": sigma, **mean(rows)} for (sigma, quality), rows in found.items()]
-    record = {"command": "python -m benchmarks.latents.denoise", "pictures": [p.name for p in data.pictures(a.images)],
-              "model": plain.model.id.hex(), "encoder": data.sha256(encoder) if encoder.exists() else "untrained", "results": table}
-    Path(a.out).write_text(json.dumps(record, indent=1) + "\n")
-    for row in table:
-        print("  ".join(f"{key} {value:g}" for key, value in row.items()))
+    return [{"damage": kind, **({"quality": quality} if quality else {}), **mean(rows)} for (kind, quality), rows in found.items()]
 
 
 if __name__ == "__main__":

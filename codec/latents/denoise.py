@@ -16,7 +16,7 @@ from safetensors.torch import load as load_tensors
 from ..errors import BadWeights
 from ..model import checked, read_metadata, refusing
 from ..networks import Analysis, Config, Gain, HyperAnalysis
-from ..pipeline import Codec
+from ..pipeline import MAX_PIXELS, Codec
 
 FORMAT = "aecodec encoder 1"
 INSTALLED = Path(__file__).with_name("denoise.safetensors")
@@ -128,19 +128,30 @@ class Encoder:
         self.analysis, self.hyper_analysis = networks["analysis"], networks["hyper_analysis"]
 
 
-def denoiser(encoder=None, model="default", device="auto", threads=None):
-    """A `Codec` whose `encode` writes ordinary .aec files of pictures without their noise.
+class Denoiser(Codec):
+    """A codec with other networks to encode with, whose files are ordinary ones of pictures without their noise."""
 
-    encoder: path of an encoder file, None for the installed one. Raises BadWeights if it does not belong to the model, and as `Codec`.
-    """
+    def __init__(self, coder, analysis, hyper_analysis):
+        self.__dict__.update(vars(coder))
+        self.model = copy.copy(coder.model)  # the loaded model is shared by the whole process
+        self.model.networks = networks = copy.copy(coder.model.networks)
+        networks._modules = networks._modules | {"analysis": analysis, "hyper_analysis": hyper_analysis}
+
+    def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
+        """As `Codec.encode`, but always as latents: samples kept as they are would keep their noise."""
+        return super().encode(picture, quality, strip=strip, lossless=False, max_pixels=max_pixels)
+
+
+def denoiser(encoder=None, model="default", device="auto", threads=None):
+    """A `Denoiser`. encoder: path of an encoder file, None for the installed one. Raises BadWeights if it does not belong to the model, and as `Codec`."""
     return attach(Codec(model, device, threads), encoder)
 
 
 def attach(coder, path=None):
-    """The codec with the encoder in a file instead of its own; None: the installed file, or without one the codec's own encoder behind `fill`
-    and an untrained `Shrinkage`. Raises BadWeights."""
+    """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one the codec's own encoder
+    behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
     if path is None and not INSTALLED.exists():
-        return _replace(coder, untrained(coder), coder.model.networks.hyper_analysis)
+        return Denoiser(coder, untrained(coder), coder.model.networks.hyper_analysis)
     path = Path(path or INSTALLED)
     try:
         encoder = Encoder(path.read_bytes(), coder.device)
@@ -148,7 +159,7 @@ def attach(coder, path=None):
         raise BadWeights(f"the encoder file {path.name!r} cannot be read ({error.strerror.lower()})") from None
     if encoder.model != coder.model.id:
         raise BadWeights(f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: `aecodec train --denoise` makes one for it")
-    return _replace(coder, encoder.analysis, encoder.hyper_analysis)
+    return Denoiser(coder, encoder.analysis, encoder.hyper_analysis)
 
 
 def untrained(coder):
@@ -157,12 +168,3 @@ def untrained(coder):
         analysis = DenoisingAnalysis(coder.model.config)
     analysis.load_state_dict(Shrinkage(coder.model.config).state_dict(prefix="shrinkage.") | coder.model.networks.analysis.state_dict(), assign=True)
     return analysis.to(coder.device).eval().requires_grad_(False)
-
-
-def _replace(coder, analysis, hyper_analysis):
-    """A copy of the codec with other networks to encode with; the loaded model is shared by the whole process."""
-    coder = copy.copy(coder)
-    coder.model = copy.copy(coder.model)
-    coder.model.networks = networks = copy.copy(coder.model.networks)
-    networks._modules = networks._modules | {"analysis": analysis, "hyper_analysis": hyper_analysis}
-    return coder

@@ -17,7 +17,7 @@ function element(name, content = "", attributes = {}) {
   return made;
 }
 
-const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)}\u00a0%`;
 const count = (number) => number.toLocaleString("en");
 const short = (number) => (number === 0 ? "0" : Math.abs(number) >= 1e5 || Math.abs(number) < 1e-3 ? number.toExponential(1) : String(+number.toPrecision(3)));
 const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;

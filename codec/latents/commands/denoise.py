@@ -1,0 +1,59 @@
+"""denoise, which reports and names files as `compress` does. Before: `shared`."""
+
+import os
+from collections.abc import Callable
+
+import click
+
+from ... import output
+from ...batch import Job
+from ...errors import CodecError
+from ...options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURES, SPEECH, WORK, Failure, Options, takes
+from ...report import Stopwatch
+from .shared import QUALITY, STRIP, content
+
+
+@click.command()
+@takes(INPUTS, QUALITY, STRIP, MODEL)
+@click.option("--encoder", metavar="FILE", type=click.Path(), help="Encoder file of `aecodec train --denoise`; otherwise the installed one.")
+@takes(OUTPUTS, WORK, LIMIT, SPEECH)
+def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | None, **options) -> None:
+    """Turn noisy pictures into .aec files of clean ones.
+
+    Takes away Gaussian noise of any strength, dead (black) pixels and small black patches. The files are ordinary .aec files.
+
+    \b
+      aecodec denoise noisy.png               makes noisy.aec
+      aecodec denoise noisy.png -o clean.png  decodes it at once
+    """
+    from ...cli import Result, produce
+
+    options = Options(**options)
+
+    def prepare() -> Callable[[Job], Result]:
+        from ... import image
+        from .. import denoise
+
+        try:
+            coder = denoise.attach(options.coder(model), encoder)
+        except CodecError as error:
+            raise Failure(str(error)) from None
+
+        def work(job: Job, draft: output.Draft | output.Stream) -> Result:
+            watch = Stopwatch()
+            picture = image.load(content(job), options.max_pixels)
+            watch.lap("read")
+            data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
+            watch.lap("encode")
+            if (suffix := os.path.splitext(job.target)[1][1:].lower()) in image.SUFFIXES:
+                image.save(coder.decode_picture(data, max_pixels=options.max_pixels), draft, suffix)
+                watch.lap("decode")
+            else:
+                draft.write(data)
+            return Result(draft, len(data), 8 * len(data) / (picture.width * picture.height), picture.width, picture.height, watch.stages, [])
+
+        return work
+
+    if options.remove:
+        raise click.UsageError("--rm would lose the noisy picture, which no output holds")
+    produce(options, options.plan(PICTURES, AEC), prepare)
