@@ -29,7 +29,8 @@ from .report import Stopwatch, shown
 
 def main() -> None:
     """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: on busy cores, threads that spin while they wait for each other take five times as long
+    if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:  # before torch: on busy cores, threads that spin while they wait for each other take five times as long
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on idle ones, threads that sleep take a sixth longer
     for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:  # closed by whoever started this: else the next file opened takes its place. Output that nobody gets is an error
             setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
