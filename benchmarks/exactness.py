@@ -18,9 +18,9 @@ from unittest.mock import patch
 import torch
 
 import codec
+from codec.device import inference
 from codec.errors import CodecError
 from codec.model import Model, path_of
-from codec.pipeline import inference
 
 from . import data
 

@@ -1,8 +1,8 @@
 """aecodec, a learned image codec. In pipeline order:
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
--> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> pipeline (the path, both ways)
--> cli, pillow (a plugin for Pillow).
+-> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> device (where torch runs)
+-> pipeline (the path, both ways) -> cli, pillow (a plugin for Pillow).
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays

@@ -14,6 +14,7 @@ import torch
 
 from . import container, exact, image, payload, scanner, tiles
 from .contest import Contest
+from .device import device_of, has_bfloat16, inference
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
 from .model import Model, name_of, path_of
@@ -35,21 +36,6 @@ def load_model(name, device):
             _models[key] = Model(path.read_bytes(), device)
             _models[key].path = path
         return _models[key]
-
-
-def device_of(name):
-    """torch.device of "auto", "cpu", "cuda" or "cuda:n". Raises BadOption."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except (RuntimeError, TypeError):
-        raise BadOption(f"{name!r} is not a device; choose auto, cpu, cuda or cuda:n") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise BadOption(f"there is no device {name}; {torch.cuda.device_count()} CUDA devices were found")
-    if device.type not in ("cpu", "cuda"):
-        raise BadOption(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:n")
-    return device
 
 
 class Codec:
@@ -193,9 +179,14 @@ class Codec:
                 content = reader.section(kind)
                 if kind == "alpha":
                     deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
-            coder = self._for(header)
-            for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
-                coder._decode(reader.tile(number), header, *spans)
+            for coder, tile, spans in self._tiles(reader):
+                coder._decode(tile, header, *spans)
+
+    def _tiles(self, reader):
+        """Yields the codec for an opened file's model, each tile, and its spans down and across."""
+        coder, header = self._for(reader.header), reader.header
+        for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
+            yield coder, reader.tile(number), spans
 
     def _for(self, header):
         """The codec whose model the file was made with: this one, or another installed one."""
@@ -277,15 +268,14 @@ class Codec:
         """
         with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
             header = reader.header
-            coder = self._for(header)
             bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
-            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
-                h, w = row.stop - row.start, column.stop - column.start
+            for coder, tile, (row, column) in self._tiles(reader):
+                part = bits[row.start:row.stop, column.start:column.stop]
                 if header.lossless:
-                    bits[row.start:row.stop, column.start:column.stop] = 8 * len(reader.tile(number).payload) / (h * w)
+                    part[:] = 8 * len(tile.payload) / part.size
                     continue
                 with inference(coder.model.networks):
-                    bits[row.start:row.stop, column.start:column.stop] = payload.bits(coder.model, reader.tile(number), h, w, header.quality)
+                    part[:] = payload.bits(coder.model, tile, *part.shape, header.quality)
         return bits
 
     def latent(self, source, *, max_pixels=MAX_PIXELS):
@@ -294,10 +284,9 @@ class Codec:
             header = reader.header
             if header.lossless:
                 raise BadOption("a lossless file holds pixels and no latent")
-            coder = self._for(header)
-            latent = np.empty((coder.model.config.latent, -(-header.height // STRIDE), -(-header.width // STRIDE)), np.float32)
-            for number, (row, column) in enumerate(tiles.grid(header.height, header.width, 0)):
-                latent[:, row.start:row.stop, column.start:column.stop] = coder._decode(reader.tile(number), header, row, column)[0].cpu()
+            latent = np.empty((self._for(header).model.config.latent, -(-header.height // STRIDE), -(-header.width // STRIDE)), np.float32)
+            for coder, tile, (row, column) in self._tiles(reader):
+                latent[:, row.start:row.stop, column.start:column.stop] = coder._decode(tile, header, row, column)[0].cpu()
         return latent
 
     # Shared by both directions
@@ -310,21 +299,6 @@ class Codec:
     def _coordinate(self, quality):
         low, part = self.model.networks.prior.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
-
-
-def has_bfloat16(device):
-    """Whether the device multiplies bfloat16 natively. Only the analysis uses it: files differ by a hair, what they decode to does not depend on it."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
-
-
-@contextmanager
-def inference(networks):
-    """No gradients, and no autocast that a caller may have switched on: the prior must stay exact."""
-    device = next(networks.parameters()).device.type
-    with torch.inference_mode(), torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
-        yield
 
 
 def _hundredths(quality):

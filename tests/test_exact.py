@@ -18,9 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import codec
 from benchmarks.exactness import BATCH, SETTINGS, agrees, batch_agrees, cuda, parse, precision, same
 from codec import prior as prior_module
+from codec.device import inference
 from codec.errors import CodecError
 from codec.model import Model
-from codec.pipeline import inference
 from codec.prior import EXACT, MAX_RESIDUAL, ROWS, FixedLayer, gather
 from tests.fuzz import tiny
 

@@ -2,7 +2,8 @@
 import torch
 
 from .. import container, tiles
-from ..pipeline import _hundredths, inference
+from ..device import inference
+from ..pipeline import _hundredths
 
 
 def to_aec(coder, source, quality=60.0, **options):

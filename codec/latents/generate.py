@@ -8,10 +8,11 @@ import torch
 
 from .. import container, payload, tiles
 from ..container import Tile
+from ..device import inference
 from ..entropy import Encoder
 from ..errors import BadOption
 from ..networks import HYPER_STRIDE
-from ..pipeline import MAX_PIXELS, _hundredths, inference
+from ..pipeline import MAX_PIXELS, _hundredths
 from . import files
 
 

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ..networks import Config
-from ..pipeline import has_bfloat16
+from ..device import has_bfloat16
 from . import denoise, speed
 from .data import Pictures
 from .model import Model, lambda_of
