@@ -34,8 +34,8 @@ def is_graphic(pixels):
 
 
 def rounded(pixels, step):
-    """uint8 samples rounded to multiples of a step; white stays white."""
-    return np.minimum((pixels.astype(np.uint16) + step // 2) // step * step, 255).astype(np.uint8)
+    """uint8 samples rounded to multiples of a step, halves to even ones so that the mean stays; white stays white."""
+    return np.minimum(np.rint(pixels / np.float32(step)) * step, 255).astype(np.uint8)
 
 
 def encode(pixels):
