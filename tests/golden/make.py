@@ -1,7 +1,7 @@
 """Golden files: .aec files that every later version must read the same, and files that every later version must refuse.
 
     python -m tests.golden.make default      # after the default model was replaced: its files anew (until 1.0; from then on, files are only added)
-    python -m tests.golden.make tiny exact bad      # the same for those of the tiny model and the lossless ones, which are only ever replaced with the format
+    python -m tests.golden.make tiny exact rounded bad      # the same for those of the tiny model and of none, which are only ever replaced with the format
 
 v1/NAME.aec is a file and v1/NAME.png its pixels (with alpha); v1/golden.json says for each the model, and the SHA-256 of all integers of the parse.
 bad/NAME is refused, with the class of error that bad/errors.json names, each for a fault of its own. tests/test_golden.py reads them all.
@@ -63,6 +63,7 @@ def pictures():
         "tiny-alpha-16": (Picture(scene(20, 20, 1, 16), alpha(20, 20, 16), suffix="tif"), 75), "tiny-everything": (full, 99.99),
         "tiny-two-tiles": (Picture(scene(5, 1030)), 80), "tiny-tall": (Picture(scene(1040, 2, 1)), 20),
         "exact-gray": (Picture(scene(33, 70, 1)), 60), "exact-alpha": (Picture(scene(30, 20), alpha(30, 20), suffix="gif"), 60), "exact-rgb-16": (Picture(scene(9, 14, 3, 16)), 60),
+        "rounded-rgb": (Picture(scene(19, 33) // 4 + np.random.RandomState(5).randint(0, 190, (19, 33, 3)).astype(np.uint8)), 80),
         "default-rgb": (Picture(scene(64, 80), suffix="jpg"), 60), "default-everything": (full, 85), "default-gray-16": (Picture(scene(33, 70, 1, 16)), 98),
     }
 
@@ -82,7 +83,7 @@ def make_good(kind):
     coder = coder_of(kind)
     for name, (picture, quality) in pictures().items():
         if name.startswith(kind):
-            file = coder.encode(picture, quality, lossless=kind == "exact")
+            file = coder.encode(picture, quality, lossless={"exact": True, "rounded": None}.get(kind, False))
             (GOOD / f"{name}.aec").write_bytes(file)
             decoded = coder.decode_picture(file)
             image.save(dataclasses.replace(decoded, icc=None, exif=None, xmp=None), GOOD / f"{name}.png", "png")
@@ -130,7 +131,7 @@ def bad(coder):
         "gzip": b"\x1f\x8b\x08\0" + plain, "zeros": bytes(100), "line-ends": plain.replace(b"\n", b"\r\n") if b"\n" in plain else plain[:9] + b"\r" + plain[9:],
         # another version, another model
         "version-0": plain[:4] + b"\0" + plain[5:], "version-2": plain[:4] + b"\2" + plain[5:], "unknown-flag": fields(flags=picture[1] | 1 << 20),
-        "unknown-model": fields(model=b"none"), "no-model": fields(model=bytes(4)), "lossless-with-a-model": fields(flags=picture[1] | 256),
+        "unknown-model": fields(model=b"none"), "no-model": fields(model=bytes(4)), "lossless-with-a-model": fields(flags=picture[1] | 256), "rounded-latents": fields(flags=picture[1] | 512),
         # headers that lie under a right checksum
         "header-damaged": damaged(plain, 8), "header-size-0": plain[:5] + b"\0" + plain[6:], "header-size-huge": b"\xaeAEC\x01\xff\xff\xff\x7f" + plain[6:],
         "header-size-long-form": hostile.reseal(plain[:5] + bytes([plain[5] | 128, 0]) + plain[6:]), "header-size-endless": plain[:5] + b"\xff" * 8 + plain[6:],
@@ -240,7 +241,7 @@ def make_bad():
 
 def main():
     parser = argparse.ArgumentParser(COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="+", choices=("default", "tiny", "exact", "bad"))
+    parser.add_argument("kinds", nargs="+", choices=("default", "tiny", "exact", "rounded", "bad"))
     options = parser.parse_args()
     for folder in (GOOD, BAD):
         folder.mkdir(exist_ok=True)
