@@ -222,7 +222,7 @@ def main():
         start = time.perf_counter()
         with warnings.catch_warnings(action="ignore"):
             lines = EXPERIMENTS[name]()
-        results[name] = {"wanted": EXPERIMENTS[name].__doc__, "lines": lines, "seconds": round(time.perf_counter() - start, 1)}
+        results[name] = {"wanted": " ".join(EXPERIMENTS[name].__doc__.split()), "lines": lines, "seconds": round(time.perf_counter() - start, 1)}
         print("\n".join(table(name, results[name])), flush=True)
         results["machine"] = machine.describe(torch.get_num_threads())
         with atomic(arguments.output, overwrite=True) as file:

@@ -129,7 +129,7 @@ def test_a_folder_of_pictures_is_read(here):
         (b"a,b\n1,\n2,3\n", "column 'b' has no value in row 0"),
         (b"a,b\n1,x\n2,y\n", "column 'b' does not hold numbers"),
         (b"a,b\n1,2\n", "1 sample"),
-        (b"a,b\n1,2\n3,2\n", "column 1 is constant"),
+        (b"a,b\n1,2\n3,2\n", "column b is constant"),
         (b"a,b\n1,2\n3,4,5,6\n", "cannot be read"),
         (b"\xff\xfe\x00\x01", "neither .npy, IDX, Parquet nor text"),
         (b"PAR1 but no more", "cannot be read"),

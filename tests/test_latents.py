@@ -26,7 +26,7 @@ from conftest import photograph, psnr
 
 def run(*arguments, code=0):
     result = CliRunner().invoke(cli, [str(a) for a in arguments])
-    assert result.exit_code == code, (result.output, result.exception)
+    assert result.exit_code == code and isinstance(result.exception, SystemExit | None), (result.output, result.exception)
     return result
 
 
@@ -130,6 +130,7 @@ def test_similar_finds_the_pairs_in_a_folder(pictures, tmp_path):
         (["query.png", "nowhere"], "nowhere: is neither a folder", 1),
         (["query.png", "broken.parquet"], "broken.parquet: the file does not hold features", 1),
         (["--duplicates", "empty"], "holds no file", 1),
+        (["--duplicates", "empty"], "nothing to compare with", 1),
     ],
 )
 def test_similar_says_what_is_wrong(arguments, message, code, tmp_path, monkeypatch):
@@ -301,7 +302,8 @@ def test_denoise_on_the_command_line(encoder_file, tmp_path):
     run("denoise", "-d", "cpu", noisy, "--encoder", encoder_file)
     run("denoise", "-d", "cpu", noisy, "--encoder", encoder_file, "-o", tmp_path / "clean.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "clean.png")), np.asarray(codec.decompress((tmp_path / "noisy.aec").read_bytes(), device="cpu")))
-    assert "does not hold an encoder" in run("denoise", "-d", "cpu", "-f", noisy, "--encoder", noisy, code=1).stderr
+    assert "'noisy.png': the file does not hold an encoder" in run("denoise", "-d", "cpu", "-f", noisy, "--encoder", noisy, code=1).stderr
+    assert "'.gif' is neither .aec nor one of png," in run("denoise", "-d", "cpu", noisy, "-o", tmp_path / "clean.gif", code=1).stderr
 
 
 # Draws and walks
@@ -370,5 +372,9 @@ def test_draws_and_walks_on_the_command_line(folder, tmp_path):
     assert "cannot be written as 'xyz'" in run("sample", "-d", "cpu", "--size", "16x16", "-o", tmp_path / "t.xyz", code=1).stderr
     run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / "s.aec", "-n", 3, "--side", 48, "-o", tmp_path / "walk.gif")
     assert Image.open(tmp_path / "walk.gif").n_frames == 4
-    assert "nowhere.png" in run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / "nowhere.png", "-o", tmp_path / "w.png", code=1).stderr
+    assert "no.png: no such file" in run("sample", "-d", "cpu", "--like", "no.png", "-o", tmp_path / "w.png", code=1).stderr
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    for bad, words in (("nowhere.png", "no such file"), ("bad.png", "this is not a picture")):
+        result = run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / bad, "-o", tmp_path / "w.png", code=1)
+        assert f"{tmp_path / bad}: {words}" in result.stderr
     assert not list(tmp_path.glob("*.part")) and not (tmp_path / "w.png").exists()

@@ -4,7 +4,8 @@
 
 Damage: "clean" (none: what the denoiser takes from a picture that wants nothing), "noise S" (Gaussian of deviation S levels, clipped to the range of the
 picture and rounded to 8 bits as a file would hold it), "dead" (a tenth of the pixels is 0), "patches" (24 black squares of 4 to 24 px). Nothing is told about
-it, but to non-local means (scikit-image, fast mode, patches of 5 px within 6 px, h = 0.8 sigma as its documentation says), which gets the true sigma. PSNR is
+it, but to non-local means (scikit-image, fast mode, patches of 5 px within 6 px, h = 0.8 sigma as its documentation says), which gets the true sigma. The plain
+codec codes latents, as with --lossy: left to itself it may keep strong noise as rounded samples, several times the size and worse by this measure. PSNR is
 over RGB, the mean of that of each picture; sizes are real files, in bits per pixel. The file is written anew after every picture.
 """
 import argparse
@@ -53,17 +54,18 @@ def non_local_means(picture, sigma):
 def measure(clean, kind, seed, qualities, plain, cleaner):
     """{quality, or None for what no codec has seen: PSNR and bits per pixel of each way} of one picture."""
     picture = damaged(clean, kind, seed)
-    ways, found = [("plain", plain, picture), ("denoise", cleaner, picture)], {}
+    lossy = lambda picture, quality: plain.encode(picture, quality, lossless=False)
+    ways, found = [("plain", lossy, picture), ("denoise", cleaner.encode, picture)], {}
     if kind != "clean":
         found[None] = {"damaged": psnr(picture, clean)}
     if kind.startswith("noise"):
         filtered = non_local_means(picture, float(kind.split()[1]))
         found[None]["nlm"] = psnr(filtered, clean)
-        ways.append(("nlm, plain", plain, filtered))
+        ways.append(("nlm, plain", lossy, filtered))
     for quality in qualities:
         found[quality] = {}
-        for name, coder, given in ways:
-            file = coder.encode(given, quality)
+        for name, encode, given in ways:
+            file = encode(given, quality)
             found[quality] |= {name: psnr(np.asarray(plain.decode(file)), clean), f"{name} bpp": 8 * len(file) / clean[..., 0].size}
     return found
 

@@ -107,7 +107,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.image_shape_ = checks.image_shape(self.image_shape, shape, X.shape[1])
         self._picture = shape[1:] if len(shape) > 2 else None  # the shape answers have
         self.latent_dim_ = self._n_features_out = int(self.latent_dim)
-        self.scaling_ = scaling.learn(X.astype(np.float64), self.scale, self.loss)
+        self.scaling_ = scaling.learn(X.astype(np.float64), self.scale, self.loss, getattr(self, "feature_names_in_", None))
         plan = self._plan(len(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with torch.device("meta"):  # or torch would draw weights from its global state

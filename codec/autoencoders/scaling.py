@@ -28,8 +28,8 @@ class Scaling:
         return x * self.divisor + self.offset
 
 
-def learn(x: np.ndarray, scale: str, loss: str) -> Scaling:
-    """x [N, F]. Squared error wants mean 0 and deviation 1, cross-entropy a range from 0 to 1.
+def learn(x: np.ndarray, scale: str, loss: str, names=None) -> Scaling:
+    """x [N, F]; `names` of the columns for what is said of them, their numbers without. Squared error wants mean 0 and deviation 1, cross-entropy a range from 0 to 1.
 
     "global" has one unit for all columns, so that pixels keep their proportions and a linear network finds the PCA of x; "column" has one for each, which
     columns in different units want. Raises BadData for what cannot be scaled.
@@ -45,7 +45,7 @@ def learn(x: np.ndarray, scale: str, loss: str) -> Scaling:
     if scale == "column":
         constant = np.flatnonzero(low == high)
         if len(constant):
-            raise BadData(f"column {_several(constant)} is constant and has no scale of its own, leave it out or take scale='global'")
+            raise BadData(f"column {_several(constant if names is None else names[constant])} is constant and has no scale of its own, leave it out or take scale='global'")
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
         mean, variance = x.mean(0), x.var(0)
         if scale == "column":

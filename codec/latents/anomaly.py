@@ -67,7 +67,7 @@ class Normal:
     def fit(cls, model, maps, quality=QUALITY, quantile=0.99):
         """From the `measure` of every normal picture. model: id. Raises BadOption for fewer than two pictures or a quantile outside 0..1."""
         if len(maps) < 2:
-            raise BadOption(f"{len(maps)} normal pictures are too few to tell what is usual, two are the least")
+            raise BadOption(f"two normal pictures are the least that tell what is usual, not {len(maps)}")
         if not 0 < quantile <= 1:
             raise BadOption(f"the quantile {quantile} is outside 0..1")
         positions = np.concatenate([m.reshape(4, -1) for m in maps], 1).astype(np.float64)

@@ -155,6 +155,8 @@ def attach(coder, path=None):
     path = Path(path or INSTALLED)
     try:
         encoder = Encoder(path.read_bytes(), coder.device)
+    except BadWeights as error:
+        raise BadWeights(f"{path.name!r}: {error}") from None
     except OSError as error:
         raise BadWeights(f"the encoder file {path.name!r} cannot be read ({error.strerror.lower()})") from None
     if encoder.model != coder.model.id:

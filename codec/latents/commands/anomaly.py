@@ -26,6 +26,8 @@ def anomaly() -> None:
 def fit(quality: float, model: str, quantile: float, **options) -> None:
     """Measure normal pictures.
 
+    Of n pictures the threshold is about the highest score of all as long as n is small: about one normal picture in n + 1 lies above it.
+
     \b
       aecodec anomaly fit good/ -o normal.json
     """
@@ -80,7 +82,7 @@ def score(normal: str, heat: str | None, model: str, **options) -> None:
         try:
             usual = anomaly.Normal.from_json(Path(normal).read_text("utf-8", "replace"))
         except (OSError, CodecError) as error:
-            raise Failure(f"{shown(normal)}: {getattr(error, 'strerror', None) or error}") from None
+            raise Failure(f"{shown(normal)}: {error.strerror.lower() if isinstance(error, OSError) else error}") from None
         coder = options.coder(model)
 
         def work(job: Job):

@@ -9,7 +9,7 @@ from ... import output
 from ...batch import Job
 from ...errors import CodecError
 from ...options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURES, SPEECH, WORK, Failure, Options, takes
-from ...report import Stopwatch
+from ...report import Stopwatch, shown
 from .shared import QUALITY, STRIP, content
 
 
@@ -34,6 +34,9 @@ def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | N
         from ... import image
         from .. import denoise
 
+        suffix = os.path.splitext(options.destination or "")[1].lower()
+        if suffix not in ("", AEC) and suffix[1:] not in image.SUFFIXES and not os.path.isdir(options.destination):
+            raise Failure(f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(image.SUFFIXES)}")
         try:
             coder = denoise.attach(options.coder(model), encoder)
         except CodecError as error:

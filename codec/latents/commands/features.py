@@ -103,6 +103,8 @@ def _list_nearest(options: Options, query: str, asked, names: list[str], vectors
 def _list_pairs(options: Options, names: list[str], vectors) -> None:
     from .. import features
 
+    if len(names) < 2:
+        raise Failure("there is nothing to compare with")
     indices, distances = _nearest(vectors, vectors, len(names))
     pairs = {(min(i, j), max(i, j)): d for i, (row, far) in enumerate(zip(indices, distances)) for j, d in zip(row.tolist(), far) if i != j and d < features.DUPLICATE}
     for (i, j), distance in sorted(pairs.items(), key=lambda pair: pair[1]):

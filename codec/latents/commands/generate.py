@@ -6,8 +6,10 @@ import os
 import click
 
 from ...batch import Job
+from ...errors import CodecError
 from ...options import AEC, LIMIT, MODEL, SPEECH, WORK, Options, takes
-from .shared import QUALITY, content, ending, single, writes
+from ...report import shown
+from .shared import QUALITY, check, content, ending, single, writes
 
 
 def _size(_context, _parameter, value: str) -> tuple[int, int]:
@@ -24,7 +26,7 @@ def _size(_context, _parameter, value: str) -> tuple[int, int]:
 @click.option("--size", default="256x256", show_default=True, callback=_size, metavar="WxH", help="Pixels.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed draws the same picture.")
 @click.option("--temperature", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Below 1 likelier symbols, 0 only the likeliest.")
-@click.option("--like", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help="Keep the hyper-latent of this picture or .aec file; its size counts.")
+@click.option("--like", metavar="FILE", type=click.Path(), help="Keep the hyper-latent of this picture or .aec file; its size counts.")
 @takes(QUALITY, writes("A picture, or .aec."), MODEL, WORK, LIMIT, SPEECH)
 def sample(size: tuple[int, int], seed: int, temperature: float, like: str | None, quality: float, model: str, **options) -> None:
     """Draw a picture from the model's priors.
@@ -72,17 +74,22 @@ def interpolate(a: str, b: str, steps: int, side: int, quality: float, model: st
         frames = [coder.decode(data) for data in generate.interpolate(coder, *ends, steps, quality)]
         return sheet.animation(frames) if kind == ".gif" else sheet.contact(frames, kind[1:])
 
-    single(options, Job(a, target=options.destination), model, make)
+    for name in (a, b):
+        check(options, name)
+    single(options, Job(f"{a} to {b}", target=options.destination), model, make)
 
 
 def _decoded(coder, name: str, options: Options):
-    """PIL image of a picture or .aec file."""
+    """PIL image of a picture or .aec file. Raises as reading and decoding, each error naming the file, as there are two."""
     from ... import image
 
-    source = content(Job(name))
-    if isinstance(source, bytes):
-        return coder.decode(source, max_pixels=options.max_pixels)
-    return image.to_pil(image.load(source, options.max_pixels))
+    try:
+        source = content(Job(name))
+        if isinstance(source, bytes):
+            return coder.decode(source, max_pixels=options.max_pixels)
+        return image.to_pil(image.load(source, options.max_pixels))
+    except CodecError as error:
+        raise type(error)(f"{shown(name)}: {error}") from None
 
 
 def _as_file(coder, options: Options, data: bytes) -> bytes:
