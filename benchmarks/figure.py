@@ -77,14 +77,14 @@ def text(run):
     return "\n".join([*rates(run), "", *speeds(run), "", source, "", f"Settings: {settings}."])
 
 
-def write_between_marks(path, content):
-    """Puts the content between the MARKS of a file, whose other parts stay. Raises click.ClickException, OSError."""
+def write_between_marks(path, content, marks=MARKS):
+    """Puts the content between the marks of a file, whose other parts stay. Raises click.ClickException, OSError."""
     with open(path, encoding="utf-8") as file:
         old = file.read()
-    start, end = map(re.escape, MARKS)
-    new, count = re.subn(f"(?s){start}.*?{end}", lambda _: f"{MARKS[0]}\n{content}\n{MARKS[1]}", old)
+    start, end = map(re.escape, marks)
+    new, count = re.subn(f"(?s){start}.*?{end}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", old)
     if count != 1:
-        raise click.ClickException(f"{path} must hold {MARKS[0]} and {MARKS[1]} once")
+        raise click.ClickException(f"{path} must hold {marks[0]} and {marks[1]} once")
     with atomic(path, overwrite=True) as file:
         file.write(new.encode())
 

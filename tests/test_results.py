@@ -10,6 +10,7 @@ pytest.importorskip("bjontegaard")
 pytest.importorskip("matplotlib")
 
 from benchmarks import bdrate, figure, record
+from benchmarks.latents import words
 
 KODAK = Path(bdrate.__file__).parent / "results" / "kodak.json"
 README = Path(bdrate.__file__).parents[1] / "README.md"
@@ -80,3 +81,23 @@ def test_a_curve_is_drawn_and_a_file_keeps_what_stands_outside_the_marks(run, tm
     with pytest.raises(click.ClickException, match="must hold"):
         figure.write_between_marks(str(path), "new")
     assert path.read_text() == "no marks"
+
+
+def test_the_readme_says_what_the_latents_and_the_family_showed():
+    readme = README.read_text()
+    for name, table in words.TABLES.items():
+        assert table(words.read(name)) in readme, "python -m benchmarks.latents.words README.md"
+    similar, anomaly, denoise, family = (words.read(name) for name in ("similar", "anomaly", "denoise", "autoencoders"))
+    first, areas = round(5 * similar["originals"] * similar["mean"]["first"]), [texture["pictures"] for texture in anomaly["textures"].values()]
+    sparse = {line["sparsity"]: line["without"] for line in family["sparse"]["lines"]}
+    flowing = " ".join(readme.split())
+    for said in (
+        f"Of {similar['originals']} training photographs",
+        f"first in {first} of {5 * similar['originals']} cases; {similar['mean']['marked']:.1%} were".replace("%", " %"),
+        f"and {similar['mean']['wrongly marked']:.1%} of wrong neighbours".replace("%", " %"),
+        f"ROC AUC {anomaly['mean']['pictures']:.2f} for pictures ({min(areas):.2f} for leather to {max(areas):.2f}) and {anomaly['mean']['positions']:.2f} for positions",
+        "all 24 pictures of Kodak" if len(denoise["pictures"]) == 24 else f"the first {len(denoise['pictures'])} pictures of Kodak",
+        f"error {sparse['kl']:.3f} when they are set to 0; L1: {sparse['l1']:.4f}",
+    ):
+        assert said in flowing, said
+    assert all(line.get("met", True) for found in family.values() for line in found.get("lines", [])), "a claim is not met"

@@ -28,15 +28,19 @@ class Plane {
     const { side } = this.content;
     const inside = (value) => Math.min(side - 1, Math.max(0, Math.floor((value / this.size) * side)));
     this.cell = inside(y) * side + inside(x);
-    let best = NEAR ** 2;
-    this.point = null;
+    this.point = this.nearest(x, y, NEAR);
+    this.onMove(this);
+  }
+  // The shown point nearest to a place and within so many pixels of it, or null.
+  nearest(x, y, within) {
+    let [best, found] = [within ** 2, null];
     data.labels.forEach((label, index) => {
       if (!shownLabels.has(label)) return;
       const [px, py] = this.place(index);
       const distance = (px - x) ** 2 + (py - y) ** 2;
-      if (distance < best) [best, this.point] = [distance, index];
+      if (distance < best) [best, found] = [distance, index];
     });
-    this.onMove(this);
+    return found;
   }
   step(event) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];

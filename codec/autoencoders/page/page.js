@@ -130,7 +130,7 @@ async function start() {
   const made = data.generated ?? {};
   await Promise.all([data.inputs, ...data.maps.flatMap((map) => [map.rebuilt, map.plane]), made.samples, made.walks, made.traversals].map(ready));
   generated();
-  for (const plane of [planes[1], planes[0]]) plane.moveTo(plane.size / 2, plane.size / 2); // so that the page says at once what pointing does
+  for (const plane of [planes[1], planes[0]]) plane.moveTo(...plane.place(plane.nearest(plane.size / 2, plane.size / 2, Infinity))); // so that the page says at once what pointing does
   document.body.dataset.ready = "yes";
 }
 start();
