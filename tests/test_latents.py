@@ -9,6 +9,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import codec
 from benchmarks.latents.copies import COPIES
@@ -204,7 +206,7 @@ def test_anomaly_on_the_command_line(tmp_path):
     assert record["score"] <= record["threshold"] and record["unusual"] is False
 
 
-@pytest.mark.parametrize("arguments, message", [(["score", "p.png"], "normal.json: no such file"), (["score", "p.png", "-n", "p.png"], "does not describe normal"), (["fit", "p.png", "-o", "n.json"], "too few")])
+@pytest.mark.parametrize("arguments, message", [(["score", "p.png"], "normal.json: no such file"), (["score", "p.png", "-n", "p.png"], "does not describe normal"), (["fit", "p.png", "-o", "n.json"], "two normal pictures are the least")])
 def test_anomaly_says_what_is_wrong(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (20, 20)).save("p.png")
@@ -281,6 +283,22 @@ def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
     assert coder.decode(cleaner.encode(noisy[:3, :5], 60)).size == (5, 3)
     rough = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
     assert [container.unpack(c.encode(rough, 90)).header.lossless for c in (coder, cleaner)] == [True, False]  # samples as they are would keep the noise
+
+
+def test_what_has_no_noise_is_coded_as_ever(coder, encoder_file, tmp_path):
+    """Whatever training did to the encoder."""
+    tensors = load_file(encoder_file)
+    tensors["analysis.last.bias"] += 1
+    with safe_open(encoder_file, "pt") as file:
+        save_file(tensors, tmp_path / "e.safetensors", file.metadata())
+    cleaner = attach(coder, tmp_path / "e.safetensors")
+    clean = np.array(Image.fromarray(photograph(48, 64, seed=1)).resize((128, 96)))  # or its own fine texture would be taken for noise
+    noisy = np.uint8(np.clip(np.rint(clean + np.random.default_rng(0).normal(0, 25, clean.shape)), 0, 255))
+    ways = attach(coder, encoder_file), cleaner
+    dead = clean.copy()
+    dead[4::5, 3::5] = 0
+    same = [np.array_equal(*(coder.latent(way.encode(picture, 60)) for way in ways)) for picture in (clean, dead, noisy)]
+    assert same == [True, True, False]
 
 
 def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_file, tmp_path):
