@@ -183,7 +183,7 @@ def main(arguments=None):
     chosen = a.settings or [s for s in [*SETTINGS, f"batch of {BATCH}"] if "CUDA" not in s or torch.cuda.is_available()]
     coder = codec.Codec(device="cpu")
     paths = data.pictures(a.images)
-    files = {q: [coder.encode(path, q) for path in paths] for q in a.qualities}
+    files = {q: [coder.encode(path, q, lossless=False) for path in paths] for q in a.qualities}
     references = {q: [parse(coder, file) for file in files[q]] for q in a.qualities}
     count = sum(x.numel() for q in a.qualities for tiles in references[q] for tile in tiles for x in tile)
     print(f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; torch {torch.__version__}", flush=True)
