@@ -1,8 +1,9 @@
-"""Many files in one run: which inputs there are, which output each becomes, and the work on them in parallel. Between cli and output.
+"""Many files in one run: which inputs there are, which output each becomes, and the work on them, here or in `workers`. Between cli and output.
 
 Only names pass through here: nothing knows pictures, .aec data or options' defaults.
 """
 
+import functools
 import os
 import sys
 from collections import deque
@@ -18,6 +19,7 @@ from .report import Report, shown
 
 Result = TypeVar("Result")
 STREAM = "-"  # standard input as a source, standard output as a target
+AHEAD = 64  # results per process, small ones, that may wait for a large picture before them
 
 
 @dataclass(frozen=True)
@@ -138,51 +140,73 @@ def _refuse_collisions(jobs: list[Job]) -> None:
 
 def run(
     jobs: list[Job],
-    prepare: Callable[[], Callable[[Job], Result]],
+    prepare: Callable[[], Callable],
     finish: Callable[[Job, Result], tuple],
     report: Report,
-    workers: int,
+    processes: int,
+    around: Callable[[Callable, Job], Result] = lambda work, job: work(job),
 ) -> None:
     """Does the jobs and reports each in their order.
 
-    `prepare` is called only if there is something to do and gives the work, done in `workers` threads; `finish` takes each result
-    in the main thread, where a signal's handler runs, and gives the arguments of the report's `done`.
+    `prepare`, which can be pickled, is called only if there is something to do and gives the work: in this process if there is one job or one
+    process, else in so many worker processes, which never see jobs of standard input and output. `around(work, job)` does one job in a thread;
+    `finish` takes each result in the main thread and gives the arguments of the report's `done`.
     """
-    work = prepare() if any(not (job.problem or job.skipped) for job in jobs) else None
+    todo = [job for job in jobs if not (job.problem or job.skipped)]
+    here = functools.cache(prepare)
+    processes = min(processes, sum(not _streams(job) for job in todo))
+    if todo and processes <= 1:
+        here()
+    pool = None
+    if processes > 1:
+        from .workers import Workers
+
+        pool = Workers(prepare, processes)
 
     def attempt(job: Job) -> Result | None:
         if job.problem is not None:
             raise job.problem
-        return None if job.skipped else work(job)
+        if job.skipped:
+            return None
+        return around(here() if pool is None or _streams(job) else pool, job)
 
-    for job, result in _in_order(jobs, attempt, workers):
-        try:
-            value = result()
-            if job.skipped:
-                done = {"input": job.source, "output": job.target, "skipped": True}, f"{shown(job.source)}: skipped, {shown(job.target)} exists"
+    try:
+        for job, result in _in_order(jobs, attempt, processes):
+            try:
+                value = result()
+                if job.skipped:
+                    done = {"input": job.source, "output": job.target, "skipped": True}, f"{shown(job.source)}: skipped, {shown(job.target)} exists"
+                else:
+                    done = finish(job, value)
+            except BrokenPipeError:
+                raise  # whoever read our output has gone: click ends the run without a word
+            except Exception as error:
+                report.failed(job.source, error)
             else:
-                done = finish(job, value)
-        except BrokenPipeError:
-            raise  # whoever read our output has gone: click ends the run without a word
-        except Exception as error:
-            report.failed(job.source, error)
-        else:
-            report.done(*done)
+                report.done(*done)
+    finally:
+        if pool is not None:
+            pool.close()
 
 
-def _in_order(jobs: Iterable[Job], work: Callable[[Job], Result], workers: int) -> Iterator[tuple[Job, Callable[[], Result]]]:
-    """Does `work` on every job in `workers` threads; yields, in the order of `jobs`, each with a function that gives its result or raises its error.
+def _streams(job: Job) -> bool:
+    return STREAM in (job.source, job.target)
+
+
+def _in_order(jobs: Iterable[Job], work: Callable[[Job], Result], processes: int) -> Iterator[tuple[Job, Callable[[], Result]]]:
+    """Does `work` on every job in threads; yields, in the order of `jobs`, each with a function that gives its result or raises its error.
 
     Closing the iterator early drops the jobs not yet begun and waits for none.
     """
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    pool = ThreadPoolExecutor(workers)
+    alone = processes <= 1
+    pool = ThreadPoolExecutor(1 if alone else 2 * processes)  # half of them wait for disks, so that every process always has a next job
     waiting: deque[tuple[Job, Future[Result]]] = deque()
     try:
         for job in jobs:
             waiting.append((job, pool.submit(work, job)))
-            if len(waiting) > 2 * workers:  # finished results are whole files: a few ahead keep the workers busy, all of them would fill the memory
+            if len(waiting) > (2 if alone else AHEAD * processes):
                 job, future = waiting.popleft()
                 yield job, future.result
         while waiting:

@@ -1,4 +1,4 @@
-"""The command line `aecodec`: each command ties options to calls of the package. Its parts: options, batch (names), output (files), report (words).
+"""The command line `aecodec`: each command ties options to calls of the package. Its parts: options, batch (names), work, output (files), report (words).
 
 Nothing heavy is imported at the top: torch, numpy and Pillow wait inside the commands that need them, so that --help, info and a usage error answer
 at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
@@ -11,14 +11,13 @@ import signal
 import sys
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
-from . import batch, output
+from . import batch, output, work
 from .autoencoders.commands import ae
 from .batch import STREAM, Job
 from .errors import CodecError
@@ -50,7 +49,7 @@ def main() -> None:
         code = 1
     except SystemExit as leave:  # click's answer to a reader that has gone
         code = leave.code
-    output.drop_all()
+    _clean_up()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -61,10 +60,16 @@ def main() -> None:
 
 def _stop(signum: int, _frame) -> None:
     """Ends the run at once. No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first."""
-    output.drop_all()
+    _clean_up()
     if sys.stderr.isatty():
         os.write(2, b"\n")  # the shell's prompt begins its own line
     os._exit(128 + signum)
+
+
+def _clean_up() -> None:
+    if workers := sys.modules.get("codec.workers"):
+        workers.kill_all()  # before their files are removed
+    output.drop_all()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,19 +85,6 @@ def cli() -> None:
     """
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a worker hands back: the output under a temporary name, which the main thread, the one signals reach, replaces by the real one."""
-
-    draft: output.Draft | output.Stream
-    coded: int  # bytes of the .aec data, which is the output or what it was made from
-    bpp: float  # of the .aec data
-    width: int  # of what was read or written
-    height: int
-    stages: dict[str, float]  # seconds
-    problems: list[str]  # what is wrong with the output all the same
-
-
 @cli.command()
 @takes(INPUTS, PICTURE, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
 def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], model: str, **options) -> None:
@@ -105,34 +97,7 @@ def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], mode
       curl ... | aecodec compress - > photo.aec      through a pipe
     """
     options = Options(**options)
-
-    def prepare() -> Callable[[Job], Result]:
-        import codec
-
-        from . import scanner
-
-        coder = options.coder(model)
-
-        def work(job: Job, draft: output.Draft | output.Stream) -> Result:
-            watch = Stopwatch()
-            with scanner.opened(_stdin() if job.source == STREAM else job.source, options.max_pixels) as picture:
-                watch.lap("read")
-                data = coder.encode(_timed(picture, watch, "read"), quality, lossless=lossless, strip=strip, max_pixels=options.max_pixels)
-            header = codec.info(data)
-            draft.write(data)
-            watch.lap("encode")
-            if options.remove:
-                with coder.scan(data, max_pixels=options.max_pixels) as scan:
-                    deque(scan.strips(), 0)
-                draft.flush()
-                if Path(draft.path).read_bytes() != data:
-                    raise CodecError(f"{shown(job.target)} did not read back as written, the input is kept")
-                watch.lap("prove")
-            return Result(draft, len(data), header["bpp"], header["width"], header["height"], watch.stages, [])
-
-        return work
-
-    produce(options, options.plan(PICTURES, AEC), prepare)
+    produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, lossless, strip))
 
 
 @cli.command()
@@ -152,38 +117,7 @@ def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: 
     if options.remove and (crop or scale != 1 or recover):
         raise click.UsageError("--rm excludes --crop, --scale and --recover: the input holds more than the output")
 
-    def prepare() -> Callable[[Job], Result]:
-        import codec
-
-        from . import image, scanner
-        from .damage import Damage
-
-        coder = options.coder(model)
-
-        def work(job: Job, draft: output.Draft | output.Stream) -> Result:
-            watch = Stopwatch()
-            source = _stdin() if job.source == STREAM else job.source
-            header = codec.info(source)
-            watch.lap("read")
-            format = os.path.splitext(job.target)[1][1:].lower() or "png"
-            damage = Damage() if recover else None
-            with coder.scan(source, max_pixels=options.max_pixels, crop=crop, scale=scale, damage=damage) as scan:
-                written, read = Fingerprint(), Fingerprint()
-                image.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
-                watch.lap(format)
-                if options.remove:
-                    draft.flush()
-                    with scanner.opened(draft.path, max_pixels=0) as again:
-                        deque(read.of(again.strips()), 0)
-                    if read != written:
-                        raise CodecError(f"{format} does not hold exactly these pixels, so that --rm would lose them")
-                    watch.lap("prove")
-                problems = list(damage.sentences()) if damage else []
-                return Result(draft, header["bytes"], header["bpp"], scan.width, scan.height, watch.stages, problems)
-
-        return work
-
-    produce(options, options.plan({AEC}, ".png", only=AEC), prepare)
+    produce(options, options.plan({AEC}, ".png", only=AEC), partial(work.decompressing, options, model, crop, scale, recover))
 
 
 @cli.command()
@@ -195,16 +129,12 @@ def verify(model: str, **options) -> None:
     """
     options = Options(**options)
 
-    def prepare() -> Callable[[Job], None]:
-        coder = options.coder(model)
-        return lambda job: coder.verify(_stdin() if job.source == STREAM else job.source)
-
-    def finish(job: Job, _result: None) -> tuple[dict, str]:
+    def finish(job: Job, pixels: int) -> tuple[dict, str, list[str], int]:
         if not (options.as_json or options.quiet):
             click.echo(f"{shown(job.source)}: ok")
-        return {"input": job.source, "ok": True}, ""
+        return {"input": job.source, "ok": True}, "", [], pixels
 
-    _run(options, options.sources({AEC}), prepare, finish)
+    _run(options, options.sources({AEC}), partial(work.verifying, options, model), finish)
 
 
 @cli.command()
@@ -213,11 +143,6 @@ def info(**options) -> None:
     """Show the header of .aec files."""
     options = Options(**options)
     jobs = options.sources({AEC})
-
-    def prepare() -> Callable[[Job], dict]:
-        import codec
-
-        return lambda job: codec.info(_stdin() if job.source == STREAM else job.source)
 
     def finish(job: Job, header: dict) -> tuple[dict, str]:
         if not options.as_json:
@@ -232,7 +157,7 @@ def info(**options) -> None:
                 click.echo(f"{key:{width}}  {value or '-'}")
         return {"input": job.source, **header}, ""
 
-    _run(options, jobs, prepare, finish)
+    _run(options, jobs, work.informing, finish)
 
 
 @cli.command()
@@ -272,60 +197,27 @@ def export(arguments: tuple[str, ...]) -> None:
     sys.exit(freeze.main(list(arguments)))
 
 
-def _stdin() -> bytes:
-    return sys.stdin.buffer.read()
+def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], work.Result]]) -> None:
+    """Runs jobs that have targets. `prepare` can be pickled."""
 
+    def drafting(write: Callable, job: Job) -> tuple:
+        draft = output.Stream() if job.target == STREAM else output.Draft(job.target, options.force)
+        try:
+            result = write(job, draft)
+            start = time.perf_counter()
+            if job.target != STREAM:
+                draft.keep()
+                if options.remove:
+                    os.unlink(job.source)
+            return draft, result, {**result.stages, "write": time.perf_counter() - start}
+        except BaseException:
+            draft.drop()
+            raise
 
-class Fingerprint:
-    """Tells the pixels and alpha of two pictures apart, whatever strips they come in."""
-
-    def __init__(self):
-        self._pixels, self._alpha, self._kinds = hashlib.sha256(), hashlib.sha256(), set()
-
-    def of(self, strips):
-        """The strips, as they pass by."""
-        for strip in strips:
-            self._kinds.add((strip.width, strip.channels, strip.depth, strip.has_alpha))
-            self._pixels.update(strip.pixels.data if strip.pixels.flags.c_contiguous else strip.pixels.tobytes())
-            if strip.has_alpha:
-                self._alpha.update(strip.alpha.tobytes())
-            yield strip
-
-    def __eq__(self, other):
-        return (self._kinds, self._pixels.digest(), self._alpha.digest()) == (other._kinds, other._pixels.digest(), other._alpha.digest())
-
-
-def _timed(scan, watch: Stopwatch, stage: str, fingerprint: Fingerprint | None = None):
-    """The Scan, or Picture, with its strips' time counted to the stage, and seen by the fingerprint."""
-    from .strips import Scan
-
-    seen = fingerprint.of if fingerprint else iter
-    fields = {name: getattr(scan, name) for name in ("width", "height", "channels", "depth", "has_alpha", "icc", "exif", "xmp", "suffix")}
-    return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **fields)
-
-
-def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], Result]]) -> None:
-    """Runs jobs that have targets."""
-
-    def prepared() -> Callable[[Job], Result]:
-        work = prepare()
-
-        def drafting(job: Job) -> Result:
-            draft = output.Stream() if job.target == STREAM else output.Draft(job.target, options.force)
-            try:
-                return work(job, draft)
-            except BaseException:
-                draft.drop()
-                raise
-
-        return drafting
-
-    def finish(job: Job, result: Result) -> tuple[dict, str, list[str]]:
-        start = time.perf_counter()
-        result.draft.keep()
-        if options.remove:
-            os.unlink(job.source)
-        stages = {**result.stages, "write": time.perf_counter() - start}
+    def finish(job: Job, done: tuple) -> tuple[dict, str, list[str], int]:
+        draft, result, stages = done
+        if job.target == STREAM:
+            draft.keep()
         record = {
             "input": job.source,
             "output": job.target,
@@ -340,12 +232,12 @@ def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[J
         )
         if options.verbose:
             line += " (" + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in stages.items()) + ")"
-        return record, line, result.problems
+        return record, line, result.problems, result.width * result.height
 
-    _run(options, jobs, prepared, finish)
+    _run(options, jobs, partial(work.whole, prepare), finish, drafting)
 
 
-def _run(options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple]) -> None:
+def _run(options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple], *around: Callable) -> None:
     with options.report(jobs) as report:
-        batch.run(jobs, prepare, finish, report, options.jobs)
+        batch.run(jobs, prepare, finish, report, options.jobs, *around)
     click.get_current_context().exit(report.exit_code)

@@ -2,7 +2,7 @@
 
 The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way
 removes the temporary file, and so does `drop_all` in a signal's handler; whatever stood at the target before is then still there, untouched.
-Worker threads write drafts; the main thread, the one signals reach, keeps them.
+A draft may be written by another process, to which a copy goes: the process that made it keeps or drops it, so that a writer may die at any time.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ def check(source: str, target: str, overwrite: bool) -> None:
 
 
 class Draft:
-    """What will be the file `target`: written under another name, by any thread, until `keep` gives it its own or `drop` removes it.
+    """What will be the file `target`: written under another name, by any thread or worker process, until `keep` gives it its own or `drop` removes it.
 
     The new file's permissions are the umask's, or those of the file it replaces. A target that is no regular file (/dev/null, a FIFO) is written directly.
     `write` and `open` raise OSError naming `target` for what the system refuses, as does `keep`, and FileExistsError when `target` exists and `overwrite`
@@ -38,17 +38,29 @@ class Draft:
     def __init__(self, target: str, overwrite: bool = False):
         self._target, self._overwrite = target, overwrite
         self._file: BinaryIO | None = None
+        self._lent = False  # to this process, by the one that keeps it
         self._special = _is_special(target)
         # Short and without the target's name in it, which may already be as long as the file system allows.
         self.path = target if self._special else os.path.join(os.path.dirname(target) or ".", f".aecodec-{secrets.token_hex(8)}.part")
+        self._announce()
+
+    def _announce(self) -> None:
+        """Before the file exists: a signal may strike as soon as it does."""
+        if not self._special:
+            _drafts.paths.add(self.path)
+
+    def __getstate__(self) -> dict:
+        return self.__dict__ | {"_file": None}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ = state | {"_lent": True}
+        self._announce()
 
     def open(self) -> BinaryIO:
         """The binary file to write."""
         with _named(self._target, self.path), _drafts.lock:
             if _drafts.closed:
                 raise OSError(errno.ECANCELED, "the run has ended", self._target)
-            if not self._special:
-                _drafts.paths.add(self.path)  # before the file exists: a signal may strike as soon as it does
             self._file = open(self.path, "wb" if self._special else "xb")
         return self._file
 
@@ -65,17 +77,28 @@ class Draft:
         with _named(self._target, self.path):
             self._file.flush()
 
+    def close(self) -> None:
+        """Ends the writing; a worker process is rid of it."""
+        with _named(self._target, self.path):
+            self._file.close()
+        if self._lent:
+            _drafts.paths.discard(self.path)
+
     def keep(self) -> None:
-        """Makes it the target, in one step."""
+        """Makes it the target, in one step; in the process that made the draft, whichever wrote it."""
         try:
-            with self._file, _named(self._target, self.path):
-                self._file.flush()
-                if self._special:
-                    return
-                if self._overwrite and os.path.isfile(self._target):
-                    os.fchmod(self._file.fileno(), stat.S_IMODE(os.stat(self._target).st_mode))
-                os.fsync(self._file.fileno())
+            if self._file is not None:
+                self.close()
+            if self._special:
+                return
             with _named(self._target, self.path):
+                descriptor = os.open(self.path, os.O_RDONLY)
+                try:
+                    if self._overwrite and os.path.isfile(self._target):
+                        os.fchmod(descriptor, stat.S_IMODE(os.stat(self._target).st_mode))
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
                 (os.replace if self._overwrite else _link)(self.path, self._target)
         finally:
             self.drop()
@@ -102,6 +125,9 @@ class Stream:
 
     def write(self, data) -> None:
         self._file.write(data)
+
+    def close(self) -> None:
+        """Nothing more is written."""
 
     def keep(self) -> None:
         import shutil

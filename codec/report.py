@@ -24,7 +24,7 @@ class Report:
         # A single file on a terminal gets its line unasked: without it a first try would end in silence.
         self.lines = not quiet and (verbose or (total == 1 and sys.stderr.isatty()))
         self.failures = 0
-        self._bar = None
+        self._bar, self._pixels = None, 0
         if progress and not quiet and total > 1 and sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -41,7 +41,7 @@ class Report:
     def exit_code(self) -> int:
         return 1 if self.failures else 0
 
-    def done(self, record: dict, line: str, problems: Sequence[str] = ()) -> None:
+    def done(self, record: dict, line: str, problems: Sequence[str] = (), pixels: int = 0) -> None:
         """One file is finished: `record` for programs (keys are a promise), `line` for people. With `problems` it is not what it should be."""
         if problems:
             self.failures += 1
@@ -52,7 +52,7 @@ class Report:
             self._say(f"aecodec: {shown(record['input'])}: {problem}")
         if line and self.lines:
             self._say(line)
-        self._advance()
+        self._advance(pixels)
 
     def failed(self, name: str, error: Exception) -> None:
         """One file could not be done."""
@@ -71,8 +71,12 @@ class Report:
         else:
             click.echo(text, err=True)
 
-    def _advance(self) -> None:
+    def _advance(self, pixels: int = 0) -> None:
         if self._bar is not None:
+            self._pixels += pixels
+            if self._pixels:
+                speed = self._pixels / 1e6 / max(self._bar.format_dict["elapsed"], 1e-3)
+                self._bar.set_postfix_str(f"{speed:.1f} MP/s", refresh=False)
             self._bar.update()
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -403,6 +404,16 @@ def test_progress_bar_and_lines_on_a_terminal_only(monkeypatch):
     assert said(1, True) == "a line\n"
     assert said(2, False) == said(1, False) == said(2, True, quiet=True) == said(2, True, progress=False) == ""
     assert said(2, False, verbose=True) == "a line\na line\n"
+
+
+def test_progress_bar_tells_megapixels_per_second(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Report(3, as_json=False, verbose=False, quiet=False, progress=True) as report:
+        for _ in range(2):
+            time.sleep(0.12)  # more often it is not drawn
+            report.done({}, "", pixels=2_000_000)
+        shown = sys.stderr.getvalue()
+    assert re.search(r"2/3 \[00:00<00:00, .*file/s, \d+\.\d MP/s\]", shown)
 
 
 # Wrong usage: exit code 2, and nothing is loaded or written

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -35,18 +36,13 @@ def fit(quality: float, model: str, quantile: float, **options) -> None:
     check(options)
     jobs, maps, ids = options.sources(PICTURES), [], []
 
-    def prepare() -> Callable:
-        from .. import anomaly
-
-        coder = options.coder(model)
-        ids.append(coder.model.id.hex())
-        return lambda job: anomaly.measure(coder, content(job), quality, max_pixels=options.max_pixels)
-
-    def finish(job: Job, measured) -> tuple[dict, str]:
+    def finish(job: Job, result: tuple) -> tuple[dict, str]:
+        id, measured = result
+        ids.append(id)
         maps.append(measured)
         return {"input": job.source, "positions": measured[0].size}, f"{shown(job.source)}: {measured[0].size} positions"
 
-    code = each(options, jobs, prepare, finish)
+    code = each(options, jobs, partial(measuring, options, model, quality), finish)
     from .. import anomaly
 
     try:
@@ -75,26 +71,6 @@ def score(normal: str, heat: str | None, model: str, **options) -> None:
     if heat:
         jobs = batch.Naming("-heat.png", None, None, heat, options.force, False).assign(jobs)
 
-    def prepare() -> Callable:
-        from ... import image
-        from .. import anomaly
-
-        try:
-            usual = anomaly.Normal.from_json(Path(normal).read_text("utf-8", "replace"))
-        except (OSError, CodecError) as error:
-            raise Failure(f"{shown(normal)}: {error.strerror.lower() if isinstance(error, OSError) else error}") from None
-        coder = options.coder(model)
-
-        def work(job: Job):
-            picture = image.load(content(job), options.max_pixels)
-            found, unusual, positions = usual.score(coder, picture, max_pixels=options.max_pixels)
-            file = io.BytesIO()
-            if heat:
-                anomaly.heat(picture, positions, usual.position_threshold).save(file, "PNG")
-            return found, unusual, usual.threshold, file.getvalue()
-
-        return work
-
     def finish(job: Job, result: tuple) -> tuple[dict, str]:
         found, unusual, threshold, data = result
         record = {"input": job.source, "score": round(found, 4), "threshold": round(threshold, 4), "unusual": unusual}
@@ -105,4 +81,37 @@ def score(normal: str, heat: str | None, model: str, **options) -> None:
             click.echo(f"{shown(job.source)}: {found:.2f} {'unusual' if unusual else 'normal'}")
         return record, ""
 
-    click.get_current_context().exit(each(options, jobs, prepare, finish))
+    click.get_current_context().exit(each(options, jobs, partial(scoring, options, model, normal, bool(heat)), finish))
+
+
+# The work on one file, for worker processes
+
+
+def measuring(options: Options, model: str, quality: float) -> Callable:
+    """The work gives the model's id and what `anomaly.measure` does."""
+    from .. import anomaly
+
+    coder = options.coder(model)
+    return lambda job: (coder.model.id.hex(), anomaly.measure(coder, content(job), quality, max_pixels=options.max_pixels))
+
+
+def scoring(options: Options, model: str, normal: str, heat: bool) -> Callable:
+    """The work gives score, whether it is unusual, threshold, and the heat map as PNG, or nothing."""
+    from ... import image
+    from .. import anomaly
+
+    try:
+        usual = anomaly.Normal.from_json(Path(normal).read_text("utf-8", "replace"))
+    except (OSError, CodecError) as error:
+        raise Failure(f"{shown(normal)}: {error.strerror.lower() if isinstance(error, OSError) else error}") from None
+    coder = options.coder(model)
+
+    def work(job: Job):
+        picture = image.load(content(job), options.max_pixels)
+        found, unusual, positions = usual.score(coder, picture, max_pixels=options.max_pixels)
+        file = io.BytesIO()
+        if heat:
+            anomaly.heat(picture, positions, usual.position_threshold).save(file, "PNG")
+        return found, unusual, usual.threshold, file.getvalue()
+
+    return work

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 
 import click
 
-from ... import output
 from ...batch import Job
 from ...errors import CodecError
 from ...options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURES, SPEECH, WORK, Failure, Options, takes
 from ...report import Stopwatch, shown
+from ...work import Draft, Result
 from .shared import QUALITY, STRIP, content
 
 
@@ -26,37 +27,39 @@ def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | N
       aecodec denoise noisy.png               makes noisy.aec
       aecodec denoise noisy.png -o clean.png  decodes it at once
     """
-    from ...cli import Result, produce
+    from ...cli import produce
 
     options = Options(**options)
 
-    def prepare() -> Callable[[Job], Result]:
-        from ... import image
-        from .. import denoise
-
-        suffix = os.path.splitext(options.destination or "")[1].lower()
-        if suffix not in ("", AEC) and suffix[1:] not in image.SUFFIXES and not os.path.isdir(options.destination):
-            raise Failure(f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(image.SUFFIXES)}")
-        try:
-            coder = denoise.attach(options.coder(model), encoder)
-        except CodecError as error:
-            raise Failure(str(error)) from None
-
-        def work(job: Job, draft: output.Draft | output.Stream) -> Result:
-            watch = Stopwatch()
-            picture = image.load(content(job), options.max_pixels)
-            watch.lap("read")
-            data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
-            watch.lap("encode")
-            if (suffix := os.path.splitext(job.target)[1][1:].lower()) in image.SUFFIXES:
-                image.save(coder.decode_picture(data, max_pixels=options.max_pixels), draft, suffix)
-                watch.lap("decode")
-            else:
-                draft.write(data)
-            return Result(draft, len(data), 8 * len(data) / (picture.width * picture.height), picture.width, picture.height, watch.stages, [])
-
-        return work
-
     if options.remove:
         raise click.UsageError("--rm would lose the noisy picture, which no output holds")
-    produce(options, options.plan(PICTURES, AEC), prepare)
+    produce(options, options.plan(PICTURES, AEC), partial(denoising, options, model, encoder, quality, strip))
+
+
+def denoising(options: Options, model: str, encoder: str | None, quality: float, strip: tuple[str, ...]) -> Callable[[Job, Draft], Result]:
+    """The work on one file, for a worker process."""
+    from ... import image
+    from .. import denoise
+
+    suffix = os.path.splitext(options.destination or "")[1].lower()
+    if suffix not in ("", AEC) and suffix[1:] not in image.SUFFIXES and not os.path.isdir(options.destination):
+        raise Failure(f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(image.SUFFIXES)}")
+    try:
+        coder = denoise.attach(options.coder(model), encoder)
+    except CodecError as error:
+        raise Failure(str(error)) from None
+
+    def work(job: Job, draft: Draft) -> Result:
+        watch = Stopwatch()
+        picture = image.load(content(job), options.max_pixels)
+        watch.lap("read")
+        data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
+        watch.lap("encode")
+        if (suffix := os.path.splitext(job.target)[1][1:].lower()) in image.SUFFIXES:
+            image.save(coder.decode_picture(data, max_pixels=options.max_pixels), draft, suffix)
+            watch.lap("decode")
+        else:
+            draft.write(data)
+        return Result(len(data), 8 * len(data) / (picture.width * picture.height), picture.width, picture.height, watch.stages, [])
+
+    return work

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -131,16 +132,18 @@ def _embed(options: Options, jobs: list[Job], model: str, quality: float):
 
     names, vectors = [], []
 
-    def prepare() -> Callable:
-        from .. import features
-
-        coder = options.coder(model)
-        return lambda job: features.embed(coder, content(job), quality, max_pixels=options.max_pixels)
-
     def finish(job: Job, vector) -> tuple[dict, str]:
         names.append(job.source)
         vectors.append(vector)
         return {"input": job.source, "row": len(names) - 1, "features": len(vector)}, f"{shown(job.source)}: {len(vector)} features"
 
-    code = each(dataclasses.replace(options, as_json=options.as_json and options.destination is not None), jobs, prepare, finish)
+    code = each(dataclasses.replace(options, as_json=options.as_json and options.destination is not None), jobs, partial(embedding, options, model, quality), finish)
     return names, np.array(vectors), code
+
+
+def embedding(options: Options, model: str, quality: float) -> Callable:
+    """The work on one file, for a worker process: it gives a feature vector."""
+    from .. import features
+
+    coder = options.coder(model)
+    return lambda job: features.embed(coder, content(job), quality, max_pixels=options.max_pixels)
