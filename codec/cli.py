@@ -22,7 +22,7 @@ from .autoencoders.commands import ae
 from .batch import STREAM, Job
 from .errors import CodecError
 from .latents import commands as latents
-from .options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, WORK, Failure, Options, takes
+from .options import AEC, CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, TREE, WORK, Failure, Options, takes
 from .report import Stopwatch, shown
 
 
@@ -158,6 +158,25 @@ def info(**options) -> None:
         return {"input": job.source, **header}, ""
 
     _run(options, jobs, work.informing, finish)
+
+
+@cli.command("batch")
+@click.argument("source", metavar="SRC")
+@click.argument("destination", metavar="DST")
+@takes(TREE, PICTURE, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
+def tree(source: str, destination: str, **options) -> None:
+    """Compress a tree of pictures, on a cluster too.
+
+    SRC and DST are directories or URLs of fsspec (s3://bucket/photos). The same command goes on after a stop: what is there already is left
+    as it is. A manifest says of each file what became of it.
+
+    \b
+      aecodec batch photos small -j 8
+      aecodec batch s3://bucket/photos s3://bucket/small --ray --address HOST:6379 --num-gpus 1
+    """
+    from . import trees
+
+    click.get_current_context().exit(trees.run(source, destination, **options))
 
 
 @cli.command()

@@ -74,7 +74,7 @@ SPEECH = [
 ]
 WORK = [
     click.option("-d", "--device", default="auto", show_default=True, callback=_device, metavar="auto|cpu|cuda[:N]", help="Where the networks run."),
-    click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Files at a time; the output does not depend on it."),
+    click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Files at a time, each in a process of its own; the output does not depend on it."),
     click.option("--no-progress", is_flag=True, help="No progress bar (there is one on a terminal only)."),
 ]
 LIMIT = [
@@ -93,12 +93,25 @@ REGION = [
 MODEL = [
     click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="One of `aecodec models`, or a weight file; files name the installed model they need."),
 ]
+TREE = [
+    click.option("--decompress", is_flag=True, help="From .aec files to pictures, not the other way."),
+    click.option("--format", default="png", show_default=True, metavar="SUFFIX", help="Of these pictures."),
+    click.option("--psnr", is_flag=True, help="Decode each file again and put its PSNR into the manifest."),
+    click.option("--manifest", metavar="URL", help="Parquet file, a row per input.  [default: DST/manifest.parquet]"),
+    click.option("-f", "--force", is_flag=True, help="Make outputs that are there again."),
+]
+CLUSTER = [
+    click.option("--ray", is_flag=True, help="On a Ray cluster."),
+    click.option("--address", metavar="HOST:PORT", help="Of the cluster; without it one is started on this machine."),
+    click.option("--actors", type=click.IntRange(min=1), help="Processes of the cluster, each with its model.  [default: all its CPUs, or GPUs]"),
+    click.option("--num-gpus", type=click.FloatRange(min=0), default=0, show_default=True, help="GPUs of each; 0.5 for two processes on one."),
+]
 OUTPUTS = [
     click.option("-o", "--output", "destination", metavar="FILE|DIR/|-", type=click.Path(), help="Output file, directory or stdout."),
     click.option("--output-dir", metavar="DIR", type=click.Path(), help="Output directory, made if it is not there."),
     click.option("-c", "--stdout", is_flag=True, help="Write to stdout, like -o -."),
     click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs; write binary data to a terminal."),
-    click.option("-n", "--no-clobber", is_flag=True, help="Skip inputs whose output exists, without an error."),
+    click.option("-n", "--no-clobber", is_flag=True, help="Skip inputs whose output exists, whatever is in it, without an error."),
     click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
     click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is proved to decode."),
 ]
@@ -178,12 +191,17 @@ class Options:
     def report(self, jobs: list[Job]) -> Report:
         return Report(len(jobs), self.as_json, self.verbose, self.quiet, progress=not self.no_progress)
 
+    @property
+    def threads(self) -> int | None:
+        """Of torch in each process, None for its own choice."""
+        return None if self.jobs == 1 else max(1, (os.cpu_count() or 1) // self.jobs)
+
     def coder(self, model: str = "default"):
-        """The one Codec of this run, shared by its workers. Raises click.ClickException: nothing can be done without."""
+        """The one Codec of this process. Raises click.ClickException: nothing can be done without."""
         import codec
 
         try:
-            return codec.Codec(model, self.device, threads=None if self.jobs == 1 else max(1, (os.cpu_count() or 1) // self.jobs))
+            return codec.Codec(model, self.device, self.threads)
         except BadWeights as error:
             raise Failure(f"{shown(model)}: {error}") from None
         except CodecError as error:

@@ -57,10 +57,10 @@ class Report:
     def failed(self, name: str, error: Exception) -> None:
         """One file could not be done."""
         self.failures += 1
-        reason = _reason(name, error)
+        said = reason(name, error)
         if self.as_json:
-            click.echo(json.dumps({"input": name, "error": reason}))
-        self._say(f"aecodec: {shown(name)}: {reason}")
+            click.echo(json.dumps({"input": name, "error": said}))
+        self._say(f"aecodec: {shown(name)}: {said}")
         if self.verbose and not isinstance(error, (CodecError, OSError)):
             self._say("".join(traceback.format_exception(error)).rstrip())
         self._advance()
@@ -85,7 +85,8 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
-def _reason(name: str, error: Exception) -> str:
+def reason(name: str, error: Exception) -> str:
+    """One sentence, without the name of the file it is about."""
     if isinstance(error, CodecError):
         return shown(str(error))
     if isinstance(error, OSError) and error.strerror:
