@@ -167,10 +167,10 @@ def actors():
     return found
 
 
-def some_outputs(folder, count=2):
+def some_outputs(folder, going_on=lambda: True, count=2):
     began = time.monotonic()
     while len(list((folder / "out").rglob("*.aec"))) < count:
-        assert time.monotonic() - began < 120
+        assert time.monotonic() - began < 120 and going_on()
         time.sleep(0.01)
 
 
@@ -198,7 +198,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(source, ray):
 def test_a_killed_driver_goes_on(source, ray):
     command = [sys.executable, "-P", "-m", "codec", "batch", "in", "out", "--ray", "--actors", "2", "--address", ray.get_runtime_context().gcs_address]
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    some_outputs(source)
+    some_outputs(source, lambda: driver.poll() is None)
     driver.kill()
     driver.wait()
     before = {path: path.stat().st_mtime_ns for path in (source / "out").rglob("*.aec")}

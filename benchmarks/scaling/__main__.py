@@ -11,7 +11,7 @@ from .. import data, machine
 from . import costs, model, simulation
 
 PICTURES = (10**6, 10**9)
-SIMULATED = 400  # pictures per core
+SIMULATED = 400, 120_000  # pictures per core, and all together at most
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,7 +35,7 @@ def main(context, images, quality, known, out, tolerance):
     rows, table, wrong = model.scaled(measured["rows"]), [], []
     click.echo("\n| pictures | on | bottleneck, then | MP/s | hours | machine-hours | GPU-hours | network, GB/s | stored, TB | simulated MP/s |\n|---|---|---|---|---|---|---|---|---|---|")
     for fleet in model.fleets():
-        checked = simulation.simulate(rows, fleet, SIMULATED * fleet.machines * fleet.cores)
+        checked = simulation.simulate(rows, fleet, min(SIMULATED[0] * fleet.machines * fleet.cores, SIMULATED[1]))
         for pictures in PICTURES:
             line = model.predict(rows, fleet, pictures) | {"simulated": checked}
             mp_per_s = checked["pictures_per_s"] * statistics.fmean(row["mp"] for row in rows)

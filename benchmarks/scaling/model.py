@@ -33,11 +33,12 @@ class Fleet:
 
 
 def fleets(assumed=ASSUMED):
-    """Those of the page: 1, 8 and 64 GPUs, and processors alone."""
+    """Those of the page: processors alone, 1, 8 and 64 GPUs, and the last with cores enough to feed them."""
     each, network = assumed["gpus_per_machine"], assumed["network_gb_per_s"]
     cores = assumed["cores_per_gpu"]
     return [Fleet("one machine without a GPU", 1, 0, assumed["cores_of_cpu_machine"], network[1] * 1e9), Fleet("1 GPU", 1, 1, cores, network[1] * 1e9),
-            Fleet("8 GPUs", 1, 8, 8 * cores, network[8] * 1e9), Fleet("64 GPUs", 64 // each, each, each * cores, network[8] * 1e9)]  # fmt: skip
+            Fleet("8 GPUs", 1, 8, 8 * cores, network[8] * 1e9), Fleet("64 GPUs", 64 // each, each, each * cores, network[8] * 1e9),
+            Fleet(f"64 GPUs, {4 * cores} cores each", 64 // each, each, 4 * each * cores, network[8] * 1e9)]  # fmt: skip
 
 
 def scaled(rows, assumed=ASSUMED):
