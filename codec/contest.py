@@ -14,7 +14,7 @@ from .container import Tile
 from .networks import STRIDE, dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
-ROUGH = 6  # bits per pixel that the error of the latents must be worth before rounded samples are tried
+ROUGH = 12  # bits per pixel that the error of the latents must be worth before rounded samples are tried: most noise of cameras is better lost
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
