@@ -1,7 +1,7 @@
 """Which way a picture is coded: as latents, or as the samples themselves, as they are or rounded, where these cost less. Between `pipeline` and `exact`.
 
 The cost is that of training, bits + lambda * squared error (of 8-bit samples, mean over the channels, summed over the pixels), with the lambda of the
-quality. For the latents it counts no more than the error that none of their functions could represent, which needs no decoding: about all of
+quality. For the latents it counts a part of the error that none of their functions could represent, which needs no decoding: about all of
 it in noise, next to nothing in photographs. Samples are only tried where they may win.
 """
 import functools
@@ -14,7 +14,8 @@ from .container import Tile
 from .networks import STRIDE, dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
-ROUGH = 12  # bits per pixel that the error of the latents must be worth before rounded samples are tried: most noise of cameras is better lost
+ROUGH = 6  # bits per pixel that the error of the latents must be worth before rounded samples are tried
+NOISE = 0.5  # share of that error that counts: the noise of a camera is better lost, while bits are not
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
@@ -51,7 +52,7 @@ class Contest:
         bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
         costs = {step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()}
         step = min(costs, key=costs.get, default=0)
-        if not step or not self.lossless and costs[step] > bits(coded) + self._least:
+        if not step or not self.lossless and costs[step] > bits(coded) + NOISE * self._least:
             return coded, 0
         return self._tiles[step], step
 
