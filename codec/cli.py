@@ -48,7 +48,7 @@ def main() -> None:
         Failure(str(error.strerror or error)).show()
         code = 1
     except SystemExit as leave:  # click's answer to a reader that has gone
-        code = leave.code
+        code = leave.code or 0
     _clean_up()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -205,7 +205,7 @@ def train(arguments: tuple[str, ...]) -> None:
     """Train a model on your own pictures."""
     from .training import loop
 
-    sys.exit(loop.main(list(arguments)))
+    _forward(loop.main, arguments)
 
 
 @cli.command(**FORWARD)
@@ -213,7 +213,17 @@ def export(arguments: tuple[str, ...]) -> None:
     """Freeze a checkpoint into a model file."""
     from .training import export as freeze
 
-    sys.exit(freeze.main(list(arguments)))
+    _forward(freeze.main, arguments)
+
+
+def _forward(main: Callable, arguments: tuple[str, ...]) -> None:
+    """Leaves the arguments to a program that parses them itself; what it says of its input is for people."""
+    try:
+        main(list(arguments))
+    except OSError as error:
+        raise Failure(f"{shown(error.filename or '')}: {error.strerror or error}") from None
+    except (ValueError, CodecError) as error:
+        raise Failure(str(error)) from None
 
 
 def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], work.Result]]) -> None:

@@ -210,7 +210,7 @@ def test_gradients_reach_every_parameter():
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
-def test_the_command_line_codes_with_a_model_of_ones_own(frozen, tmp_path):
+def test_the_command_line_codes_with_a_model_of_ones_own(frozen, shard, tmp_path):
     """Files of a model that is not installed need its weight file to be named."""
     picture = tmp_path / "p.png"
     Image.fromarray(np.full((40, 56, 3), 90, np.uint8)).save(picture)
@@ -221,3 +221,8 @@ def test_the_command_line_codes_with_a_model_of_ones_own(frozen, tmp_path):
     for command in ("verify", "decompress"):
         assert aecodec(command, *(["-f"] if command == "decompress" else []), "-d", "cpu", "-m", frozen[1], tmp_path / "p.aec").returncode == 0
     assert Image.open(picture).size == (56, 40)
+    few = ["--steps", "1", "--batch", "2", "--crop", "64", "--no-compile", "--config", json.dumps(TINY)]
+    assert aecodec("train", "--data", shard, "--out", tmp_path / "run", *few).returncode == 0
+    for arguments in (["train", "--data", tmp_path / "none.tar", "--out", tmp_path / "other", *few], ["export", tmp_path / "none", "-o", tmp_path / "m", "--data", shard], ["train", "--data", picture, "--out", tmp_path / "third", *few]):
+        refused = aecodec(*arguments)
+        assert refused.returncode == 1 and refused.stderr.count("\n") == 1 and "Traceback" not in refused.stderr, refused.stderr
