@@ -1,6 +1,6 @@
 """The figures of codec/SECURITY.md, from the log of what was run.
 
-    python -m tests.fuzz.summary [LOG ...]     # adds the lines of other logs to tests/fuzz/log.jsonl, then writes its figures into the page
+    python -m tests.fuzz.summary [LOG ...]     # adds the lines of other logs to tests/fuzz/log.jsonl, then writes its figures, and those of tests/campaigns/log.jsonl, into the page
 """
 import json
 import re
@@ -9,8 +9,10 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 LOG = Path(__file__).with_name("log.jsonl")
+CAMPAIGNS = Path(__file__).parents[1] / "campaigns" / "log.jsonl"
 PAGE = Path(__file__).parents[2] / "codec" / "SECURITY.md"
 BEGIN, END = "<!-- figures of tests/fuzz/log.jsonl, written by python -m tests.fuzz.summary -->", "<!-- end of figures -->"
+KEPT_OUT = {"campaign", "seed", "forked", "model", "python", "torch", "pillow", "numpy"}  # of the figures of a campaign
 WHAT = {"parser": "container", "fence": "entropy coder", "decode": "whole files, tiny model", "tile": "lossless tiles", "weights": "weight files"}
 
 
@@ -52,13 +54,21 @@ def tables(lines):
     return "\n".join(out)
 
 
+def campaigns(lines):
+    """A row for the last run of each campaign."""
+    plain = lambda value: f"{value:,}" if isinstance(value, int) else str(value)
+    rows = {line["campaign"]: ", ".join(f"{key.replace('_', ' ')} {plain(value)}" for key, value in line.items() if key not in KEPT_OUT and not isinstance(value, (dict, list)))
+            for line in lines}
+    return "\n".join(["| Campaign | Figures |", "|---|---|", *(f"| {name} | {figures} |" for name, figures in rows.items())])
+
+
 def main():
     known = LOG.read_text().splitlines() if LOG.exists() else []
     for path in sys.argv[1:]:
         known += [line for line in Path(path).read_text().splitlines() if line and line not in known]
     LOG.write_text("".join(line + "\n" for line in known))
     page = PAGE.read_text()
-    block = f"{BEGIN}\n\n{tables(map(json.loads, known))}\n\n{END}"
+    block = f"{BEGIN}\n\n{tables(map(json.loads, known))}\n\n{campaigns(map(json.loads, CAMPAIGNS.read_text().splitlines()))}\n\n{END}"
     PAGE.write_text(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, page, flags=re.DOTALL))
 
 
