@@ -8,6 +8,7 @@ that has imported torch, which makes a round take a tenth of the time and leaves
 """
 
 import argparse
+import contextlib
 import io
 import os
 import random
@@ -84,6 +85,16 @@ def make(folder, forked):
     return {"source": sources, "aec": coded, "png": {stem: (folder / f"{stem}.png").read_bytes() for stem in coded}}
 
 
+def contents(folder):
+    """{name: bytes} of the files but stderr; workers whose parent was killed may still be removing theirs."""
+    found = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[path.name] = path.read_bytes()
+    found.pop("stderr", None)
+    return found
+
+
 def round_(files, rng, signum, what, seconds, forked):
     """One kill. Returns a word on when it struck; AssertionError where a promise is broken."""
     arguments = ROUNDS[what]
@@ -112,7 +123,7 @@ def round_(files, rng, signum, what, seconds, forked):
         starting = code in (-signal.SIGINT, -signal.SIGTERM)  # before `main`, while Python imports it: Python's own way to end
         assert code in {0, -signum, *((130, 143) if twice else (128 + signum,))} or starting, (what, signum, code, said)
         assert starting or said == b"", (what, signum, code, said)
-        found = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "stderr"}
+        found = contents(folder)
         parts = [name for name in found if name.endswith(".part")]
         assert not parts or signum == signal.SIGKILL, (what, signum, parts)
         whole = 0
@@ -129,7 +140,9 @@ def round_(files, rng, signum, what, seconds, forked):
             return "after the last file"
         return "while files are written" if whole or parts else "before the first file"
     finally:
-        shutil.rmtree(folder)
+        while folder.exists():
+            with contextlib.suppress(FileNotFoundError):  # as in `contents`
+                shutil.rmtree(folder)
 
 
 def prepare():
