@@ -8,7 +8,7 @@ left then is that neighbours empty the caches, which costs ours more than WebP, 
 from dataclasses import replace
 from pathlib import Path
 
-from . import compare, machine, record, session
+from . import compare, record, session
 
 FOLDER = Path(__file__).with_name("results") / "gate"
 ATTEMPTS = 4

@@ -23,7 +23,7 @@ from .batch import STREAM, Job
 from .errors import CodecError
 from .latents import commands as latents
 from .options import AEC, CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, TREE, WORK, Failure, Options, takes
-from .report import Stopwatch, shown
+from .report import shown
 
 
 def main() -> None:

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 
 import codec
 from benchmarks.latents.copies import COPIES
-from benchmarks.latents.textures import TEXTURES, damaged, texture
+from benchmarks.latents.textures import damaged, texture
 from codec import container, latents, payload
 from codec.cli import cli
-from codec.errors import BadOption, BadWeights, CodecError
+from codec.errors import BadOption, BadWeights
 from codec.latents import anomaly, features, files, sheet
 from codec.latents.denoise import Encoder, attach, fill
 from codec.training import denoise

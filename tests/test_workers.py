@@ -175,8 +175,6 @@ def test_few_results_wait_whatever_the_queue():
 
 
 def test_standard_input_among_others(tmp_path, monkeypatch):
-    import io
-
     import numpy as np
     from PIL import Image
 
