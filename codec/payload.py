@@ -1,9 +1,10 @@
-"""A tile's payload: its latents as one rANS stream, both ways. Between the transforms, which `pipeline` runs, and the bytes of `container`.
+"""A tile's payload: its latents as one rANS stream, both ways; several tiles of one size at once. Between the transforms, which `pipeline` runs, and the bytes of `container`.
 
 `prior` says for every symbol which table row codes it, `entropy` codes it; only integers pass between the two.
 """
 import functools
 import zlib
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -16,38 +17,40 @@ from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 
 
 def encode(model, y, quality):
-    """Tile of latents y [1,M,h,w] at a quality in hundredths."""
+    """Tiles of latents y [N,M,h,w] at a quality in hundredths."""
     m, n = model, model.networks
-    h, w = y.shape[2:]
+    count, _, h, w = y.shape
     gain, _, gain_z = n.prior.gains(quality)
     z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
-    encoder = Encoder()
-    encoder.put(_flat(z), _z_rows(model, z.shape, quality), m.tables_z)
+    encoders = [Encoder() for _ in range(count)]
+    for encoder, symbols in zip(encoders, np.split(_flat(z), count)):
+        encoder.put(symbols, _z_rows(model, z.shape, quality), m.tables_z)
     valid = _valid(h, w, y.device)
-    target = torch.zeros(1, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
+    target = torch.zeros(count, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
     torch.mul(y, gain, out=target[:, :, :h, :w])
 
     def quantise(t, mean, rows):
         residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
-        where = ((rows > 0) & valid[t]).flatten().nonzero()[:, 0]
+        where, ends = _coded(rows, valid[t])
         rows = rows.flatten()[where]
         residuals = gather(target, t).flatten()[where].sub_(mean.flatten()[where], alpha=2.0**-LATENT)
         one, more = m.thresholds[rows].unbind(-1)
         size = residuals.abs()
         size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
         symbols = residuals.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
-        encoder.put(_flat(symbols), _flat(rows), m.tables_y)
+        for encoder, *own in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, rows))):
+            encoder.put(*own, m.tables_y)
         residual.view(-1)[where] = symbols
         return residual
 
     decoded, _ = n.prior.walk(z, quality, quantise)
-    return Tile(encoder.finish(), _checksum(z, decoded))
+    return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
 
 
-def decode(model, tile, h, w, quality):
-    """Dequantised y [1,M,h,w] of a tile of h x w positions. Raises Corrupt."""
+def decode(model, tiles, h, w, quality, refused=None):
+    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `refused` as for `read`."""
     n = model.networks
-    _, symbols, decoded, rows = read(model, tile, h, w, quality)
+    _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     _, reciprocal, _ = n.prior.gains(quality)
     y = decoded.mul_(2.0**-LATENT).float()
     where = symbols.view(-1).nonzero()[:, 0]
@@ -55,34 +58,70 @@ def decode(model, tile, h, w, quality):
     return y.mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
 
-def read(model, tile, h, w, quality):
-    """z symbols, y symbols, y in 2^-LATENT and its table rows, on the padded grid of a tile. Raises Corrupt."""
+def read(model, tiles, h, w, quality, refused=None):
+    """z symbols, y symbols, y in 2^-LATENT and its table rows, all [N,...] on the padded grid of N tiles of one size.
+
+    refused: a dict, which collects the Corrupt of each tile, by its number, that cannot be decoded; without one it is raised.
+    """
     m, n = model, model.networks
-    high, wide = _padded(h, w)
-    shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
-    decoder = Decoder(tile.payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
-    get = lambda rows, tables: _bounded(decoder.get(rows, tables))
-    z = torch.from_numpy(get(_z_rows(model, shape, quality), m.tables_z)).double().to(m.device).view(shape)
+    count, (high, wide) = len(tiles), _padded(h, w)
+    shape = (count, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
+    refused, collecting = {} if refused is None else refused, refused is not None
+
+    @contextmanager
+    def tile(i):
+        try:
+            yield
+        except Corrupt as error:
+            if not collecting:
+                raise
+            refused[i] = error
+
+    def get(rows, ends, tables):
+        """Symbols float64 under rows [n], those of tile i up to ends[i]; zeros for tiles refused."""
+        symbols = np.zeros(len(rows), np.int32)
+        for i, (own, into) in enumerate(zip(np.split(rows, ends), np.split(symbols, ends))):
+            if i not in refused:
+                with tile(i):
+                    into[:] = _bounded(decoders[i].get(own, tables))
+        return torch.from_numpy(symbols).double().to(m.device)
+
+    decoders = {}
+    for i in range(count):
+        with tile(i):
+            decoders[i] = Decoder(tiles[i].payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
+    rows_z = _z_rows(model, shape, quality)
+    z = get(np.tile(rows_z, count), len(rows_z) * np.arange(1, count), m.tables_z).view(shape)
     valid = _valid(h, w, m.device)
-    symbols = torch.zeros(1, m.config.latent, high, wide, dtype=torch.float64, device=m.device)
+    symbols = torch.zeros(count, m.config.latent, high, wide, dtype=torch.float64, device=m.device)
 
     def reading(t, mean, rows):
         residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
-        where = ((rows > 0) & valid[t]).flatten().nonzero()[:, 0]
-        residual.view(-1)[where] = torch.from_numpy(get(_flat(rows.flatten()[where]), m.tables_y)).double().to(m.device)
+        where, ends = _coded(rows, valid[t])
+        residual.view(-1)[where] = get(_flat(rows.flatten()[where]), ends, m.tables_y)
         place(symbols, t, residual)
         return residual
 
     decoded, rows = n.prior.walk(z, quality, reading)
-    decoder.finish()
-    if _checksum(z, decoded) != tile.symbols_crc:
-        raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
+    for i, own in enumerate(zip(z, decoded)):
+        if i not in refused:
+            with tile(i):
+                decoders[i].finish()
+                if _checksum(*own) != tiles[i].symbols_crc:
+                    raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
     return z, symbols, decoded, rows
+
+
+def _coded(rows, valid):
+    """Which of the symbols with these rows [N,...] are coded, as places in all of them, and where those of each tile but the last end."""
+    coded = (rows > 0) & valid
+    where = coded.flatten().nonzero()[:, 0]
+    return where, np.cumsum(_flat(coded.flatten(1).sum(1)))[:-1] if len(coded) > 1 else []
 
 
 def bits(model, tile, h, w, quality):
     """Where a tile spends its bits, by the model's tables: float64 [h,w]; those of z are spread over the 4x4 positions each of its symbols serves."""
-    z, symbols, _, rows = read(model, tile, h, w, quality)
+    z, symbols, _, rows = read(model, [tile], h, w, quality)
     symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
     spent = np.where(_flat(rows) > 0, model.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
     hyper = model.tables_z.bits(_flat(z), _z_rows(model, z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2

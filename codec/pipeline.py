@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 import numpy as np
 import torch
 
-from . import container, exact, image, payload, scanner, tiles
+from . import buckets, container, exact, image, payload, scanner, tiles
 from .contest import Contest
 from .device import device_of, has_bfloat16, inference
 from .errors import BadOption, Corrupt, TooLarge
@@ -59,6 +59,18 @@ class Codec:
         lossless: whether every pixel must come back as it is; False: never, None: where that costs less (`contest`), as with graphics. Raises BadImage,
         TooLarge, BadOption.
         """
+        return buckets.run([self._encoding(picture, quality, strip=strip, lossless=lossless, max_pixels=max_pixels)], self._encode_bucket)[0]
+
+    def encode_batch(self, pictures, quality=60.0, *, return_exceptions=False, **options):
+        """The bytes `encode` makes of every picture, in order; small pictures of one size share their work.
+
+        return_exceptions: of a picture that cannot be coded, the CodecError or OSError is returned; else it is raised.
+        """
+        tasks = (self._encoding(picture, quality, **options) for picture in pictures)
+        return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._encode_bucket)
+
+    def _encoding(self, picture, quality, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
+        """`encode` as a task of `buckets`: yields y [1,M,h,w] of each tile, is sent its Tile, and returns the bytes."""
         hundredths = _hundredths(quality)
         with scanner.opened(picture, max_pixels) as scan:
             scan = image.strip(scan, strip)
@@ -75,7 +87,7 @@ class Codec:
                 lossless = False  # PNG, which keeps deep pixels, is no match for the networks
             window = Window(pixels())
             contest = None if lossless is False else Contest(self.model.config, self._lambda(hundredths), scan.channels, lossless)
-            payloads, step = self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
+            payloads, step = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
             window.finish()
             sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
             if writer:
@@ -85,12 +97,8 @@ class Codec:
                                       container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
             return container.pack(container.Aec(header, payloads, sections))
 
-    def encode_batch(self, pictures, quality=60.0, **options):
-        """`encode` of every picture, in order."""
-        return [self.encode(p, quality, **options) for p in pictures]
-
     def _encode_tiles(self, window, height, width, quality, contest):
-        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and as `Contest.settle` the step of their samples."""
+        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and as `Contest.settle` the step of their samples; yields as `_encoding`."""
         rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config), TOGETHER)
         coded = []
         for row in rows:
@@ -102,7 +110,8 @@ class Codec:
                 if not (contest and contest.lossless):
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
-                        coded += [self._encode(tile, quality) for tile in y.split(tiles.LATENTS, 3)]
+                    for tile in y.split(tiles.LATENTS, 3):
+                        coded.append((yield (quality, *tile.shape[2:]), tile))
         return contest.settle(coded) if contest else (coded, 0)
 
     def _latent(self, pixels, row, column, quality):
@@ -126,9 +135,14 @@ class Codec:
 
     _analyse_spilling = spilling(_analyse)
 
+    def _encode_bucket(self, bucket, latents):
+        return self._encode(torch.cat(latents) if len(latents) > 1 else latents[0], bucket[0])
+
     @spilling
     def _encode(self, y, quality):
-        return payload.encode(self.model, y, quality)
+        """Tiles of y [N,M,h,w]."""
+        with inference(self.model.networks):
+            return payload.encode(self.model, y, quality)
 
     # Decoding
 
@@ -136,9 +150,27 @@ class Codec:
         """PIL image of an .aec file, with the options of `scan`."""
         return image.to_pil(self.decode_picture(source, **options))
 
-    def decode_batch(self, files, **options):
-        """`decode` of every file, in order."""
-        return [self.decode(f, **options) for f in files]
+    def decode_batch(self, files, *, return_exceptions=False, **options):
+        """The image `decode` makes of every file, in order; small pictures of one size and quality share their work.
+
+        return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
+        """
+        tasks = (self._decoding(file, **options) for file in files)
+        return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._decode_bucket)
+
+    def _decoding(self, source, **options):
+        """`decode` as a task of `buckets`: yields the Tile of a file that has one, and is sent what it holds."""
+        with self._scan(source, **options) as (scan, reader, known):
+            header = reader.header
+            if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
+                ((row, column),) = tiles.grid(header.height, header.width, 0)
+                known[0] = yield (self._for(header).model, header.quality, row.stop, column.stop), reader.tile(0)
+            return image.to_pil(scan.whole())
+
+    def _decode_bucket(self, bucket, found):
+        (model, quality, h, w), refused = bucket, {}
+        y = self._with(model)._read(found, h, w, quality, refused)
+        return [refused.get(i, y[i:i + 1]) for i in range(len(found))]
 
     def decode_picture(self, source, **options):
         """Picture of an .aec file at its full depth, with the options of `scan`."""
@@ -146,13 +178,19 @@ class Codec:
             return scan.whole()
 
     @contextmanager
-    def scan(self, source, *, max_pixels=MAX_PIXELS, crop=None, scale=1, damage=None):
+    def scan(self, source, **options):
         """Context of a Scan of an .aec file (bytes, path or seekable binary file), which decodes while it is read.
 
-        crop: (left, top, width, height) in stored pixels, EXIF's orientation not applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only
-        the tiles these need are read, and only their checksums tested. damage: a Damage, which collects what cannot be decoded; without one
-        it is an error. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
+        Options: max_pixels, most that may be decoded, 0 for any number; crop: (left, top, width, height) in stored pixels, EXIF's orientation not
+        applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need are read, and only their checksums tested. damage: a
+        Damage, which collects what cannot be decoded; without one it is an error. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
         """
+        with self._scan(source, **options) as (scan, *_):
+            yield scan
+
+    @contextmanager
+    def _scan(self, source, *, max_pixels=MAX_PIXELS, crop=None, scale=1, damage=None):
+        """`scan`, with the container.Reader and a dict {number: latents} for tiles that are decoded already when their turn comes."""
         region_of = lambda header: Region.of(header.width, header.height, crop, scale)
         with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
             header, region = reader.header, region_of(reader.header)
@@ -168,8 +206,9 @@ class Codec:
                     deque(alpha(), 0)
             metadata = {kind: sections.get(kind) for kind in KINDS}
             has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
-            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, damage))
-            yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix)
+            known = {}
+            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, damage, known))
+            yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix), reader, known
 
     def verify(self, source, *, max_pixels=MAX_PIXELS):
         """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `scan`."""
@@ -203,10 +242,10 @@ class Codec:
         other.device, other.model = model.device, model
         return other
 
-    def _decode_strips(self, reader, region, alpha, damage):
+    def _decode_strips(self, reader, region, alpha, damage, known):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
 
-        alpha: all rows, as `image.alpha_rows` yields them, or None.
+        alpha: all rows, as `image.alpha_rows` yields them, or None; known: {number: latents} of tiles that need not be decoded.
         """
         header = reader.header
         halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
@@ -222,7 +261,7 @@ class Codec:
             while needed and needed[0][1].start < row.outer_stop:
                 number, *spans = needed.popleft()
                 with damage.tile(number) if damage is not None else nullcontext():
-                    decoded = self._decode(reader.tile(number), header, *spans)
+                    decoded = known.pop(number) if number in known else self._decode(reader.tile(number), header, *spans)
                     if header.lossless:
                         kept[number] = decoded
                     else:
@@ -250,11 +289,15 @@ class Codec:
             return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
 
     @spilling
+    def _read(self, found, h, w, quality, refused=None):
+        """Dequantised y [N,M,h,w] of tiles of h x w positions, as `payload.decode`."""
+        with inference(self.model.networks):
+            return payload.decode(self.model, found, h, w, quality, refused)
+
     def _decode(self, tile, header, row, column):
         """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
         if not header.lossless:
-            with inference(self.model.networks):
-                return payload.decode(self.model, tile, row.stop - row.start, column.stop - column.start, header.quality)
+            return self._read([tile], row.stop - row.start, column.stop - column.start, header.quality)
         size = [min(span.stop * STRIDE, end) - span.start * STRIDE for span, end in ((row, header.height), (column, header.width))]
         pixels = exact.decode(tile.payload, *size, header.channels, header.depth)
         if exact.checksum(pixels) != tile.symbols_crc:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from conftest import photograph, psnr
 from PIL import Image
 
 import codec
-from codec.errors import BadImage, BadOption, TooLarge, UnknownModel
+from codec import buckets, container
+from codec.errors import BadImage, BadOption, CodecError, TooLarge, UnknownModel
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,66 @@ def test_batches_are_the_same_as_one_by_one(coder):
         coder.encode_batch([pictures[0], b"no picture"], 70)
     with pytest.raises(TooLarge):
         coder.decode_batch(files, max_pixels=100)
+
+
+def test_small_pictures_of_one_size_go_through_the_prior_together(coder, monkeypatch):
+    """Files and pixels are those of one at a time, whatever shares the batch: gray, 16 bits, lossless, other sizes, more than a bucket holds."""
+    pictures = [photograph(48, 64, i, 1 + 2 * (i % 2)) for i in range(12)] + [photograph(400, 900), np.full((48, 64, 3), 9, np.uint8), photograph(48, 64).astype(np.uint16) * 257] * 2
+    files, known = [coder.encode(picture, 55) for picture in pictures], set()
+    pixels = [np.asarray(coder.decode(file)) for file in files]
+    walk, counts = coder.model.networks.prior.walk, []
+    monkeypatch.setattr(coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1])
+    monkeypatch.setattr(coder.model.networks.synthesis, "forward", lambda y, *_, forward=coder.model.networks.synthesis.forward: (known.add(len(y)), forward(y, *_))[1])
+    assert coder.encode_batch(iter(pictures), 55) == files and max(counts) == 16  # flat ones too: samples win later
+    counts.clear()
+    assert all(map(np.array_equal, coder.decode_batch(iter(files)), pixels)) and max(counts) == 14 and known == {1}
+
+
+def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
+    good = [coder.encode(photograph(48, 64, i), 55) for i in range(4)]
+    aec = container.unpack(good[0])
+    payload = aec.tiles[0].payload
+    bad = [container.pack(replace(aec, tiles=[container.Tile(*tile)])) for tile in ((payload, 7), (payload[:4], 7), (bytes(8), 7), (payload[:8] + bytes(40), 7), (b"", 7))]
+    bad += [b"no file", good[1][:-1], tmp_path / "none.aec"]
+    batch = [file for pair in zip(good + good, bad) for file in pair]
+    alone = []
+    for file in bad:
+        with pytest.raises((CodecError, OSError)) as caught:
+            coder.decode(file)
+        alone.append(caught.value)
+    found = coder.decode_batch(batch, return_exceptions=True)
+    assert [(type(e), str(e)) for e in found[1::2]] == [(type(e), str(e)) for e in alone]
+    assert all(np.array_equal(a, coder.decode(b)) for a, b in zip(found[::2], good + good))
+    for file, error in zip(bad, alone):
+        with pytest.raises(type(error)):
+            coder.decode_batch([*good, file])
+    coded = coder.encode_batch([photograph(48, 64, 0), b"no picture", tmp_path / "none.png", photograph(48, 64, 1)], 55, return_exceptions=True)
+    assert coded[0] == good[0] and isinstance(coded[1], BadImage) and isinstance(coded[2], BadImage) and coded[3] == good[1]
+
+
+def test_buckets_wait_for_no_more_than_their_share():
+    """A bucket is worked on as soon as another item would be too much, items too large for any are alone, and tasks that wait are few whatever their number."""
+    calls, waiting, most = [], set(), 0
+
+    def task(number, size, again):
+        nonlocal most
+        for turn in range(again):
+            waiting.add(number)
+            most = max(most, len(waiting))
+            assert (yield (size, size), (number, turn)) == (number, turn)
+            waiting.discard(number)
+        return number
+
+    def work(bucket, items):
+        calls.append((bucket, len(items)))
+        return items
+
+    numbers = list(range(60))
+    assert buckets.run((task(n, (16, 64, 100)[n % 3], 2) for n in numbers), work) == numbers
+    assert {size for bucket, size in calls if bucket != (16, 16)} == {1} and max(size for bucket, size in calls if bucket == (16, 16)) == 16
+    assert sum(size for _, size in calls) == 120
+    assert buckets.run((task(n, 1 + n, 1) for n in range(3 * buckets.WAITING)), work) and most <= buckets.WAITING
+    assert buckets.run([], work) == []
 
 
 # Threads

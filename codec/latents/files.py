@@ -24,7 +24,7 @@ def from_latent(coder, latent, height, width, quality=60.0):
     hundredths = _hundredths(quality)
     with inference(coder.model.networks):
         y = torch.from_numpy(latent)[None]
-        coded = [coder._encode(y[:, :, r.start:r.stop, c.start:c.stop].to(coder.device), hundredths) for r, c in tiles.grid(height, width, 0)]
+        coded = [coder._encode(y[:, :, r.start:r.stop, c.start:c.stop].to(coder.device), hundredths)[0] for r, c in tiles.grid(height, width, 0)]
     return pack(coder, coded, height, width, hundredths)
 
 

@@ -36,7 +36,7 @@ def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.
     with inference(coder.model.networks):
         for i, (r, c) in enumerate(tiles.grid(height, width, 0)):
             h, w = r.stop - r.start, c.stop - c.start
-            z = None if given is None else payload.read(coder.model, given.tiles[i], h, w, hundredths)[0]
+            z = None if given is None else payload.read(coder.model, [given.tiles[i]], h, w, hundredths)[0]
             drawn.append(_sample_tile(coder, h, w, hundredths, rng, temperature, z))
     return files.pack(coder, drawn, height, width, hundredths)
 

@@ -14,6 +14,7 @@ from codec.container import LAYOUT, SECTIONS, Cursor
 from codec.errors import CodecError
 
 MOST_TILES = 16  # that `repair` makes
+VALID, HOSTILE, NEIGHBOURS = 20, 42, 2  # files of a `bunch`
 FLAGS = (1 << sum(bits for _, bits in container.FLAGS)) - 1  # those that exist
 INTERESTING = 0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 1023, 1024, 1025, 10000, 16384, 65535, 65536, 2**28 - 1, 2**30, 2**31 - 1, 2**32 - 1
 
@@ -197,6 +198,11 @@ def mutate_weights(data, rng, edit=edit):
 
 def forge(coder, rng):
     """A whole file whose symbols no picture has, under right checksums throughout: the encoder is lied to about its own networks."""
+    return forge_siblings(coder, rng, 1)[0]
+
+
+def forge_siblings(coder, rng, count):
+    """So many files as `forge` makes, all of one size and quality."""
     import torch
 
     from codec.image import Picture
@@ -209,9 +215,32 @@ def forge(coder, rng):
     extreme = lambda *shape: torch.from_numpy(numbers.laplace(0, scale, shape).astype(np.float32)).contiguous(memory_format=torch.channels_last)
     networks, config = coder.model.networks, coder.model.config
     of_picture = lambda x, q, half=False: extreme(1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
-    of_latent = lambda y: extreme(1, config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
+    of_latent = lambda y: extreme(len(y), config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
     with patch.object(networks.analysis, "forward", of_picture), patch.object(networks.hyper_analysis, "forward", of_latent):
-        return coder.encode(picture, rng.choice((1, 100, rng.uniform(1, 100))), lossless=False)
+        return coder.encode_batch([picture] * count, rng.choice((1, 100, rng.uniform(1, 100))), lossless=False)
+
+
+def bunch(coder, data, rng, edit=edit):
+    """Files for one batch, most of one size and quality so that they are decoded side by side: [(file, whether it is valid)].
+
+    Some are valid, some have a hostile payload under right checksums, some are hostile neighbours of the file `data`.
+    """
+    files = [(file, True) for file in forge_siblings(coder, rng, VALID)]
+    for _ in range(HOSTILE):
+        picture, suffix, [(payload, crc)], sections = take_apart(rng.choice(files[:VALID])[0])
+        how = rng.random()
+        if how < 0.6:
+            payload = edit(payload, rng)
+        elif how < 0.8:
+            payload = payload[:8] + rng.randbytes(4 * rng.randrange(40))
+        elif how < 0.9:
+            payload = rng.choice((b"", bytes(8), b"\0\0\0\x80" + bytes(4), b"\xff" * 8, payload + bytes(4)))
+        else:
+            crc ^= 1 << rng.randrange(32)
+        files.append((build(picture, suffix, [(payload + bytes(-len(payload) % 4), crc)], sections), False))
+    files += [(mutate(data, rng, edit, sealed=True), False) for _ in range(NEIGHBOURS)]
+    rng.shuffle(files)
+    return files
 
 
 def seeds(coder):

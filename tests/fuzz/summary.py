@@ -13,7 +13,7 @@ CAMPAIGNS = Path(__file__).parents[1] / "campaigns" / "log.jsonl"
 PAGE = Path(__file__).parents[2] / "codec" / "SECURITY.md"
 BEGIN, END = "<!-- figures of tests/fuzz/log.jsonl, written by python -m tests.fuzz.summary -->", "<!-- end of figures -->"
 KEPT_OUT = {"campaign", "seed", "forked", "model", "python", "torch", "pillow", "numpy"}  # of the figures of a campaign
-WHAT = {"parser": "container", "fence": "entropy coder", "decode": "whole files, tiny model", "tile": "lossless tiles", "weights": "weight files"}
+WHAT = {"parser": "container", "fence": "entropy coder", "decode": "whole files, tiny model", "batch": "whole files in batches of 64, tiny model", "tile": "lossless tiles", "weights": "weight files"}
 
 
 def tables(lines):

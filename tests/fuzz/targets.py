@@ -3,12 +3,15 @@
 Whatever is not a refusal by one of READER's errors, in one sentence, or a result that keeps its promises, is a bug and leaves as an exception.
 """
 import io
+import random
 
 import numpy as np
 
 from codec import container, entropy
 from codec.damage import Damage
 from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
+
+from . import hostile
 
 READER = NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge  # BadOption and BadWeights would blame somebody else
 MOST_PIXELS = 2**14
@@ -98,18 +101,55 @@ def fence(data):
     return "accepted"
 
 
-class Decode:
-    """The whole decoder, on one Codec: any of its ways to read a file."""
+class Coded:
+    """A target that has a Codec, and counts the tiles its prior has run for."""
 
     def __init__(self, coder):
         self.coder, self.walks = coder, 0
         walk = coder.model.networks.prior.walk
 
-        def counted(*arguments):
-            self.walks += 1
-            return walk(*arguments)
+        def counted(z, *arguments):
+            self.walks += len(z)
+            return walk(z, *arguments)
 
         coder.model.networks.prior.walk = counted
+
+
+class Batch(Coded):
+    """The whole decoder, many files at a time: each gets what it deserves, whatever stands beside it; one of them the same as alone.
+
+    The last four bytes choose the files, `hostile.bunch` of the file before them. Returns the outcome of every file.
+    """
+
+    def __call__(self, data):
+        rng, walks = random.Random(data[-4:]), self.walks
+        files = hostile.bunch(self.coder, data[:-4], rng)
+        self.walks = walks
+        found, outcomes = self.coder.decode_batch([file for file, _ in files], return_exceptions=True, max_pixels=MOST_PIXELS), []
+        walks, chosen = self.walks, rng.randrange(len(files))
+        for i, ((file, valid), result) in enumerate(zip(files, found)):
+            alone = self.alone(file) if i == chosen else result
+            if isinstance(result, Exception):
+                assert not valid, repr(result)
+                assert type(alone) is type(result) and str(alone) == str(result), (alone, result)
+                outcomes.append(sentence(result, READER))
+            else:
+                header, _ = container.read_header(file)
+                assert result.size == (header.width, header.height)
+                assert np.array_equal(np.asarray(alone), np.asarray(result)), "other pixels than alone"
+                outcomes.append("pixels")
+        self.walks = walks
+        return outcomes
+
+    def alone(self, file):
+        try:
+            return self.coder.decode(file, max_pixels=MOST_PIXELS)
+        except READER as error:
+            return error
+
+
+class Decode(Coded):
+    """The whole decoder, on one Codec: any of its ways to read a file."""
 
     def __call__(self, data):
         how, view, data = *(data[-2:] if len(data) > 1 else (0, 0)), data[:-2]
@@ -136,7 +176,6 @@ class Decode:
         assert found.pixels.shape == (header.height, header.width, header.channels) and found.depth == header.depth
         assert (found.alpha is not None) == header.alpha
         return "pixels"
-
 
     def look(self, data, kind, view, options):
         """Part of the picture, or a smaller one, or what is left of a damaged one."""
