@@ -2,7 +2,7 @@
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
 -> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> device (where torch runs)
--> pipeline (the path, both ways) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
+-> pipeline (the path, both ways; buckets: several pictures at once) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
