@@ -10,6 +10,7 @@ import math
 import resource
 import shlex
 import signal
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from .cold import process
 PERIOD = 1024  # px after which the clouds come again, elsewhere and in another light
 STRIP = 64  # rows
 FLAT = 64  # px: side of the picture whose time is the cost of starting
+SMALL, REPEATS = 10, 5  # megapixels below which a picture is coded several times: what is left without the start is a difference of two short times
 
 
 def clouds(seed=0):
@@ -86,11 +88,13 @@ def measure(megapixels, suffix, quality, model, threads, folder):
     command = [sys.executable, "-m", "codec"]
     row = {"megapixels": width * height / 1e6, "width": width, "height": height}
     for way, arguments in (("compress", ["--lossy", "-q", quality, source, "-o", coded]), ("decompress", [coded, "-o", decoded])):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds, peak = process([*command, way, "-f", "--max-pixels", "0", "-d", "cpu", "-m", model, *map(str, arguments)], threads)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        row[way] = {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "mib": round(peak, 1)}
+        times = []
+        for _ in range(REPEATS if megapixels < SMALL else 1):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds, peak = process([*command, way, "-f", "--max-pixels", "0", "-d", "cpu", "-m", model, *map(str, arguments)], threads)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            times.append((seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak))
+        row[way] = {name: round(value, 3) for name, value in zip(("seconds", "cpu", "mib"), map(statistics.median, zip(*times)))}
     row |= {"bpp": round(8 * coded.stat().st_size / (width * height), 4), "psnr": round(difference(decoded, width, height), 3)}
     for path in (source, coded, decoded):
         path.unlink()

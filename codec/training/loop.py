@@ -5,6 +5,7 @@
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # the encoder of `aecodec denoise`: RUN/denoise.safetensors
 Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out. Several GPUs or machines: see `peers`.
 """
+import functools
 import hashlib
 import json
 import math
@@ -41,6 +42,7 @@ class Options:
     warmup: int = 500          # steps
     clip: float = 1.0
     skip: float = 100.0        # gradient norm from which a step is left out
+    balance: float = 0.4       # how far qualities are made to count the same, see `objective`
     ema: float = 0.9995
     init: str = ""             # checkpoint or weight file to start from
     denoise: bool = False      # only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures
@@ -54,14 +56,17 @@ class Options:
     config: dict = field(default_factory=dict)  # of networks.Config, over its defaults
 
 
-def objective(model, x, q, target, balance=0.4):
-    """Mean over the batch of (bpp + lambda * 255^2 * MSE) / lambda^balance: every quality counts about the same. `target`: what x should become."""
+def objective(model, x, q, target, balance):
+    """Mean over the batch of (bpp + lambda * 255^2 * MSE) / lambda^balance: at 0.4 every quality counts about the same. `target`: what x should become."""
     x_hat, bpp, bpp_z = model(x, q, has_bfloat16(x.device))
     mse = (x_hat - target).square().mean((1, 2, 3))
     lam = lambda_of(q, model.config)
     loss = ((bpp + lam * 255**2 * mse) * (0.008 / lam) ** balance).mean()
     psnr = -10 * torch.log10(mse.detach()).mean()
     return loss, torch.stack([loss.detach(), bpp.detach().mean(), bpp_z.detach().mean(), psnr])
+
+
+AdamW = functools.partial(torch.optim.AdamW, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
 
 
 def trained(model):
@@ -74,7 +79,7 @@ def save(path, model, average, optimizer, state):
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
     for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
-        tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items()}
+        tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items() if isinstance(v, torch.Tensor)}
     save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)})
     os.replace(path + ".tmp", path)
 
@@ -106,8 +111,11 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def train(options):
-    """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights."""
+def train(options, model=None, optimizer=None):
+    """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights.
+
+    model: another than the options describe, already initialised; optimizer: makes another than AdamW of parameters and lr, whose state is not resumed.
+    """
     o = options
     peers = Peers(o.device)
     device = peers.device
@@ -119,16 +127,17 @@ def train(options):
     os.makedirs(o.out, exist_ok=True)
     checkpoint = os.path.join(o.out, "checkpoint.safetensors")
 
-    model = denoise.thaw_encoder(o.init) if o.denoise else Model(replace(Config(), **o.config))
+    given = model is not None
+    model = model or (denoise.thaw_encoder(o.init) if o.denoise else Model(replace(Config(), **o.config)))
     model.to(device, memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     parameters = list(trained(model).values())
-    optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    optimizer = (optimizer or AdamW)(parameters, lr=o.lr)
     step, spent = 0, 0.0  # steps and seconds of training so far
     if os.path.exists(checkpoint):
         state = load(checkpoint, model, average, optimizer)
         step, spent = state["step"], state["seconds"]
-    elif o.init and not o.denoise:
+    elif o.init and not o.denoise and not given:
         if is_checkpoint(o.init):
             load(o.init, model, part="average")
         else:
@@ -148,7 +157,7 @@ def train(options):
 
     pictures = Pictures(o.data, device, max(o.crop, 256))
     peak = speed.peak(device, torch.bfloat16 if has_bfloat16(device) else torch.float32)
-    per_pixel = speed.operations(lambda: objective(model, torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device), 0)[0]) / o.crop**2
+    per_pixel = speed.operations(lambda: objective(model, torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device), 0, o.balance)[0]) / o.crop**2
     optimizer.zero_grad(set_to_none=True)
     record(event="start", options=asdict(o), config=model.config.to_dict(), step=step, seconds=spent, torch=torch.__version__,
            device=torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(), pictures=pictures.count,
@@ -166,7 +175,7 @@ def train(options):
         place = torch.arange(peers.rank * n, peers.rank * n + n, device=device) + torch.rand(n, device=device)
         q = place / (n * peers.world) * (model.config.anchors - 1)  # stratified over the qualities
         torch.compiler.cudagraph_mark_step_begin()
-        loss, figures = compute(model, denoise.corrupt(x), q, x, denoise.BALANCE) if o.denoise else compute(model, x, q, x)
+        loss, figures = compute(model, denoise.corrupt(x), q, x, denoise.BALANCE) if o.denoise else compute(model, x, q, x, o.balance)
         loss.backward()
         peers.average([p.grad for p in parameters if p.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
