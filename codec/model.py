@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import math
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,6 +80,20 @@ def rounding_thresholds(tables, pull, bit=BIT):
         further = min(1.0, max(0.0, 0.5 - towards + bit * math.log2(one / two) / 2))
         thresholds.append((min(first, 1 + further), further))
     return torch.tensor(thresholds, dtype=torch.float64)
+
+
+_loaded, _lock = {}, threading.Lock()
+
+
+def load(name, device):
+    """The Model of that name or path on a device, read once per process. Raises UnknownModel, BadWeights."""
+    path = path_of(name)
+    key = (str(path), path.stat().st_mtime_ns, str(device))
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = Model(path.read_bytes(), device)
+            _loaded[key].path = path
+        return _loaded[key]
 
 
 @contextmanager

@@ -5,7 +5,6 @@
 """
 import io
 import os
-import threading
 from collections import deque
 from contextlib import contextmanager, nullcontext, suppress
 
@@ -17,25 +16,13 @@ from .contest import Contest
 from .device import device_of, has_bfloat16, inference
 from .errors import BadOption, Corrupt, TooLarge
 from .metadata import KINDS
-from .model import Model, name_of, path_of
+from .model import load, name_of
 from .networks import STRIDE
 from .spilling import spilling
 from .strips import Region, Scan, Window
 
 MAX_PIXELS = image.MAX_PIXELS
 TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
-_models, _lock = {}, threading.Lock()
-
-
-def load_model(name, device):
-    """The model of that name or path on a device, loaded once per process. Raises UnknownModel, BadWeights."""
-    path = path_of(name)
-    key = (str(path), path.stat().st_mtime_ns, str(device))
-    with _lock:
-        if key not in _models:
-            _models[key] = Model(path.read_bytes(), device)
-            _models[key].path = path
-        return _models[key]
 
 
 class Codec:
@@ -49,7 +36,7 @@ class Codec:
         if threads:
             torch.set_num_threads(threads)
         self.device = device_of(device)
-        self.model = load_model(model, self.device)
+        self.model = load(model, self.device)
 
     # Encoding
 
@@ -231,11 +218,11 @@ class Codec:
         """The codec whose model the file was made with: this one, or another installed one."""
         if header.lossless or header.model == self.model.id:
             return self
-        return self._with(load_model(name_of(header.model), self.device))
+        return self._with(load(name_of(header.model), self.device))
 
     def on(self, device):
         """The codec of the same model on another device."""
-        return self._with(load_model(self.model.path, device))
+        return self._with(load(self.model.path, device))
 
     def _with(self, model):
         other = object.__new__(Codec)
