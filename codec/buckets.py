@@ -8,10 +8,11 @@ from .errors import CodecError
 from .tiles import LATENTS
 
 POSITIONS = LATENTS**2  # of latents in a full bucket: those of one large tile, whose memory is the measure of all
-WAITING = 256  # tasks that may wait in all buckets, each with its picture
+MOST = 64  # tasks in a full bucket, beyond which there is little to gain
+WAITING = 4  # full buckets' worth of tasks and positions that may wait in all, each task with its picture and perhaps an open file
 
 
-def run(tasks, work, positions=POSITIONS):
+def run(tasks, work):
     """What the tasks return, in order.
 
     tasks: generators that yield (bucket, item), a bucket being any key whose last two parts are latent positions down and across, and are sent the item's
@@ -32,20 +33,17 @@ def run(tasks, work, positions=POSITIONS):
         for number, task, result in zip(numbers, held, work(bucket, items)):
             advance(number, task, result)
 
-    def full(bucket):
-        return len(waiting[bucket]) * bucket[-1] * bucket[-2] > positions - bucket[-1] * bucket[-2]
-
-    def fullest():
-        return max(waiting, key=lambda bucket: len(waiting[bucket]))
+    def fill(bucket):
+        """How full it is; one that no other item fits into counts as full."""
+        count, size = len(waiting[bucket]), bucket[-1] * bucket[-2]
+        return max(count / MOST, count * size / POSITIONS, (count + 1) * size > POSITIONS)
 
     for number, task in enumerate(tasks):
         advance(number, task, None)
-        while any(map(full, waiting)):
-            empty(next(filter(full, waiting)))
-        if sum(map(len, waiting.values())) == WAITING:
-            empty(fullest())
+        while waiting and (max(map(fill, waiting)) >= 1 or sum(map(fill, waiting)) > WAITING):
+            empty(max(waiting, key=fill))
     while waiting:
-        empty(fullest())
+        empty(max(waiting, key=fill))
     return [results[number] for number in range(len(results))]
 
 

@@ -57,7 +57,7 @@ class Codec:
         return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._encode_bucket)
 
     def _encoding(self, picture, quality, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
-        """`encode` as a task of `buckets`: yields y [1,M,h,w] of each tile, is sent its Tile, and returns the bytes."""
+        """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile, is sent its Tile, and returns the bytes."""
         hundredths = _hundredths(quality)
         with scanner.opened(picture, max_pixels) as scan:
             scan = image.strip(scan, strip)
@@ -97,8 +97,10 @@ class Codec:
                 if not (contest and contest.lossless):
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
-                    for tile in y.split(tiles.LATENTS, 3):
-                        coded.append((yield (quality, *tile.shape[2:]), tile))
+                    if max(height, width) <= tiles.TILE:
+                        coded.append((yield (quality, *y.shape[2:]), y))
+                    else:
+                        coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]
         return contest.settle(coded) if contest else (coded, 0)
 
     def _latent(self, pixels, row, column, quality):

@@ -127,6 +127,24 @@ def test_small_pictures_of_one_size_go_through_the_prior_together(coder, monkeyp
     assert all(map(np.array_equal, coder.decode_batch(iter(files)), pixels)) and max(counts) == 14 and known == {1}
 
 
+def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):
+    """One that is held until its last small tile finds company would be whole in memory, and so would all others of the batch."""
+    started, ended = [], []
+    encoding = codec.Codec._encoding
+
+    def watched(self, picture, *arguments, **options):
+        started.append(len(ended))
+        data = yield from encoding(self, picture, *arguments, **options)
+        ended.append(1)
+        return data
+
+    monkeypatch.setattr(codec.Codec, "_encoding", watched)
+    wide = [photograph(16, 1040, i) for i in range(3)]
+    files = coder.encode_batch(wide, 40)
+    assert started == [0, 1, 2] and codec.info(files[0])["tiles"] == 2
+    assert [image.size for image in coder.decode_batch(files)] == [(1040, 16)] * 3
+
+
 def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
     good = [coder.encode(photograph(48, 64, i), 55) for i in range(4)]
     aec = container.unpack(good[0])
@@ -151,26 +169,29 @@ def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
 
 def test_buckets_wait_for_no_more_than_their_share():
     """A bucket is worked on as soon as another item would be too much, items too large for any are alone, and tasks that wait are few whatever their number."""
-    calls, waiting, most = [], set(), 0
+    calls, waiting, most = [], {}, [0, 0]
 
-    def task(number, size, again):
-        nonlocal most
+    def task(number, size, again=1):
         for turn in range(again):
-            waiting.add(number)
-            most = max(most, len(waiting))
+            waiting[number] = size * size
+            most[:] = max(most[0], len(waiting)), max(most[1], sum(waiting.values()))
             assert (yield (size, size), (number, turn)) == (number, turn)
-            waiting.discard(number)
+            del waiting[number]
         return number
 
     def work(bucket, items):
-        calls.append((bucket, len(items)))
+        calls.append((bucket[0], len(items)))
         return items
 
     numbers = list(range(60))
     assert buckets.run((task(n, (16, 64, 100)[n % 3], 2) for n in numbers), work) == numbers
-    assert {size for bucket, size in calls if bucket != (16, 16)} == {1} and max(size for bucket, size in calls if bucket == (16, 16)) == 16
-    assert sum(size for _, size in calls) == 120
-    assert buckets.run((task(n, 1 + n, 1) for n in range(3 * buckets.WAITING)), work) and most <= buckets.WAITING
+    assert {count for size, count in calls if size != 16} == {1} and max(count for size, count in calls if size == 16) == 16
+    assert sum(count for _, count in calls) == 120
+    numbers = list(range(1000))
+    assert buckets.run((task(n, 1) for n in numbers), work) == numbers and max(count for _, count in calls) == buckets.MOST
+    most[:] = 0, 0
+    assert buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers  # the files that are open, and the latents that are held
+    assert most[0] <= buckets.WAITING * buckets.MOST + 1 and most[1] <= (buckets.WAITING + 1) * buckets.POSITIONS
     assert buckets.run([], work) == []
 
 
