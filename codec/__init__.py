@@ -2,7 +2,7 @@
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
 -> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> device (where torch runs)
--> pipeline (the path, both ways; buckets: several pictures at once) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
+-> pipeline (the path, both ways; buckets: several pictures at once; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
@@ -27,14 +27,15 @@ def __getattr__(name):
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
 
 
-def compress(image, quality=60.0, *, strip=(), lossless=None, max_pixels=2**28, model="default", device="auto"):
+def compress(image, quality=60.0, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=2**28, model="default", device="auto"):
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
     strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as it is, None: where that
-    costs less, as with graphics; max_pixels: 0 for no limit. Raises CodecError.
+    costs less, as with graphics; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many dB, each
+    in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline import Codec
-    return Codec(model, device).encode(image, quality, strip=strip, lossless=lossless, max_pixels=max_pixels)
+    return Codec(model, device).encode(image, quality, strip=strip, lossless=lossless, target_size=target_size, bpp=bpp, psnr=psnr, max_pixels=max_pixels)
 
 
 def decompress(source, *, max_pixels=2**28, crop=None, scale=1, device="auto"):

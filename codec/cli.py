@@ -22,7 +22,7 @@ from .autoencoders.commands import ae
 from .batch import STREAM, Job
 from .errors import CodecError
 from .latents import commands as latents
-from .options import AEC, CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, TREE, WORK, Failure, Options, takes
+from .options import AEC, CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, TARGET, TREE, WORK, Failure, Options, takes
 from .report import shown
 
 
@@ -86,8 +86,8 @@ def cli() -> None:
 
 
 @cli.command()
-@takes(INPUTS, PICTURE, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], model: str, **options) -> None:
+@takes(INPUTS, PICTURE, TARGET, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
+def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], target_size: float | None, bpp: float | None, psnr: float | None, model: str, **options) -> None:
     """Turn pictures into .aec files.
 
     \b
@@ -95,9 +95,22 @@ def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], mode
       aecodec compress -q 80 *.jpg -o small/         several, into a directory
       aecodec compress -r photos --output-dir small  a whole tree, mirrored
       curl ... | aecodec compress - > photo.aec      through a pipe
+      aecodec compress --target-size 50kB photo.png  the best that fits
     """
-    options = Options(**options)
-    produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, lossless, strip))
+    options, target = Options(**options), {"target_size": target_size, "bpp": bpp, "psnr": psnr}
+    asked = [f"--{name.replace('_', '-')}" for name, value in target.items() if value is not None]
+    if _given("quality"):
+        asked.append("-q")
+    if lossless:
+        asked.append("--lossless")
+    if len(asked) > 1 and asked != ["-q", "--lossless"]:
+        raise click.UsageError(f"{asked[0]} excludes {asked[1]}")
+    produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, lossless, strip, target))
+
+
+def _given(parameter: str) -> bool:
+    """Whether the command line names the parameter."""
+    return click.get_current_context().get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
 
 
 @cli.command()

@@ -62,6 +62,21 @@ def _scale(_context, _parameter, value: str) -> float:
     return 1 / int(value.removeprefix("1/"))
 
 
+def _size(_context, _parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(?:([kKMG])(i?))?B?", value, re.ASCII)
+    if not match or not (size := float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index((match[2] or " ").upper())) >= 1:
+        raise click.BadParameter(f"'{value}' is not a number of bytes, like 50000, 50kB or 48KiB")
+    return size
+
+
+def _positive(_context, _parameter, value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise click.BadParameter(f"{value} is not a number above zero")
+    return value
+
+
 INPUTS = [
     click.argument("names", nargs=-1, metavar="[FILE]...", type=click.Path()),
     click.option("-r", "--recursive", is_flag=True, help="Go through directories; -o DIR/ then mirrors their tree."),
@@ -84,6 +99,11 @@ PICTURE = [
     click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60.0, show_default=True, callback=_quality, help="1 smallest, 100 best; decimals allowed."),
     click.option("--lossless/--lossy", default=None, help="Keep every pixel exactly, or never; without either, where it costs less, as with graphics."),
     click.option("--strip", default="", callback=_strip, metavar="exif,icc,xmp|all", help="Leave out this metadata; all of it is kept otherwise."),
+]
+TARGET = [
+    click.option("--target-size", metavar="BYTES", callback=_size, help="The best file of at most this size, in place of -q; 50kB and 48KiB too."),
+    click.option("--bpp", type=float, callback=_positive, help="The best file of at most so many bits per pixel, in place of -q."),
+    click.option("--psnr", type=float, metavar="DB", callback=_positive, help="The smallest file of at least this PSNR, in place of -q."),
 ]
 REGION = [
     click.option("--crop", metavar="X,Y,W,H", callback=_crop, help="Only this rectangle of the stored pixels (not turned as EXIF says)."),

@@ -7,6 +7,7 @@ import io
 import os
 from collections import deque
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from .model import load, name_of
 from .networks import STRIDE
 from .spilling import spilling
 from .strips import Region, Scan, Window
+from .target import Target
 
 MAX_PIXELS = image.MAX_PIXELS
 TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
@@ -40,13 +42,15 @@ class Codec:
 
     # Encoding
 
-    def encode(self, picture, quality=60.0, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
+    def encode(self, picture, quality=60.0, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
         """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01.
 
-        lossless: whether every pixel must come back as it is; False: never, None: where that costs less (`contest`), as with graphics. Raises BadImage,
+        lossless: whether every pixel must come back as it is; False: never, None: where that costs less (`contest`), as with graphics. target_size
+        (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it is sought instead, see `target`. Raises BadImage,
         TooLarge, BadOption.
         """
-        return buckets.run([self._encoding(picture, quality, strip=strip, lossless=lossless, max_pixels=max_pixels)], self._encode_bucket)[0]
+        options = {"strip": strip, "lossless": lossless, "target_size": target_size, "bpp": bpp, "psnr": psnr, "max_pixels": max_pixels}
+        return buckets.run([self._encoding(picture, quality, **options)], self._encode_bucket)[0]
 
     def encode_batch(self, pictures, quality=60.0, *, return_exceptions=False, **options):
         """The bytes `encode` makes of every picture, in order; small pictures of one size share their work.
@@ -56,33 +60,42 @@ class Codec:
         tasks = (self._encoding(picture, quality, **options) for picture in pictures)
         return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._encode_bucket)
 
-    def _encoding(self, picture, quality, *, strip=(), lossless=None, max_pixels=MAX_PIXELS):
+    def _encoding(self, picture, quality, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
         """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile, is sent its Tile, and returns the bytes."""
-        hundredths = _hundredths(quality)
+        target = Target.of(target_size, bpp, psnr)
+        if target and lossless:
+            raise BadOption("a lossless file has the size it has: there is nothing to choose for a target")
         with scanner.opened(picture, max_pixels) as scan:
             scan = image.strip(scan, strip)
-            alpha = io.BytesIO()
-            writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
+            if not target:
+                return (yield from self._encoding_at(scan, quality, lossless))
+            return (yield from target.reach(scan, partial(self._encoding_at, scan), partial(self.scan, max_pixels=0), lossless))
 
-            def pixels():
-                for piece in scan.strips():
-                    if writer:
-                        writer.write(piece.alpha[..., None])
-                    yield piece.pixels
+    def _encoding_at(self, scan, quality, lossless):
+        """The task of one quality."""
+        hundredths = _hundredths(quality)
+        alpha = io.BytesIO()
+        writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
-            if lossless is None and scan.depth == 16:
-                lossless = False  # PNG, which keeps deep pixels, is no match for the networks
-            window = Window(pixels())
-            contest = None if lossless is False else Contest(self.model.config, self._lambda(hundredths), scan.channels, lossless)
-            payloads, step = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
-            window.finish()
-            sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
-            if writer:
-                writer.close()
-                sections["alpha"] = alpha.getvalue()
-            header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
-                                      container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
-            return container.pack(container.Aec(header, payloads, sections))
+        def pixels():
+            for piece in scan.strips():
+                if writer:
+                    writer.write(piece.alpha[..., None])
+                yield piece.pixels
+
+        if lossless is None and scan.depth == 16:
+            lossless = False  # PNG, which keeps deep pixels, is no match for the networks
+        window = Window(pixels())
+        contest = None if lossless is False else Contest(self.model.config, self._lambda(hundredths), scan.channels, lossless)
+        payloads, step = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
+        window.finish()
+        sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
+        if writer:
+            writer.close()
+            sections["alpha"] = alpha.getvalue()
+        header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
+                                  container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
+        return container.pack(container.Aec(header, payloads, sections))
 
     def _encode_tiles(self, window, height, width, quality, contest):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and as `Contest.settle` the step of their samples; yields as `_encoding`."""

@@ -4,6 +4,7 @@ A Picture is the scan of one strip that is there already, so that there is one p
 to read and to write the strips of files.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -70,6 +71,19 @@ class Window:
             pass
 
 
+def psnr(one, other):
+    """PSNR in dB between the colour samples of two Scans of one size, infinite where they are the same."""
+    window, top, total = Window(strip.pixels for strip in other.strips()), 0, 0.0
+    for strip in one.strips():
+        for start in range(0, strip.height, BLOCK):
+            rows = strip.pixels[start : start + BLOCK]
+            error = np.subtract(window.rows(top, top + len(rows)), rows, dtype=np.float32)
+            total += float(np.einsum("hwc,hwc->", error, error, dtype=np.float64))
+            top += len(rows)
+            peak = np.iinfo(rows.dtype).max
+    return 10 * math.log10(peak**2 * one.width * one.height * one.channels / total) if total else math.inf
+
+
 @dataclass(frozen=True)
 class Region:
     """Which pixels of a stored picture are wanted: the rectangle, then the mean of each square of `step` x `step` of its pixels.
@@ -124,7 +138,7 @@ class Region:
             held = [_rows(held[0], full, None)]
 
 
-BLOCK = 64  # rows reduced at a time, a multiple of every step: the sums take several times the memory of the pixels
+BLOCK = 64  # rows reduced or compared at a time, a multiple of every step: the sums take several times the memory of the pixels
 
 
 def _rows(picture, top, bottom):
