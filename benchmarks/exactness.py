@@ -8,6 +8,7 @@ pictures.
 """
 import argparse
 import copy
+import json
 import sys
 import time
 import warnings
@@ -179,6 +180,7 @@ def main(arguments=None):
     parser.add_argument("--images", nargs="+", required=True, help="folders, files, or kodak")
     parser.add_argument("--qualities", nargs="+", type=float, default=[5, 50, 95])
     parser.add_argument("--settings", nargs="+", choices=[*SETTINGS, f"batch of {BATCH}"], metavar="NAME", help="(default: all; those of CUDA where there is a device)")
+    parser.add_argument("--log", help="JSON-lines file to add the figures to, such as tests/campaigns/log.jsonl")
     a = parser.parse_args(arguments)
     chosen = a.settings or [s for s in [*SETTINGS, f"batch of {BATCH}"] if "CUDA" not in s or torch.cuda.is_available()]
     coder = codec.Codec(device="cpu")
@@ -188,7 +190,7 @@ def main(arguments=None):
     count = sum(x.numel() for q in a.qualities for tiles in references[q] for tile in tiles for x in tile)
     print(f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; torch {torch.__version__}", flush=True)
     print(f"{'':24}" + "".join(f"{f'q {q:g}':>12}" for q in a.qualities) + f"{'seconds':>10}")
-    whole = True
+    whole, began = True, time.perf_counter()
     for name in chosen:
         started, cells = time.perf_counter(), []
         for q in a.qualities:
@@ -201,6 +203,11 @@ def main(arguments=None):
             whole &= all(verdicts)
             cells.append(f"{sum(verdicts)} of {len(verdicts)}")
         print(f"{name:24}" + "".join(f"{cell:>12}" for cell in cells) + f"{time.perf_counter() - started:>10.0f}", flush=True)
+    if a.log:
+        line = {"campaign": f"exactness of {len(files) * len(paths):,} files", "settings": len(chosen), "integers per setting": count, "all identical": whole, "torch": torch.__version__,
+                "seconds": round(time.perf_counter() - began), "date": time.strftime("%Y-%m-%d")}
+        with open(a.log, "a") as log:
+            log.write(json.dumps(line) + "\n")
     return not whole
 
 

@@ -56,7 +56,7 @@ def tables(lines):
 
 def campaigns(lines):
     """A row for the last run of each campaign."""
-    plain = lambda value: f"{value:,}" if isinstance(value, int) else str(value)
+    plain = lambda value: ("no", "yes")[value] if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else str(value)
     rows = {line["campaign"]: ", ".join(f"{key.replace('_', ' ')} {plain(value)}" for key, value in line.items() if key not in KEPT_OUT and not isinstance(value, (dict, list)))
             for line in lines}
     return "\n".join(["| Campaign | Figures |", "|---|---|", *(f"| {name} | {figures} |" for name, figures in rows.items())])
