@@ -98,19 +98,19 @@ def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], targ
       aecodec compress --target-size 50kB photo.png  the best that fits
     """
     options, target = Options(**options), {"target_size": target_size, "bpp": bpp, "psnr": psnr}
-    asked = [f"--{name.replace('_', '-')}" for name, value in target.items() if value is not None]
-    if _given("quality"):
-        asked.append("-q")
-    if lossless:
-        asked.append("--lossless")
-    if len(asked) > 1 and asked != ["-q", "--lossless"]:
-        raise click.UsageError(f"{asked[0]} excludes {asked[1]}")
+    _check_target(target, lossless)
     produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, lossless, strip, target))
 
 
-def _given(parameter: str) -> bool:
-    """Whether the command line names the parameter."""
-    return click.get_current_context().get_parameter_source(parameter) is click.core.ParameterSource.COMMANDLINE
+def _check_target(target: dict[str, float | None], lossless: bool | None) -> None:
+    """Raises click.UsageError where more than one thing says how large the files become."""
+    asked = [f"--{name.replace('_', '-')}" for name, value in target.items() if value is not None]
+    if asked and click.get_current_context().get_parameter_source("quality") is click.core.ParameterSource.COMMANDLINE:
+        asked.append("-q")
+    if asked and lossless:
+        asked.append("--lossless")
+    if len(asked) > 1:
+        raise click.UsageError(f"{asked[0]} excludes {asked[1]}")
 
 
 @cli.command()
@@ -176,7 +176,7 @@ def info(**options) -> None:
 @cli.command("batch")
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
-@takes(TREE, PICTURE, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
+@takes(TREE, PICTURE, TARGET[:2], MODEL, CLUSTER, WORK, LIMIT, SPEECH)
 def tree(source: str, destination: str, **options) -> None:
     """Compress a tree of pictures, on a cluster too.
 
@@ -189,6 +189,7 @@ def tree(source: str, destination: str, **options) -> None:
     """
     from . import trees
 
+    _check_target({name: options[name] for name in ("target_size", "bpp")}, options["lossless"])
     click.get_current_context().exit(trees.run(source, destination, **options))
 
 

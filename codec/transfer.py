@@ -38,6 +38,8 @@ class Settings:
     max_pixels: int = 2**28
     psnr: bool = False
     force: bool = False
+    target_size: float | None = None  # in place of the quality
+    bpp: float | None = None
 
 
 class Transfer:
@@ -84,7 +86,7 @@ class Transfer:
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
             return self._coder.encode(read(source) if path is None else path, settings.quality, lossless=settings.lossless, strip=settings.strip,
-                                      max_pixels=settings.max_pixels)  # fmt: skip
+                                      target_size=settings.target_size, bpp=settings.bpp, max_pixels=settings.max_pixels)  # fmt: skip
         from . import image
 
         file = io.BytesIO()

@@ -14,7 +14,7 @@ from .transfer import Settings
 
 
 def run(source: str, destination: str, *, decompress: bool, format: str, psnr: bool, manifest: str | None, force: bool, quality: float, lossless: bool | None,
-        strip: tuple[str, ...], model: str, ray: bool, address: str | None, actors: int | None, num_gpus: float, **common) -> int:  # fmt: skip
+        strip: tuple[str, ...], target_size: float | None, bpp: float | None, model: str, ray: bool, address: str | None, actors: int | None, num_gpus: float, **common) -> int:  # fmt: skip
     """The exit code. Raises click.ClickException."""
     options = Options(names=(), recursive=True, filelist=None, **common)
     if not ray and (address or actors or num_gpus):
@@ -32,7 +32,7 @@ def run(source: str, destination: str, *, decompress: bool, format: str, psnr: b
 
         if suffix[1:] not in image.SUFFIXES:
             raise click.UsageError(f"pictures cannot be written as {shown(format)}, only as {', '.join(image.SUFFIXES)}")
-    settings = Settings(decompress, suffix[1:], quality, lossless, strip, model, options.device, None if ray else options.threads, options.max_pixels, psnr, force)
+    settings = Settings(decompress, suffix[1:], quality, lossless, strip, model, options.device, None if ray else options.threads, options.max_pixels, psnr, force, target_size, bpp)
     try:
         jobs = transfer.plan(source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC)
     except (CodecError, ImportError, ValueError, OSError) as error:

@@ -130,8 +130,15 @@ def test_of_two_attempts_one_is_kept(source, monkeypatch):
     assert row["error"] is None and row["seconds"] is None and row["sha256"] == hashlib.sha256(Path(target).read_bytes()).hexdigest()
 
 
+def test_files_of_a_given_size(source):
+    assert aecodec("in", "out", "--bpp", "0.4", "--json").exit_code == 1
+    assert all(row["error"] or 0.388 < row["bpp"] <= 0.4 for row in manifest("out/manifest.parquet").values())
+    assert aecodec("in", "small", "--target-size", "1.5kB").exit_code == 1
+    assert all(row["error"] or 1480 < row["bytes"] <= 1500 for row in manifest("small/manifest.parquet").values())
+
+
 @pytest.mark.parametrize("arguments, code, word", [
-    (["in", "out", "--actors", "2"], 2, "need --ray"), (["in", "out", "--ray", "-j", "2"], 2, "instead of -j"), (["in", "out", "--decompress", "--psnr"], 2, "original"),
+    (["in", "out", "--bpp", "1", "-q", "9"], 2, "--bpp excludes -q"), (["in", "out", "--actors", "2"], 2, "need --ray"), (["in", "out", "--ray", "-j", "2"], 2, "instead of -j"), (["in", "out", "--decompress", "--psnr"], 2, "original"),
     (["in", "out", "--decompress", "--format", "xyz"], 2, "xyz"), (["nowhere", "out"], 1, "nowhere: is not a directory"), (["in/notes.txt", "out"], 1, "is not a directory"),
     (["in", "out", "--decompress"], 1, "in: holds no file"), (["nosuch://x/y", "out"], 1, "nosuch"), (["in", "out", "-m", "none"], 1, "none"), (["in"], 2, "DST")])  # fmt: skip
 def test_wrong_usage(source, arguments, code, word):
