@@ -62,18 +62,17 @@ class Codec:
 
     def _encoding(self, picture, quality, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
         """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile, is sent its Tile, and returns the bytes."""
-        target = Target.of(target_size, bpp, psnr)
+        target, hundredths = Target.of(target_size, bpp, psnr), _hundredths(quality)
         if target and lossless:
             raise BadOption("a lossless file has the size it has: there is nothing to choose for a target")
         with scanner.opened(picture, max_pixels) as scan:
             scan = image.strip(scan, strip)
             if not target:
-                return (yield from self._encoding_at(scan, quality, lossless))
+                return (yield from self._encoding_at(scan, hundredths, lossless))
             return (yield from target.reach(scan, partial(self._encoding_at, scan), partial(self.scan, max_pixels=0), lossless))
 
-    def _encoding_at(self, scan, quality, lossless):
+    def _encoding_at(self, scan, hundredths, lossless):
         """The task of one quality."""
-        hundredths = _hundredths(quality)
         alpha = io.BytesIO()
         writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
@@ -110,7 +109,7 @@ class Codec:
                 if not (contest and contest.lossless):
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
-                    if max(height, width) <= tiles.TILE:
+                    if max(height, width) <= tiles.LATENTS * STRIDE:
                         coded.append((yield (quality, *y.shape[2:]), y))
                     else:
                         coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]

@@ -43,7 +43,7 @@ class Target:
     def reach(self, scan, encoding, decode, lossless):
         """As a task of `buckets`: the largest file that is small enough, or the smallest that is good enough, among a few qualities.
 
-        scan: of the picture; encoding(quality, lossless): the task of its file; decode(data): context of a Scan. Raises BadOption where no quality does it.
+        scan: of the picture; encoding(hundredths, lossless): the task of its file at a quality; decode(data): context of a Scan. Raises BadOption where no quality does it.
         """
         measured = self.psnr is not None
         pixels = scan.width * scan.height
@@ -55,7 +55,7 @@ class Target:
             search = searching([(quality, ln + math.log(pixels / 8)) for quality, (ln, _) in TYPICAL.items()], low, math.log(most))
         best, last, quality = None, None, next(search)
         while quality is not None:
-            data = yield from encoding(quality, lossless)
+            data = yield from encoding(round(100 * quality), lossless)
             if measured:
                 with decode(data) as decoded:
                     value = min(MOST_PSNR, strips.psnr(scan, decoded))
@@ -76,7 +76,7 @@ class Target:
             raise BadOption(f"the smallest file of this picture takes {last} bytes, more than the {math.floor(most)} wanted")
         if lossless is False:
             raise BadOption(f"the best quality gives {value:.2f} dB, less than the {self.psnr:g} wanted")
-        return (yield from encoding(100, True))
+        return (yield from encoding(10000, True))
 
 
 def searching(typical, low, high):
