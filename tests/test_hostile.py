@@ -1,6 +1,6 @@
 """Hostile content: any bytes, and files that lie under right checksums, give a refusal or a result that keeps its promises; see tests/fuzz.
 
-AECODEC_FUZZ_SECONDS is the time that the fuzzers get (default: 20, of which Atheris's start takes a part).
+AECODEC_FUZZ_SECONDS is the time that the fuzzers get (default: 60, of which Atheris's start takes a part).
 """
 import json
 import os
@@ -17,7 +17,7 @@ from codec import container
 from tests.fuzz import hostile, summary, targets, tiny
 from tests.fuzz.__main__ import HERE, TARGETS
 
-SECONDS = float(os.environ.get("AECODEC_FUZZ_SECONDS", 20))
+SECONDS = float(os.environ.get("AECODEC_FUZZ_SECONDS", "60"))
 quickly = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
