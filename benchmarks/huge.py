@@ -101,15 +101,6 @@ def measure(megapixels, suffix, quality, model, threads, folder):
     return row
 
 
-def table(result):
-    """Markdown of a result, for the README."""
-    lines = ["| picture | compress | decompress |", "|---|---|---|"]
-    for row in result["rows"]:
-        cells = [f"{row[way]['mib'] / 1024:.2f} GiB, {row[way]['seconds'] / row['megapixels']:.2f} s per megapixel" for way in ("compress", "decompress")]
-        lines.append(f"| {row['megapixels']:,.0f} MP, {row['width']} × {row['height']} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def line(row, start):
     """One row as text: per way, peak memory, seconds, and per megapixel milliseconds with and without the start of the process and of the processor."""
     text = f"{row['megapixels']:8.1f} MP {row['bpp']:.2f} bpp {row['psnr']:.1f} dB"
