@@ -55,29 +55,29 @@ def strips(width, height):
         yield Picture(np.rint(samples.clip(0, 1) * 255).astype(np.uint8))
 
 
+def picture(width, height):
+    """The Scan of these strips."""
+    from codec.strips import Scan
+
+    return Scan(width, height, 3, 8, False, lambda: strips(width, height))
+
+
 def write(path, width, height):
     """Writes the picture in the format of the path's suffix without ever holding it."""
     from codec import image
-    from codec.strips import Scan
 
-    image.save(Scan(width, height, 3, 8, False, lambda: strips(width, height)), path, Path(path).suffix)
+    image.save(picture(width, height), path, Path(path).suffix)
 
 
 def difference(path, width, height):
     """PSNR in dB of a picture file against what `write` wrote."""
     from codec import scanner
-    from codec.strips import Window
+    from codec.strips import psnr
 
-    total = 0.0
     with scanner.opened(path, 0) as scan:
         if (scan.width, scan.height) != (width, height):
             raise click.ClickException(f"{path} has {scan.width} x {scan.height} pixels instead of {width} x {height}")
-        window, top = Window(strip.pixels for strip in scan.strips()), 0
-        for strip in strips(width, height):
-            error = np.subtract(window.rows(top, top + strip.height), strip.pixels, dtype=np.float32)
-            total += float(np.einsum("hwc,hwc->", error, error, dtype=np.float64))
-            top += strip.height
-    return 10 * math.log10(255**2 * width * height * 3 / total) if total else math.inf
+        return psnr(picture(width, height), scan)
 
 
 def measure(megapixels, suffix, quality, model, threads, folder):

@@ -53,7 +53,7 @@ class Target:
         else:
             low = math.log(max(1, min((1 - SIZE_WINDOW) * most, most - SIZE_ROOM)))
             search = searching([(quality, ln + math.log(pixels / 8)) for quality, (ln, _) in TYPICAL.items()], low, math.log(most))
-        best, last, quality = None, None, next(search)
+        best, quality = None, next(search)
         while quality is not None:
             data = yield from encoding(round(100 * quality), lossless)
             if measured:
@@ -65,7 +65,6 @@ class Target:
                 value = math.log(len(data))
                 if len(data) <= most and (best is None or len(data) > len(best)):
                     best = data
-            last = data if measured else len(data)
             try:
                 quality = search.send(value)
             except StopIteration:
@@ -73,7 +72,7 @@ class Target:
         if best is not None:
             return best
         if not measured:
-            raise BadOption(f"the smallest file of this picture takes {last} bytes, more than the {math.floor(most)} wanted")
+            raise BadOption(f"the smallest file of this picture takes {len(data)} bytes, more than the {math.floor(most)} wanted")
         if lossless is False:
             raise BadOption(f"the best quality gives {value:.2f} dB, less than the {self.psnr:g} wanted")
         return (yield from encoding(10000, True))

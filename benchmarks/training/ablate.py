@@ -8,11 +8,11 @@ BD-rate is against the row "as shipped", which trains on without a change. What 
 how much the trained model leans on a part, a gain that a change pays at once. New channels and blocks begin as nothing, so that they cost nothing at first.
 """
 import argparse
-import copy
 import json
 import resource
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -202,9 +202,9 @@ def measure(name, options, pictures):
     what, make, changes, optimizer = ROWS[name]
     model = make()
     run = loop.Options(**vars(options) | changes | {"out": f"{options.out}/{name.replace(' ', '-')}"})
-    loop.Pictures = SameCrops
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    model = loop.train(run, model, optimizer)
+    with patch.object(loop, "Pictures", SameCrops):
+        model = loop.train(run, model, optimizer)
     spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
     loop.load(f"{run.out}/checkpoint.safetensors", model, part="average")
     encoder, decoder = cost(model)
@@ -241,7 +241,7 @@ def main():
     pictures = data.pictures(a.images)
     options = loop.Options(data=a.data, out=a.out, steps=a.steps, lr=a.lr, batch=8, crop=256, warmup=50, ema=0.99, compile=False, log_every=50, threads=1, skip=300.0)
     for name in a.rows:
-        figures = measure(name, copy.copy(options), pictures)
+        figures = measure(name, options, pictures)
         with open(Path(a.out, "ablation.jsonl"), "a") as log:
             log.write(json.dumps(figures) + "\n")
 
