@@ -79,7 +79,7 @@ def rounding_thresholds(tables, pull, bit=BIT):
         first = (value**2 + bit * math.log2(zero / one)) / (2 * value)
         further = min(1.0, max(0.0, 0.5 - towards + bit * math.log2(one / two) / 2))
         thresholds.append((min(first, 1 + further), further))
-    return torch.tensor(thresholds, dtype=torch.float64)
+    return torch.tensor(thresholds, dtype=torch.float64).t().contiguous()
 
 
 _loaded, _lock = {}, threading.Lock()

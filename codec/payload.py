@@ -32,18 +32,18 @@ def encode(model, y, quality):
     def quantise(t, mean, rows):
         residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
         where, ends = _coded(rows, valid[t])
-        rows = rows.flatten()[where]
-        residuals = gather(target, t).flatten()[where].sub_(mean.flatten()[where], alpha=2.0**-LATENT)
-        one, more = m.thresholds[rows].unbind(-1)
+        rows, residuals, means = (x.flatten().index_select(0, where) for x in (rows, gather(target, t), mean))
+        residuals.sub_(means, alpha=2.0**-LATENT)
+        one, more = (x.index_select(0, rows) for x in m.thresholds)
         size = residuals.abs()
         size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
         symbols = residuals.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
         for encoder, *own in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, rows))):
             encoder.put(*own, m.tables_y)
-        residual.view(-1)[where] = symbols
+        residual.view(-1).index_copy_(0, where, symbols)
         return residual
 
-    decoded, _ = n.prior.walk(z, quality, quantise)
+    decoded = n.prior.walk(z, quality, quantise)
     return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
 
 
@@ -54,7 +54,8 @@ def decode(model, tiles, h, w, quality, refused=None):
     _, reciprocal, _ = n.prior.gains(quality)
     y = decoded.mul_(2.0**-LATENT).float()
     where = symbols.view(-1).nonzero()[:, 0]
-    y.view(-1)[where] -= symbols.view(-1)[where].sign().float() * n.pull[rows.view(-1)[where]]
+    signs, rows = (x.view(-1).index_select(0, where) for x in (symbols, rows))
+    y.view(-1).index_add_(0, where, signs.sign_().float().mul_(n.pull.index_select(0, rows)), alpha=-1)
     return y.mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
 
@@ -93,23 +94,24 @@ def read(model, tiles, h, w, quality, refused=None):
     rows_z = _z_rows(model, shape, quality)
     z = get(np.tile(rows_z, count), len(rows_z) * np.arange(1, count), m.tables_z).view(shape)
     valid = _valid(h, w, m.device)
-    symbols = torch.zeros(count, m.config.latent, high, wide, dtype=torch.float64, device=m.device)
+    symbols, y_rows = (torch.empty(count, m.config.latent, high, wide, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32))
 
     def reading(t, mean, rows):
         residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
         where, ends = _coded(rows, valid[t])
-        residual.view(-1)[where] = get(_flat(rows.flatten()[where]), ends, m.tables_y)
+        residual.view(-1).index_copy_(0, where, get(_flat(rows.flatten().index_select(0, where)), ends, m.tables_y))
         place(symbols, t, residual)
+        place(y_rows, t, rows)
         return residual
 
-    decoded, rows = n.prior.walk(z, quality, reading)
+    decoded = n.prior.walk(z, quality, reading)
     for i, own in enumerate(zip(z, decoded)):
         if i not in refused:
             with tile(i):
                 decoders[i].finish()
                 if _checksum(*own) != tiles[i].symbols_crc:
                     raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
-    return z, symbols, decoded, rows
+    return z, symbols, decoded, y_rows
 
 
 def _coded(rows, valid):
@@ -148,7 +150,7 @@ def _padded(h, w):
 
 
 def _flat(x):
-    return x.flatten().cpu().numpy().astype(np.int32)
+    return x.flatten().cpu().numpy().astype(np.int32, copy=False)
 
 
 def _bounded(symbols):

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from . import buckets, container, exact, image, payload, scanner, tiles
+from . import buckets, container, exact, image, int8, payload, scanner, tiles
 from .contest import Contest
 from .device import device_of, has_bfloat16, inference
 from .errors import BadOption, Corrupt, TooLarge
@@ -131,8 +131,8 @@ class Codec:
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
         x = torch.from_numpy(np.ascontiguousarray(part).astype(np.float32)).to(self.device)
         x = (x / float(np.iinfo(pixels.dtype).max) - 0.5).permute(2, 0, 1)[None]  # channels_last by construction
-        y = self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), half=has_bfloat16(self.device))
-        return y[:, :, row.inner, column.inner]
+        options = {"half": True} if has_bfloat16(self.device) else {"convolve": int8.convolve} if int8.pays(x) else {}
+        return self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), halo=(*row.halo, *column.halo), **options)
 
     _analyse_spilling = spilling(_analyse)
 
@@ -271,20 +271,20 @@ class Codec:
                 number = i * len(columns) + j
                 if damage is not None and number in damage.tiles:
                     continue  # stays gray
-                x = kept.pop(number) if header.lossless else self._render(mosaic.window(row, column), header, pixels.dtype)
+                x = kept.pop(number) if header.lossless else self._render(mosaic.window(row, column), (*row.halo, *column.halo), header, pixels.dtype)
                 left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
-                pixels[:, left - region.left:right - region.left] = x[top - row.outer_start * STRIDE:bottom - row.outer_start * STRIDE,
-                                                                      left - column.outer_start * STRIDE:right - column.outer_start * STRIDE]
+                pixels[:, left - region.left:right - region.left] = x[top - row.start * STRIDE:bottom - row.start * STRIDE,
+                                                                      left - column.start * STRIDE:right - column.start * STRIDE]
             mosaic.forget(row.stop - halo)
             yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
         if alpha and region.bottom == header.height:
             alpha.finish()
 
     @spilling
-    def _render(self, y, header, dtype):
-        """Samples [16h,16w,C] of latents y [1,M,h,w], which the synthesis turns to pixels."""
+    def _render(self, y, halo, header, dtype):
+        """Samples [H,W,C], without their halo, of latents y [1,M,h,w], which the synthesis turns to pixels."""
         with inference(self.model.networks):
-            x = self.model.networks.synthesis(y, self._coordinate(header.quality))[0].permute(1, 2, 0)
+            x = self.model.networks.synthesis(y, self._coordinate(header.quality), halo=halo)[0].permute(1, 2, 0)
             if header.channels == 1:
                 x = x.mean(2, keepdim=True)
             return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()

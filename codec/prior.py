@@ -15,6 +15,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from .networks import shuffle
+
 STEPS = 4
 PHASE = (0, 3, 1, 2)    # order of the 2x2 positions (row-major index): diagonal first
 SLOPE = 0.125           # of the leaky ReLUs: a power of two stays exact
@@ -45,26 +47,27 @@ class PriorNetwork(nn.Module):
     """z/gain [N,Nz,h/4,w/4] and decoded y/gain [N,M,h,w] -> per step mean and log2-scale [N,4,M/4,h/2,w/2], groups in phase order."""
 
     def __init__(self, layer, vectors, c):
-        """`vectors(name, *shape)` makes the additive vectors: per quality (forward gets them interpolated) and per step and phase."""
+        """`vectors(*shape)` makes the additive vectors, per step and phase."""
         super().__init__()
         m, p = c.latent, c.prior
         self.up2, self.up1 = layer(c.hyper, 4 * 96, 1, True), layer(96, 4 * p, 1, True, True)
         self.body = Block(layer, p, c.prior_mid)
-        self.join = nn.ModuleList(layer(p + (m if t else 0), p, 1, False, t > 0) for t in range(STEPS))
+        self.join = nn.ModuleList(layer(p + (m if t else 0), p, 1, False) for t in range(STEPS))
         self.blocks = nn.ModuleList(Block(layer, p, c.prior_mid) for _ in range(STEPS))
         self.heads = nn.ModuleList(layer(p, 2 * m // 4, 1, False) for _ in range(4))  # one per channel group: M/4 means, M/4 log2-scales
         self.phase_bias = vectors(STEPS, p, 2, 2)
 
     def features(self, z, quality_bias):
         """Hyper-synthesis: z/gain and a bias [N or 1,P,1,1] of the quality -> features [N,P,h,w]."""
-        x = F.pixel_shuffle(self.up1(F.pixel_shuffle(self.up2(z), 2)), 2)
+        x = shuffle(self.up1(shuffle(self.up2(z), 2)), 2)
         return self.body(x + quality_bias)
 
     def step(self, t, features, y):
         """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing is decoded yet."""
-        x = self.join[t](features if t == 0 else torch.cat([features, y], 1))
-        x = self.blocks[t](x + self.phase_bias[t].repeat(1, x.shape[2] // 2, x.shape[3] // 2))
-        return self.speak(t, x).chunk(2, 2)
+        x = self.join[t](*([features, y] if t else [features]))
+        n, c, h, w = x.shape
+        by_phase = x.view(n, c, h // 2, 2, w // 2, 2)
+        return self.speak(t, self.blocks[t](add(self.phase_bias[t][:, None, :, None], by_phase).view(n, c, h, w))).chunk(2, 2)
 
     def speak(self, t, x):
         """The heads' outputs [N,4,M/2,h/2,w/2] of step t, each group's at its positions."""
@@ -162,15 +165,19 @@ class FixedLayer(nn.Module):
         self.high = self.limit.to(dtype)
         self.low = -self.high
 
-    def forward(self, x):
-        x = x.permute(0, 2, 3, 1)
-        x = torch.clamp(x, self.low, self.high, out=x if self.owns else None)
-        n, h, w, _ = x.shape
-        offset, matrix = as_type(x.dtype, self.offset, self.matrix)
+    def forward(self, *inputs):
+        """inputs [N,C,h,w]: one after another the layer's channels; only a 1x1 layer may have several."""
+        offset, matrix, low, high = as_type(inputs[0].dtype, self.offset, self.matrix, self.low, self.high)
+        counts = [x.shape[1] for x in inputs]
+        inputs = [x.permute(0, 2, 3, 1) for x in inputs]
+        inputs = [torch.clamp(x, a, b, out=x if self.owns else None) for x, a, b in zip(inputs, low.split(counts), high.split(counts))]
+        n, h, w, _ = inputs[0].shape
         if self.kernel == 1:
-            x = torch.addmm(offset, x.flatten(0, 2), matrix)
+            x = offset
+            for part, rows in zip(inputs, matrix.split(counts)):
+                x = torch.addmm(x, part.flatten(0, 2), rows) if x is offset else x.addmm_(part.flatten(0, 2), rows)
         else:  # three neighbours side by side, then a product for each of the three rows
-            x = F.pad(x, (0, 0, 1, 1, 1, 1))
+            x = F.pad(inputs[0], (0, 0, 1, 1, 1, 1))
             x = torch.cat([x[:, :, j:j + w] for j in range(3)], 3).flatten(1, 2)
             above, here, below = [(x[:, i * w:(i + h) * w].flatten(0, 1), m) for i, m in enumerate(matrix.chunk(3))]
             x = torch.addmm(offset, *above).addmm_(*here).addmm_(*below)
@@ -253,21 +260,20 @@ class Prior(nn.Module):
         """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each of the four steps.
 
         mean [N,4,M/4,h/2,w/2] float64 is in 2^-LATENT, rows int32 of the same shape; the residuals returned are integers in float64.
-        The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y and its rows: y [N,M,h,w] in 2^-LATENT.
+        The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y [N,M,h,w] in 2^-LATENT.
         """
         dtype = self.dtype if float32_is_whole() else torch.float64
         to_latent, to_context, row_offset, unit, bias = self._units(quality)
         features = self.network.features(fixed(z * unit).to(dtype), bias.to(dtype))
         n, _, h, w = features.shape
-        new = lambda dtype: torch.zeros(n, self.config.latent, h, w, dtype=dtype, device=z.device)
-        y, y_rows, context = new(torch.float64), new(torch.int32), new(dtype).to(memory_format=torch.channels_last)
+        y = torch.empty(n, self.config.latent, h, w, dtype=torch.float64, device=z.device)
+        context = torch.zeros(n, h, w, self.config.latent, dtype=dtype, device=z.device).permute(0, 3, 1, 2)  # channels_last
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
             mean = mean.to(torch.float64, memory_format=torch.contiguous_format).mul_(to_latent).add_(0.5).floor_().clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
             rows = scale.to(torch.int32, memory_format=torch.contiguous_format).add_(row_offset).bitwise_right_shift_(ROW_SHIFT).clamp_(0, ROWS - 1)
             step = torch.add(mean, code(t, mean, rows), alpha=1 << LATENT)
             place(y, t, step)
-            place(y_rows, t, rows)
             if t < STEPS - 1:
                 place(context, t, step.mul_(to_context).add_(0.5).floor_())
-        return y, y_rows
+        return y

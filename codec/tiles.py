@@ -27,6 +27,11 @@ class Span:
         """The stretch as a slice of the one with its halo."""
         return slice(self.start - self.outer_start, self.stop - self.outer_start)
 
+    @property
+    def halo(self):
+        """Positions of the halo before and after it; none at the picture's edges."""
+        return self.start - self.outer_start, self.outer_stop - self.stop
+
 
 def spans(positions, halo, together=1):
     """Tiles, or stretches of so many together, along an axis of `positions` latent positions."""

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageOps
 from safetensors.numpy import load_file
 
 import codec
-from codec import container, entropy, pipeline, tiles
+from codec import container, entropy, int8, pipeline, tiles
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 from codec.image import Picture
 from codec.model import path_of
@@ -96,9 +96,11 @@ def whole(coder, name):
     network, results = getattr(coder.model.networks, name), []
     forward = network.forward
 
-    def once(*arguments, **options):
+    def once(*arguments, halo=(0, 0, 0, 0), **options):
         results.append(results[0] if results else forward(*arguments, **options))
-        return results[0].clone()
+        top, bottom, left, right = (side * (STRIDE if name == "synthesis" else 1) for side in halo)
+        height, width = results[0].shape[2:]
+        return results[0][:, :, top:height - bottom, left:width - right].clone()
 
     with patch.object(tiles, f"{name}_halo", lambda config: 1 << 20), patch.object(network, "forward", once):
         yield
@@ -124,31 +126,44 @@ def assert_no_seam(coder, picture, quality, side):
     difference = np.abs(pixels.astype(int) - untiled)
     assert difference.max() <= 1 and (difference > 0).mean() < 0.01
 
-    error = pixels.astype(float) - picture
+    assert_no_steps(pixels.astype(float) - picture, side)
+
+
+def assert_no_steps(error, side):
+    """Errors [H,W,C] differ no more across the borders of tiles than from one latent position to the next elsewhere."""
     for axis in (0, 1):
         steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[STRIDE - 1::STRIDE]  # from one latent position to the next
         borders = np.arange(1, len(steps) + 1) % (side // STRIDE) == 0
-        assert borders.any() == (picture.shape[axis] > side)
+        assert borders.any() == (error.shape[axis] > side)
         if borders.any():
             assert steps[borders].mean() < 1.15 * steps[~borders].mean() and steps[borders].max() < 1.15 * steps[~borders].max()
 
 
 @pytest.fixture
-def no_bfloat16(monkeypatch):
-    """The encoder's short cut would differ by more from the whole picture than a halo ever makes; tiles concern the geometry only."""
+def no_short_cut(monkeypatch):
+    """The encoder's short cuts differ by more from the whole picture than a halo ever makes; tiles concern the geometry only."""
     monkeypatch.setattr(pipeline, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(int8, "pays", lambda x: False)
 
 
 @pytest.mark.parametrize("quality", [20, 60, 95])
-def test_small_tiles_leave_no_seam(quality, coder, small_tiles, no_bfloat16):
+def test_small_tiles_leave_no_seam(quality, coder, small_tiles, no_short_cut):
     assert_no_seam(coder, photograph(300, 430, 1), quality, 128)
 
 
-def test_tiles_leave_no_seam(coder, no_bfloat16):
+def test_tiles_leave_no_seam(coder, no_short_cut):
     assert_no_seam(coder, photograph(1100, 2100, 2), 50, 1024)
 
 
-def test_without_halos_there_would_be_seams(coder, small_tiles, no_bfloat16):
+@pytest.mark.parametrize("quality", [20, 90])
+def test_nor_do_they_with_short_cuts(quality, coder, small_tiles):
+    picture = photograph(300, 430, 1)
+    with patch.object(int8, "SMALLEST", 0):
+        pixels = coder.decode_picture(coder.encode(picture, quality)).pixels
+    assert_no_steps(pixels.astype(float) - picture, 128)
+
+
+def test_without_halos_there_would_be_seams(coder, small_tiles, no_short_cut):
     """The tests above can fail."""
     with patch.object(tiles, "synthesis_halo", lambda config: 0), pytest.raises(AssertionError):
         assert_no_seam(coder, photograph(200, 300, 1), 60, 128)

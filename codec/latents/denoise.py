@@ -114,12 +114,12 @@ class DenoisingAnalysis(Analysis):
         self.shrinkage = Shrinkage(c)
         self.plain = None
 
-    def forward(self, x, q, half=False):
+    def forward(self, x, q, *options, **named):
         filled = fill(x)
         clean = self.shrinkage(filled, q)
         if self.plain is not None and clean is filled:
-            return self.plain(clean, q, half)
-        return super().forward(clean, q, half)
+            return self.plain(clean, q, *options, **named)
+        return super().forward(clean, q, *options, **named)
 
 
 class Encoder:

@@ -58,7 +58,7 @@ def _sample_tile(coder, h, w, quality, rng, temperature, z):
         encoder.put(drawn, chosen, m.tables_y)
         return torch.from_numpy(residual).to(coder.device).view(rows.shape)
 
-    decoded, _ = m.networks.prior.walk(z, quality, drawing)
+    decoded = m.networks.prior.walk(z, quality, drawing)
     return Tile(encoder.finish(), payload._checksum(z, decoded))
 
 

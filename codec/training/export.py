@@ -30,7 +30,7 @@ def calibrate(model, batches):
     for name, layer in model.prior.named_modules():
         if isinstance(layer, FloatLayer):
             def watch(_, inputs, name=name):
-                top = inputs[0].detach().abs().amax((0, 2, 3))
+                top = torch.cat([x.detach().abs().amax((0, 2, 3)) for x in inputs])
                 seen[name] = torch.maximum(seen[name], top) if name in seen else top
             hooks.append(layer.register_forward_pre_hook(watch))
     with torch.no_grad():

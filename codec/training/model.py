@@ -21,8 +21,8 @@ class FloatLayer(nn.Conv2d):
         super().__init__(inputs, outputs, kernel, 1, kernel // 2)
         self.act = act
 
-    def forward(self, x):
-        x = super().forward(x)
+    def forward(self, *inputs):
+        x = super().forward(torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0])
         return F.leaky_relu(x, SLOPE) if self.act else x
 
 
