@@ -67,7 +67,7 @@ class Model:
 
 
 def rounding_thresholds(tables, pull, bit=BIT):
-    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from which k + 1 is: [ROWS,2].
+    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from which k + 1 is: [2,ROWS].
 
     Rate-distortion optimal for one symbol: the larger value must save more squared error, against values rebuilt `pull` nearer to the mean,
     than its further bits are worth.
@@ -79,7 +79,7 @@ def rounding_thresholds(tables, pull, bit=BIT):
         first = (value**2 + bit * math.log2(zero / one)) / (2 * value)
         further = min(1.0, max(0.0, 0.5 - towards + bit * math.log2(one / two) / 2))
         thresholds.append((min(first, 1 + further), further))
-    return torch.tensor(thresholds, dtype=torch.float64).t().contiguous()
+    return torch.tensor(thresholds, dtype=torch.float32).t().contiguous()
 
 
 _loaded, _lock = {}, threading.Lock()

@@ -26,22 +26,20 @@ def encode(model, y, quality):
     for encoder, symbols in zip(encoders, np.split(_flat(z), count)):
         encoder.put(symbols, _z_rows(model, z.shape, quality), m.tables_z)
     valid = _valid(h, w, y.device)
-    target = torch.zeros(count, y.shape[1], *_padded(h, w), dtype=torch.float64, device=y.device)
-    torch.mul(y, gain, out=target[:, :, :h, :w])
+    high, wide = _padded(h, w)
+    target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
 
     def quantise(t, mean, rows):
-        residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
         where, ends = _coded(rows, valid[t])
-        rows, residuals, means = (x.flatten().index_select(0, where) for x in (rows, gather(target, t), mean))
-        residuals.sub_(means, alpha=2.0**-LATENT)
+        residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)  # float32 will do: a mean has 22 bits
+        wanted, rows = (x.flatten().index_select(0, where) for x in (residual, rows))
         one, more = (x.index_select(0, rows) for x in m.thresholds)
-        size = residuals.abs()
-        size = torch.where(size >= 1 + more, (size + 1).sub_(more).floor_(), (size >= one).double())
-        symbols = residuals.sign_().mul_(size).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
+        size = wanted.abs()
+        whole = torch.sub(size, more).add_(1).floor_()
+        symbols = torch.where(whole > 1, whole, size >= one).copysign_(wanted).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
         for encoder, *own in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, rows))):
             encoder.put(*own, m.tables_y)
-        residual.view(-1).index_copy_(0, where, symbols)
-        return residual
+        return torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
 
     decoded = n.prior.walk(z, quality, quantise)
     return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
