@@ -166,18 +166,17 @@ class FixedLayer(nn.Module):
         self.low = -self.high
 
     def forward(self, *inputs):
-        """inputs [N,C,h,w]: one after another the layer's channels; only a 1x1 layer may have several."""
+        """inputs [N,C,h,w]: one after the other the layer's channels; only a 1x1 layer may have two."""
         offset, matrix, low, high = as_type(inputs[0].dtype, self.offset, self.matrix, self.low, self.high)
-        counts = [x.shape[1] for x in inputs]
-        inputs = [x.permute(0, 2, 3, 1) for x in inputs]
-        inputs = [torch.clamp(x, a, b, out=x if self.owns else None) for x, a, b in zip(inputs, low.split(counts), high.split(counts))]
-        n, h, w, _ = inputs[0].shape
+        first, *others = [x.permute(0, 2, 3, 1) for x in inputs]
+        n, h, w, c = first.shape
+        x = torch.clamp(first, low[:c], high[:c], out=first if self.owns else None)
         if self.kernel == 1:
-            x = offset
-            for part, rows in zip(inputs, matrix.split(counts)):
-                x = torch.addmm(x, part.flatten(0, 2), rows) if x is offset else x.addmm_(part.flatten(0, 2), rows)
+            x = torch.addmm(offset, x.flatten(0, 2), matrix[:c])
+            for other in others:  # one at most
+                x.addmm_(torch.clamp(other, low[c:], high[c:]).flatten(0, 2), matrix[c:])
         else:  # three neighbours side by side, then a product for each of the three rows
-            x = F.pad(inputs[0], (0, 0, 1, 1, 1, 1))
+            x = F.pad(x, (0, 0, 1, 1, 1, 1))
             x = torch.cat([x[:, :, j:j + w] for j in range(3)], 3).flatten(1, 2)
             above, here, below = [(x[:, i * w:(i + h) * w].flatten(0, 1), m) for i, m in enumerate(matrix.chunk(3))]
             x = torch.addmm(offset, *above).addmm_(*here).addmm_(*below)

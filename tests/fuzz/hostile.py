@@ -214,7 +214,7 @@ def forge_siblings(coder, rng, count):
     scale = rng.choice((0, 0.5, 3, 100, 5000, 1e6))
     extreme = lambda *shape: torch.from_numpy(numbers.laplace(0, scale, shape).astype(np.float32)).contiguous(memory_format=torch.channels_last)
     networks, config = coder.model.networks, coder.model.config
-    of_picture = lambda x, q, half=False: extreme(1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
+    of_picture = lambda x, q, **options: extreme(1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
     of_latent = lambda y: extreme(len(y), config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
     with patch.object(networks.analysis, "forward", of_picture), patch.object(networks.hyper_analysis, "forward", of_latent):
         return coder.encode_batch([picture] * count, rng.choice((1, 100, rng.uniform(1, 100))), lossless=False)
