@@ -66,8 +66,8 @@ class PriorNetwork(nn.Module):
         """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing is decoded yet."""
         x = self.join[t](*([features, y] if t else [features]))
         n, c, h, w = x.shape
-        by_phase = x.view(n, c, h // 2, 2, w // 2, 2)
-        return self.speak(t, self.blocks[t](add(self.phase_bias[t][:, None, :, None], by_phase).view(n, c, h, w))).chunk(2, 2)
+        x = add(self.phase_bias[t][:, None, :, None], x.view(n, c, h // 2, 2, w // 2, 2))
+        return self.speak(t, self.blocks[t](x.reshape(n, c, h, w))).chunk(2, 2)
 
     def speak(self, t, x):
         """The heads' outputs [N,4,M/2,h/2,w/2] of step t, each group's at its positions."""

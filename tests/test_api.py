@@ -121,7 +121,7 @@ def test_small_pictures_of_one_size_go_through_the_prior_together(coder, monkeyp
     pixels = [np.asarray(coder.decode(file)) for file in files]
     walk, counts = coder.model.networks.prior.walk, []
     monkeypatch.setattr(coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1])
-    monkeypatch.setattr(coder.model.networks.synthesis, "forward", lambda y, *_, forward=coder.model.networks.synthesis.forward: (known.add(len(y)), forward(y, *_))[1])
+    monkeypatch.setattr(coder.model.networks.synthesis, "forward", lambda y, *_, forward=coder.model.networks.synthesis.forward, **options: (known.add(len(y)), forward(y, *_, **options))[1])
     assert coder.encode_batch(iter(pictures), 55) == files and max(counts) == 16  # flat ones too: samples win later
     counts.clear()
     assert all(map(np.array_equal, coder.decode_batch(iter(files)), pixels)) and max(counts) == 14 and known == {1}

@@ -67,7 +67,7 @@ def without_shortcut():
 
 def without_renderer():
     model = shipped()
-    model.synthesis.render.forward = lambda x, q: x
+    model.synthesis.render.forward = lambda x, q, convolve=None: x
     return model
 
 
@@ -100,7 +100,7 @@ def activation(function):
     model = shipped()
     for block in model.modules():
         if isinstance(block, ResBlock):
-            block.forward = lambda x, q, block=block: x + block.b(block.gain(function(block.a(x)), q))
+            block.forward = lambda x, q, convolve=None, block=block: x + block.b(block.gain(function(block.a(x)), q))
     return model
 
 
