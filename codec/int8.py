@@ -8,7 +8,7 @@ import functools
 import torch
 
 ZERO = 128  # the byte that stands for 0
-SMALLEST = 256**2  # pixels from which it pays: preparing the weights takes as long for a picture of any size
+SMALLEST = 400**2  # pixels from which it pays: preparing the weights takes as long for a picture of any size, and all that is gained at 0.13 MP
 TINY = 1e-20  # keeps the step of a channel that is all zero from being zero
 
 
