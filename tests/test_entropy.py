@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codec import entropy
 from codec.entropy import MAX_SYMBOL, TOTAL, Decoder, Encoder, Tables, pmf_to_cdf
 from codec.errors import BadOption, BadWeights, Corrupt
 from tests.fuzz.hostile import by_hand
@@ -384,19 +385,33 @@ def test_random_bytes_are_survived(gaussian):
 
 
 @pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 14, 40])
-def test_an_escape_in_more_groups_than_it_needs_is_refused(zeros):
-    """From nine groups on the coder would shift by more bits than its integers have, and what comes of it depends on the machine."""
+@pytest.mark.parametrize("dear", [0, 3000])
+def test_an_escape_in_more_groups_than_it_needs_is_refused(zeros, dear):
+    """From nine groups on the coder would shift by more bits than its integers have, and what comes of it depends on the machine.
+
+    dear: so many symbols of 16 bits after it, in whose length a group could be lost.
+    """
     tables = Tables([[0, 1, 65535, 65536]], [4], [0])  # by falling frequency: 1, 0, escape
     count, counts = 1 + zeros, []
     while count >= 15:
         counts, count = [*counts, 15], count - 15
-    reads = [("symbol", 65535, 1), *(("bits", n) for n in (*counts, count, 14, *[0] * zeros)), *[("symbol", 0, 65534)] * 3]
-    data = by_hand(reads)
+    reads = [("symbol", 65535, 1), *(("bits", n) for n in (*counts, count, 14, *[0] * zeros)), *[("symbol", 0, 65534)] * 3, *[("symbol", 65534, 1)] * dear]
+    data, symbols = by_hand(reads), [9, 1, 1, 1, *[0] * dear]
     if not zeros:
-        assert data == encode([9, 1, 1, 1], [0] * 4, tables) and decode(data, [0] * 4, tables).tolist() == [9, 1, 1, 1]
+        assert data == encode(symbols, [0] * len(symbols), tables) and decode(data, [0] * len(symbols), tables).tolist() == symbols
     else:
         with pytest.raises(Corrupt, match="shortest form"):
-            decode(data, [0] * 4, tables)
+            decode(data, [0] * len(symbols), tables)
+
+
+@pytest.mark.parametrize("count, again", [(100, False), (20_000, False), (300_000, True)])
+def test_streams_are_written_anew_only_where_a_group_could_be_lost_in_their_length(count, again, monkeypatch):
+    sigmas = np.geomspace(0.11, 30, 12)
+    tables = Tables(*gaussian_parts(sigmas, reach=2))  # 5 % of the symbols are escapes
+    symbols, indexes = draw(count, 4, sigmas)
+    data, write, written = encode(symbols, indexes, tables), entropy._write, []
+    monkeypatch.setattr(entropy, "_write", lambda puts: (written.append(1), write(puts))[1])
+    assert np.array_equal(decode(data, indexes, tables), symbols) and bool(written) == again == (len(data) > 4 * 2**13 * 3.5)
 
 
 def test_reading_stays_inside_the_padding():

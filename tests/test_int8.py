@@ -1,20 +1,18 @@
 """Convolutions in 8-bit integers: near the layers they stand for, and files near those without them."""
+import functools
 from unittest.mock import patch
 
-import numpy as np
 import pytest
 import torch
+from conftest import photograph, psnr
 
 from codec import int8
-
-from conftest import photograph, psnr
 
 fast = pytest.mark.skipif(not int8.is_exact(), reason="this processor does not multiply bytes")
 
 
-@pytest.fixture
 def float_only():
-    return lambda: patch.object(int8, "pays", lambda x: False)
+    return patch.object(int8, "pays", lambda x: False)
 
 
 @fast
@@ -47,7 +45,7 @@ def test_bytes_that_need_no_rounding_come_out_exactly():
 
 @fast
 @pytest.mark.parametrize("quality", [5, 50, 95])
-def test_files_are_near_those_of_floats(quality, coder, float_only):
+def test_files_are_near_those_of_floats(quality, coder):
     picture = photograph(400, 430, 3)
     short = coder.encode(picture, quality)
     with float_only():
@@ -63,7 +61,7 @@ def test_small_pictures_and_other_devices_are_left_to_floats():
 
 
 @pytest.mark.parametrize("broken", [RuntimeError, AttributeError, TypeError, None])
-def test_operators_that_fail_or_overflow_are_not_used(broken, coder, float_only):
+def test_operators_that_fail_or_overflow_are_not_used(broken, coder):
     def convolve(layer, x):
         if broken:
             raise broken("no such operator")
@@ -72,13 +70,11 @@ def test_operators_that_fail_or_overflow_are_not_used(broken, coder, float_only)
     picture = photograph(400, 400, 4)
     with float_only():
         expected = coder.encode(picture)
-    int8.is_exact.cache_clear()
-    try:
-        with patch.object(int8, "convolve", convolve), patch.object(torch.cpu, "_is_vnni_supported", lambda: True, create=True):
-            assert not int8.is_exact() and coder.encode(picture) == expected
-    finally:
-        int8.is_exact.cache_clear()
+    fresh = patch.object(int8, "is_exact", functools.cache(int8.is_exact.__wrapped__))
+    with fresh, patch.object(int8, "convolve", convolve), patch.object(torch.cpu, "_is_vnni_supported", lambda: True, create=True):
+        assert not int8.is_exact() and coder.encode(picture) == expected
+
+
+def test_processors_without_the_instructions_are_left_to_floats():
     with patch.object(torch.cpu, "_is_vnni_supported", lambda: False, create=True):
-        int8.is_exact.cache_clear()
-        assert not int8.is_exact()
-    int8.is_exact.cache_clear()
+        assert not int8.is_exact.__wrapped__()
