@@ -1,7 +1,7 @@
-"""Several pictures at once: tiles of one size wait for each other in a bucket, then go through the entropy coder's prior together.
+"""Several pictures at once: tiles of one size wait for each other in a bucket, then go through the prior, and when decoding the synthesis, together.
 
-A tile of 128 x 128 pixels costs the prior hundreds of small tensor operations, whose number is the same for 16 such tiles. Only the prior, which is exact, sees more than
-one picture: files and pixels are those of one picture at a time. Used by the batches of `pipeline`.
+A tile of 128 x 128 pixels costs hundreds of small tensor operations, whose number is the same for 16 such tiles. The prior is exact and the analysis sees one picture at a
+time: files are those of one at a time. The synthesis adds in another order: its pixels are within a level. Used by the batches of `pipeline`.
 """
 
 from .errors import CodecError

@@ -152,7 +152,7 @@ class Codec:
         return image.to_pil(self.decode_picture(source, **options))
 
     def decode_batch(self, files, *, return_exceptions=False, **options):
-        """The image `decode` makes of every file, in order; small pictures of one size and quality share their work.
+        """The image `decode` makes of every file, in order; small pictures of one size and quality share their work: one in 100,000 samples then differs by a level.
 
         return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
         """
@@ -160,18 +160,21 @@ class Codec:
         return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._decode_bucket)
 
     def _decoding(self, source, **options):
-        """`decode` as a task of `buckets`: yields the Tile of a file that has one, and is sent what it holds."""
+        """`decode` as a task of `buckets`: yields the Tile of a file that has one, and is sent its pixels."""
         with self._scan(source, **options) as (scan, reader, known):
             header = reader.header
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
-                known[0] = yield (self._for(header).model, header.quality, row.stop, column.stop), reader.tile(0)
+                known[0] = yield (self._for(header).model, header.quality, header.channels, header.depth, row.stop, column.stop), reader.tile(0)
             return image.to_pil(scan.whole())
 
     def _decode_bucket(self, bucket, found):
-        (model, quality, h, w), refused = bucket, {}
-        y = self._with(model)._read(found, h, w, quality, refused)
-        return [refused.get(i, y[i:i + 1]) for i in range(len(found))]
+        (model, *kind, h, w), refused = bucket, {}
+        coder = self._with(model)
+        y = coder._read(found, h, w, kind[0], refused)
+        fine = [i for i in range(len(found)) if i not in refused]
+        pixels = dict(zip(fine, coder._render(y if len(fine) == len(y) else y[fine], *kind))) if fine else {}
+        return [refused.get(i, pixels.get(i)) for i in range(len(found))]
 
     def decode_picture(self, source, **options):
         """Picture of an .aec file at its full depth, with the options of `scan`."""
@@ -191,7 +194,7 @@ class Codec:
 
     @contextmanager
     def _scan(self, source, *, max_pixels=MAX_PIXELS, crop=None, scale=1, damage=None):
-        """`scan`, with the container.Reader and a dict {number: latents} for tiles that are decoded already when their turn comes."""
+        """`scan`, with the container.Reader and a dict {number: pixels [H,W,C]} for tiles that are decoded already when their turn comes."""
         region_of = lambda header: Region.of(header.width, header.height, crop, scale)
         with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
             header, region = reader.header, region_of(reader.header)
@@ -246,14 +249,14 @@ class Codec:
     def _decode_strips(self, reader, region, alpha, damage, known):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
 
-        alpha: all rows, as `image.alpha_rows` yields them, or None; known: {number: latents} of tiles that need not be decoded.
+        alpha: all rows, as `image.alpha_rows` yields them, or None; known: {number: pixels} of tiles that are decoded already.
         """
         header = reader.header
         halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
         rows, columns = tiles.axes(header.height, header.width, halo)
         needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
                        for j, column in tiles.reaching(columns, region.left, region.right, halo))
-        mosaic, kept, alpha = tiles.Mosaic(), {}, alpha and Window(alpha)
+        mosaic, alpha = tiles.Mosaic(), alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
             pixels = np.empty((bottom - top, region.width, header.channels), f"u{header.depth // 8}")  # takes no memory before a tile was decoded
@@ -261,17 +264,20 @@ class Codec:
                 pixels.fill(128 if header.depth == 8 else 128 * 257)
             while needed and needed[0][1].start < row.outer_stop:
                 number, *spans = needed.popleft()
+                if number in known:
+                    continue
                 with damage.tile(number) if damage is not None else nullcontext():
-                    decoded = known.pop(number) if number in known else self._decode(reader.tile(number), header, *spans)
+                    decoded = self._decode(reader.tile(number), header, *spans)
                     if header.lossless:
-                        kept[number] = decoded
+                        known[number] = decoded
                     else:
                         mosaic.put(*spans, decoded)
             for j, column in tiles.reaching(columns, region.left, region.right):
                 number = i * len(columns) + j
                 if damage is not None and number in damage.tiles:
                     continue  # stays gray
-                x = kept.pop(number) if header.lossless else self._render(mosaic.window(row, column), (*row.halo, *column.halo), header, pixels.dtype)
+                if (x := known.pop(number, None)) is None:
+                    (x,) = self._render(mosaic.window(row, column), header.quality, header.channels, header.depth, (*row.halo, *column.halo))
                 left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
                 pixels[:, left - region.left:right - region.left] = x[top - row.start * STRIDE:bottom - row.start * STRIDE,
                                                                       left - column.start * STRIDE:right - column.start * STRIDE]
@@ -281,13 +287,13 @@ class Codec:
             alpha.finish()
 
     @spilling
-    def _render(self, y, halo, header, dtype):
-        """Samples [H,W,C], without their halo, of latents y [1,M,h,w], which the synthesis turns to pixels."""
+    def _render(self, y, quality, channels, depth, halo=(0, 0, 0, 0)):
+        """Samples [N,H,W,C], without their halo, of latents y [N,M,h,w], which the synthesis turns to pixels."""
         with inference(self.model.networks):
-            x = self.model.networks.synthesis(y, self._coordinate(header.quality), halo=halo)[0].permute(1, 2, 0)
-            if header.channels == 1:
-                x = x.mean(2, keepdim=True)
-            return ((x + 0.5).clamp_(0, 1) * float(np.iinfo(dtype).max)).round_().cpu().numpy()
+            x = self.model.networks.synthesis(y, self._coordinate(quality), halo=halo).permute(0, 2, 3, 1)
+            if channels == 1:
+                x = x.mean(3, keepdim=True)
+            return ((x + 0.5).clamp_(0, 1) * float(2**depth - 1)).round_().cpu().numpy()
 
     @spilling
     def _read(self, found, h, w, quality, refused=None):

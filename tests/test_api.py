@@ -106,7 +106,7 @@ def test_batches_are_the_same_as_one_by_one(coder):
     assert files == [coder.encode(picture, 70) for picture in pictures]
     decoded = coder.decode_batch(files)
     assert [image.mode for image in decoded] == ["L", "RGB", "L", "RGB", "L"]
-    assert all(np.array_equal(a, coder.decode(data)) for a, data in zip(decoded, files))
+    assert all(np.array_equal(a, coder.decode(data)) for a, data in zip(decoded, files))  # of different sizes
     assert coder.encode_batch([], 70) == coder.decode_batch([]) == []
     with pytest.raises(BadImage):
         coder.encode_batch([pictures[0], b"no picture"], 70)
@@ -114,17 +114,19 @@ def test_batches_are_the_same_as_one_by_one(coder):
         coder.decode_batch(files, max_pixels=100)
 
 
-def test_small_pictures_of_one_size_go_through_the_prior_together(coder, monkeypatch):
-    """Files and pixels are those of one at a time, whatever shares the batch: gray, 16 bits, lossless, other sizes, more than a bucket holds."""
+def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(coder, monkeypatch):
+    """Files are those of one at a time, pixels all but a few, whatever shares the batch: gray, 16 bits, lossless, other sizes, more than a bucket holds."""
     pictures = [photograph(48, 64, i, 1 + 2 * (i % 2)) for i in range(12)] + [photograph(400, 900), np.full((48, 64, 3), 9, np.uint8), photograph(48, 64).astype(np.uint16) * 257] * 2
-    files, known = [coder.encode(picture, 55) for picture in pictures], set()
+    files = [coder.encode(picture, 55) for picture in pictures]
     pixels = [np.asarray(coder.decode(file)) for file in files]
-    walk, counts = coder.model.networks.prior.walk, []
+    walk, synthesis, counts, rendered = coder.model.networks.prior.walk, coder.model.networks.synthesis.forward, [], []
     monkeypatch.setattr(coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1])
-    monkeypatch.setattr(coder.model.networks.synthesis, "forward", lambda y, *_, forward=coder.model.networks.synthesis.forward, **options: (known.add(len(y)), forward(y, *_, **options))[1])
+    monkeypatch.setattr(coder.model.networks.synthesis, "forward", lambda y, *arguments, **options: (rendered.append(len(y)), synthesis(y, *arguments, **options))[1])
     assert coder.encode_batch(iter(pictures), 55) == files and max(counts) == 16  # flat ones too: samples win later
     counts.clear()
-    assert all(map(np.array_equal, coder.decode_batch(iter(files)), pixels)) and max(counts) == 14 and known == {1}
+    differences = [np.abs(np.subtract(image, known, dtype=np.int32)) for image, known in zip(coder.decode_batch(iter(files)), pixels, strict=True)]
+    assert max(map(np.max, differences)) <= 1 and max(map(np.mean, differences)) < 1e-3  # sums of other order round otherwise now and then
+    assert sorted(counts) == sorted(rendered) == [2, 2, 6, 6]  # the larger ones, 16 bits, gray, colour
 
 
 def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):

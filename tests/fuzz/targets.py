@@ -136,7 +136,8 @@ class Batch(Coded):
             else:
                 header, _ = container.read_header(file)
                 assert result.size == (header.width, header.height)
-                assert np.array_equal(np.asarray(alone), np.asarray(result)), "other pixels than alone"
+                difference = np.subtract(alone, result, dtype=np.int32)  # sums of hostile size lose bits: 16-bit pixels may be a few levels off
+                assert np.abs(difference).max() <= (16 if header.depth == 16 else 1), "other pixels than alone"
                 outcomes.append("pixels")
         self.walks = walks
         return outcomes
