@@ -33,16 +33,21 @@ def encode(model, y, quality):
         where, ends = _coded(rows, valid[t])
         residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)  # float32 will do: a mean has 22 bits
         wanted, rows = (x.flatten().index_select(0, where) for x in (residual, rows))
-        one, more = (x.index_select(0, rows) for x in m.thresholds)
-        size = wanted.abs()
-        whole = torch.sub(size, more).add_(1).floor_()
-        symbols = torch.where(whole > 1, whole, size >= one).copysign_(wanted).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
+        symbols = rounded(m, wanted, rows)
         for encoder, *own in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, rows))):
             encoder.put(*own, m.tables_y)
         return torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
 
     decoded = n.prior.walk(z, quality, quantise)
     return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
+
+
+def rounded(model, residuals, rows):
+    """The symbols of residuals [n], in quantiser steps, under their table rows: rounded where the error saved is worth its bits (`Model.thresholds`); float32."""
+    one, more = (x.index_select(0, rows) for x in model.thresholds)
+    size = residuals.abs()
+    whole = torch.sub(size, more).add_(1).floor_()
+    return torch.where(whole > 1, whole, size >= one).copysign_(residuals).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
 
 
 def decode(model, tiles, h, w, quality, refused=None):

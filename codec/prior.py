@@ -100,8 +100,8 @@ def place(x, t, step):
 # step, log2-gains 2^-10. A row of the table is an eighth of an octave of the scale; rows below the first are row 0, which is not coded.
 
 FRACTION, HEAD, LATENT, GAIN = 7, 12, 8, 10
-ROWS = 90
-ROW_START = -3.25            # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
+ROWS = 84
+ROW_START = -2.5             # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
 ROW_SHIFT = HEAD - 3
 EXACT = 1 << 23              # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
 QUALITIES = 64               # at which constants are kept: 20 kB each

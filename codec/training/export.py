@@ -1,26 +1,31 @@
 """Freezes a checkpoint into a weight file: float networks to fp16, the prior to integers, entropy tables from counted symbols.
 
     aecodec export RUN/checkpoint.safetensors -o codec/models/default.safetensors --data DIR_OR_TAR ...
+    aecodec export codec/models/default.safetensors -o other.safetensors --data DIR_OR_TAR ...      # only the tables of y, anew
 The pictures calibrate the ranges of the prior's activations and fill the tables; training pictures, never evaluation ones.
 """
 import argparse
 import json
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import safe_open
-from safetensors.torch import save
+from safetensors.torch import load, save
 from scipy.special import erf
 
 from ..entropy import pmf_to_cdf
 from ..model import FORMAT, Model
 from ..networks import Config
+from ..payload import rounded
 from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
 from .data import Pictures
 from .model import FloatLayer, Model as Trained
 
 MARGIN = 1.25        # of the activation limits over the largest activation seen
+ROUNDS = 2           # of counting: where the encoder rounds up depends on the tables, and the tables on that
 OBSERVED = 2000.0    # weight of the model's own distribution against counted symbols, as a number of symbols
 
 
@@ -104,34 +109,40 @@ def pack_rows(rows):
     return {"cdfs": as_tensor(np.concatenate([cdf for _, cdf in rows])), "sizes": as_tensor([len(cdf) for _, cdf in rows]), "offsets": as_tensor([o for o, _ in rows])}
 
 
-def tables(model, counts_y=None, counts_z=None):
-    """Entropy tables of y (by row) and z (by anchor and channel), {name: tensor}; counts [ROWS][residual + K], {(anchor, channel): {symbol: n}}."""
-    rows_y, rows_z = [], []
+def tables_of_y(counts=None):
+    """Entropy tables of y by row, {name: tensor}; counts [ROWS][residual + K]."""
+    rows = []
     for r, scale in enumerate(row_scales()):
         half, pmf, beyond = gaussian_row(scale)
-        if counts_y is not None:
-            middle = counts_y.shape[1] // 2
-            seen = counts_y[r] + counts_y[r][::-1]  # residuals are symmetric
+        if counts is not None:
+            middle = counts.shape[1] // 2
+            seen = counts[r] + counts[r][::-1]  # residuals are symmetric
             total = seen.sum()
             inside = seen[middle - half:middle + half + 1]
             pmf = inside + 2 * OBSERVED * pmf
             beyond = total - inside.sum() + 2 * OBSERVED * beyond + 0.5
-        rows_y.append((-half, pmf_to_cdf(pmf, beyond)))
+        rows.append((-half, pmf_to_cdf(pmf, beyond)))
+    return {f"table.y.{k}": v for k, v in pack_rows(rows).items()}
+
+
+def tables_of_z(model, counts=None):
+    """Entropy tables of z by anchor and channel, {name: tensor}; counts {(anchor, channel): {symbol: n}}."""
+    rows = []
     mean, scale = model.z_mean.w.detach().double().numpy(), np.exp(np.clip(model.z_scale.w.detach().double().numpy(), -2.5, 5))
     for a in range(model.config.anchors):
         for k in range(model.config.hyper):
-            seen = (counts_z or {}).get((a, k), {})
+            seen = (counts or {}).get((a, k), {})
             low, pmf, beyond = logistic_row(mean[a, k], scale[a, k], seen)
             pmf = 30 * pmf
             for symbol, n in seen.items():
                 if low <= symbol < low + len(pmf):
                     pmf[symbol - low] += n
-            rows_z.append((low, pmf_to_cdf(pmf, 30 * beyond)))
-    return {f"table.{n}.{k}": v for n, rows in (("y", rows_y), ("z", rows_z)) for k, v in pack_rows(rows).items()}
+            rows.append((low, pmf_to_cdf(pmf, 30 * beyond)))
+    return {f"table.z.{k}": v for k, v in pack_rows(rows).items()}
 
 
 def count(frozen, batches, reach=1500):
-    """Counts the symbols of pictures coded by the frozen model: y [ROWS, 2*reach+1], z {(anchor, channel): {symbol: n}}."""
+    """Counts the symbols of pictures coded by the frozen model, rounded as its encoder does: y [ROWS, 2*reach+1], z {(anchor, channel): {symbol: n}}."""
     n, y_counts, z_counts = frozen.networks, np.zeros((ROWS, 2 * reach + 1)), {}
     for x, q in batches:
         quality = round(100 + 9900 * q / (frozen.config.anchors - 1))
@@ -144,7 +155,7 @@ def count(frozen, batches, reach=1500):
         target = y.double() * gain
 
         def quantise(t, mean, rows):
-            residual = torch.round(gather(target, t) - mean / 256)
+            residual = rounded(frozen, (gather(target, t) - mean / 256).float().flatten(), rows.flatten()).double().view(mean.shape) * (rows > 0)
             index = rows.long() * (2 * reach + 1) + residual.clamp(-reach, reach).long() + reach
             y_counts.reshape(-1)[:] += np.bincount(index.flatten().numpy(), minlength=y_counts.size)
             return residual
@@ -158,6 +169,11 @@ def count(frozen, batches, reach=1500):
     return y_counts, z_counts
 
 
+def is_checkpoint(path):
+    with safe_open(path, "pt") as f:
+        return "state" in (f.metadata() or {})
+
+
 def read_average(checkpoint):
     """The trained model with the averaged weights of a checkpoint of `loop`."""
     with safe_open(checkpoint, "pt") as f:
@@ -167,29 +183,33 @@ def read_average(checkpoint):
 
 
 def export(checkpoint, data, output, crops=24, size=512, seed=0):
-    """Writes the weight file of the averaged weights in `checkpoint`."""
+    """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y are then made anew and nothing else."""
     torch.manual_seed(seed)
+    pictures = Pictures(data, "cpu", size)
     with torch.no_grad():
-        trained = read_average(checkpoint)
-        config = trained.config
-        trained.eval().to(memory_format=torch.channels_last)
-        pictures = Pictures(data, "cpu", size)
-        anchors = range(config.anchors)
-        limits = calibrate(trained, [(pictures.crops(4, size), torch.full((4,), float(a))) for a in anchors for _ in range(3)])
-        half = lambda module, name: {f"{name}.{k}": v.detach().half() for k, v in module.state_dict().items()}
-        tensors = half(trained.analysis, "analysis") | half(trained.synthesis, "synthesis") | half(trained.hyper_analysis, "hyper_analysis")
-        tensors |= freeze_prior(trained, limits)
-        tensors["pull"] = trained.centroid_pull(torch.tensor(np.log2(row_scales()), dtype=torch.float32))
+        if is_checkpoint(checkpoint):
+            trained = read_average(checkpoint)
+            trained.eval().to(memory_format=torch.channels_last)
+            config = trained.config
+            limits = calibrate(trained, [(pictures.crops(4, size), torch.full((4,), float(a))) for a in range(config.anchors) for _ in range(3)])
+            half = lambda module, name: {f"{name}.{k}": v.detach().half() for k, v in module.state_dict().items()}
+            tensors = half(trained.analysis, "analysis") | half(trained.synthesis, "synthesis") | half(trained.hyper_analysis, "hyper_analysis")
+            tensors |= freeze_prior(trained, limits) | tables_of_z(trained)
+            tensors["pull"] = trained.centroid_pull(torch.tensor(np.log2(row_scales()), dtype=torch.float32))
+        else:
+            stored = Path(checkpoint).read_bytes()
+            tensors, config, trained = load(stored), Model(stored).config, None
         metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
-        write = lambda found: save({k: v.contiguous() for k, v in (tensors | tables(trained, *found)).items()}, metadata)
-        frozen = Model(write((None, None)))
-        found = count(frozen, [(pictures.crops(4, size), float(a)) for a in anchors for _ in range(crops)])
-        data = write(found)
-        Model(data)
+        write = lambda: save({k: v.contiguous() for k, v in tensors.items()}, metadata)
+        tensors |= tables_of_y()
+        batches = [(pictures.crops(4, size), float(a)) for a in range(config.anchors) for _ in range(crops)]
+        for _ in range(ROUNDS):
+            counts_y, counts_z = count(Model(write()), batches)
+            tensors |= tables_of_y(counts_y) | (tables_of_z(trained, counts_z) if trained else {})
+        Model(write())
     with open(output, "wb") as f:
-        f.write(data)
-    print(f"{output}: {len(data):,} bytes, {pictures.count} pictures for calibration")
-    return found
+        f.write(write())
+    print(f"{output}: {os.path.getsize(output):,} bytes, {pictures.count} pictures for calibration")
 
 
 def main(arguments=None):

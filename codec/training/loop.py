@@ -22,6 +22,7 @@ from ..networks import Config
 from ..device import has_bfloat16
 from . import denoise, speed
 from .data import Pictures
+from .export import is_checkpoint
 from .model import Model, lambda_of
 from .peers import Peers
 from .thaw import thaw
@@ -96,11 +97,6 @@ def load(path, model, average=None, optimizer=None, part="model"):
             moments = {i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")} for i, n in enumerate(trained(model))}
             optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         return json.loads(f.metadata()["state"])
-
-
-def is_checkpoint(path):
-    with safe_open(path, "pt") as f:
-        return "state" in (f.metadata() or {})
 
 
 def sha256(path):
