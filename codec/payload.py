@@ -56,9 +56,7 @@ def decode(model, tiles, h, w, quality, refused=None):
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     _, reciprocal, _ = n.prior.gains(quality)
     y = decoded.mul_(2.0**-LATENT).float()
-    where = symbols.view(-1).nonzero()[:, 0]
-    signs, rows = (x.view(-1).index_select(0, where) for x in (symbols, rows))
-    y.view(-1).index_add_(0, where, signs.sign_().float().mul_(n.pull.index_select(0, rows)), alpha=-1)
+    y.view(-1).addcmul_(symbols.sign_().float().view(-1), n.pull.index_select(0, rows.view(-1)), value=-1)
     return y.mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
 
 

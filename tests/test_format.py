@@ -82,7 +82,7 @@ def convolve(x, weight):
 
 def shuffle(x, n=2):
     k, rows, columns = x.shape[0] // n**2, *x.shape[1:]
-    return x.reshape(k, n, n, rows, columns).transpose(0, 3, 1, 4, 2).reshape(k, n * rows, n * columns)
+    return x.reshape(n, n, k, rows, columns).transpose(2, 3, 0, 4, 1).reshape(k, n * rows, n * columns)
 
 
 def phase(x, p):

@@ -9,6 +9,7 @@ how much the trained model leans on a part, a gain that a change pays at once. N
 """
 import argparse
 import json
+import re
 import resource
 import time
 from pathlib import Path
@@ -54,6 +55,8 @@ def larger(**changes):
             tensor[:, old.config.prior:] = 0
             tensor[:len(part), -old.config.latent:] = part[:, -old.config.latent:]
             part = part[:, :-old.config.latent]
+        if re.search(r"\.up\d\.", name):  # its channels are shuffled to 2x2 positions, which come first
+            tensor, part = tensor.unflatten(0, (4, -1)), part.unflatten(0, (4, -1))
         tensor[tuple(map(slice, part.shape))] = part
     new.load_state_dict(state)
     return new

@@ -35,7 +35,7 @@ def build(seed=1):
     for name, tensor in networks.state_dict().items():
         if not name.startswith(("prior.", "pull")):
             tensors[name] = noise(tensor.shape, 0.3 / math.sqrt(tensor[0].numel()) if tensor.ndim == 4 else 0.1).astype(np.float16)
-    basis = dct_basis(CONFIG.latent).numpy().reshape(CONFIG.latent, -1)
+    basis = dct_basis(CONFIG.latent).permute(0, 2, 3, 1).numpy().reshape(CONFIG.latent, -1)
     tensors["analysis.linear.weight"] = (basis * STEP_RECIPROCAL)[..., None, None].astype(np.float16)
     tensors["synthesis.linear.weight"] = (basis.T / STEP_RECIPROCAL)[..., None, None].astype(np.float16)
     for name, layer in networks.prior.named_modules():
