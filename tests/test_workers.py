@@ -223,7 +223,8 @@ def alive(process):
 @pytest.mark.parametrize("signum, group", [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)])
 def test_no_worker_and_no_file_outlives_the_parent(tmp_path, signum, group):
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, "parent"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, start_new_session=True)
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, "parent"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, start_new_session=True,
+                              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # nohup would have it ignored
     flags, began = [tmp_path / "flag0", tmp_path / "flag1"], time.monotonic()
     while not all(flag.exists() and flag.read_text() for flag in flags):
         assert time.monotonic() - began < 60 and parent.poll() is None

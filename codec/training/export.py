@@ -214,7 +214,7 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser("aecodec export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint")
+    parser.add_argument("checkpoint", help="of a run, or a weight file, whose tables of y are made anew")
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--crops", type=int, default=24, help="batches of four 512x512 crops counted per anchor quality (default: 24)")
