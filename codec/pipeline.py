@@ -152,7 +152,7 @@ class Codec:
         return image.to_pil(self.decode_picture(source, **options))
 
     def decode_batch(self, files, *, return_exceptions=False, **options):
-        """The image `decode` makes of every file, in order; small pictures of one size and quality share their work: one in 100,000 samples then differs by a level.
+        """The image `decode` makes of every file, in order; small pictures of one size and quality share their work: one in 100,000 samples of 8 bits then differs by a level.
 
         return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
         """
@@ -169,12 +169,12 @@ class Codec:
             return image.to_pil(scan.whole())
 
     def _decode_bucket(self, bucket, found):
-        (model, *kind, h, w), refused = bucket, {}
+        (model, quality, channels, depth, h, w), refused = bucket, {}
         coder = self._with(model)
-        y = coder._read(found, h, w, kind[0], refused)
+        y = coder._read(found, h, w, quality, refused)
         fine = [i for i in range(len(found)) if i not in refused]
-        pixels = dict(zip(fine, coder._render(y if len(fine) == len(y) else y[fine], *kind))) if fine else {}
-        return [refused.get(i, pixels.get(i)) for i in range(len(found))]
+        pixels = dict(zip(fine, coder._render(y[fine] if refused else y, quality, channels, depth))) if fine else {}
+        return [refused[i] if i in refused else pixels[i] for i in range(len(found))]
 
     def decode_picture(self, source, **options):
         """Picture of an .aec file at its full depth, with the options of `scan`."""

@@ -14,12 +14,14 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 import codec
 from codec.cli import cli
 from codec.latents.denoise import attach
+from codec.model import Model as Frozen
 from codec.networks import Config
-from codec.prior import gather, place
+from codec.prior import ROWS, gather, place
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
 from codec.training.loop import Options, train
@@ -61,6 +63,21 @@ def trained(shard, tmp_path_factory):
                       log_every=2, config=TINY)
     train(options)
     return options
+
+
+def test_a_weight_file_gets_its_tables_of_y_anew_and_nothing_else(frozen, shard, tmp_path):
+    """Counted with the rounding of the encoder, which makes other tables than plain rounding."""
+    _, weights = frozen
+    zeros = {}
+    for name in ("by its thresholds", "plainly"):
+        with pytest.MonkeyPatch.context() as patch:
+            if name == "plainly":
+                patch.setattr("codec.training.export.rounded", lambda model, residuals, rows: torch.round(residuals))
+            export(str(weights), [shard], str(tmp_path / "anew"), crops=2, size=128)
+        old, new = load_file(weights), load_file(tmp_path / "anew")
+        assert old.keys() == new.keys() and all(torch.equal(old[k], new[k]) for k in old if not k.startswith("table.y."))
+        zeros[name] = sum(Frozen((tmp_path / "anew").read_bytes()).tables_y.frequency(row, 0) for row in range(1, ROWS))
+    assert zeros["by its thresholds"] != zeros["plainly"]
 
 
 def log_of(options):
