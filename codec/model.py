@@ -15,15 +15,17 @@ import torch
 import torch.nn as nn
 from safetensors.torch import load as load_tensors
 
+from . import int8
 from .entropy import Tables
 from .errors import BadWeights, UnknownModel
 from .networks import Analysis, Config, HyperAnalysis, Synthesis
-from .prior import EXACT, GAIN, ROWS, FixedLayer, Prior
+from .prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
 
 FOLDER = Path(__file__).parent / "models"
 FORMAT = "aecodec model 1"
 ID_BYTES = 4
 LEAST_SHIFT = 3  # of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24
+SHORTENED = 4  # qualities for which the analysis in bytes is kept: 4 MB each
 MAX_GAIN = 64  # octaves: beyond it float64 could overflow
 BIT = 0.065  # worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high rates: 0.1155)
 
@@ -58,7 +60,17 @@ class Model:
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
         self.device = torch.device(device)
+        self.coordinate, self.short_analysis = functools.lru_cache(QUALITIES)(self._coordinate), functools.lru_cache(SHORTENED)(self._short_analysis)
         self.thresholds = rounding_thresholds(self.tables_y, self.networks.pull.cpu()).to(device)
+
+    def _coordinate(self, quality):
+        """`coordinate`: where a quality in hundredths lies among the anchors, as the float networks take it: float32 [1]."""
+        low, part = self.networks.prior.position(quality)
+        return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
+
+    def _short_analysis(self, quality):
+        """`short_analysis`: the analysis that multiplies bytes, for one quality in hundredths."""
+        return int8.shortened(self.networks.analysis, self.coordinate(quality))
 
     def bank(self, quality):
         """First row of the z tables for a quality in hundredths: those of the nearest anchor."""

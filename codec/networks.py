@@ -56,6 +56,11 @@ def conv(i, o, kernel=3, stride=1):
     return nn.Conv2d(i, o, kernel, stride, kernel // 2)
 
 
+def add(x, t):
+    """x + t, in the memory of the fresh t where no gradient needs it."""
+    return t.add_(x) if t.dtype == x.dtype and not torch.is_grad_enabled() else x + t
+
+
 class Gain(nn.Module):
     """Per-channel gains exp(w), w [anchors, C] linear between anchors; `log` gives log-gains [N,C,1,1]."""
 
@@ -79,8 +84,8 @@ class ResBlock(nn.Module):
         super().__init__()
         self.a, self.b, self.gain = conv(channels, channels), conv(channels, channels), Gain(anchors, channels)
 
-    def forward(self, x, q, convolve=nn.Module.__call__):
-        return x + convolve(self.b, self.gain(F.leaky_relu(convolve(self.a, x), 0.1), q))
+    def forward(self, x, q):
+        return add(x, self.b(self.gain(F.leaky_relu(self.a(x), 0.1, not torch.is_grad_enabled()), q)))
 
 
 def unshuffle(x, size):
@@ -138,23 +143,23 @@ class Analysis(nn.Module):
             self.linear.weight.copy_((dct_basis(c.latent) * STEP_RECIPROCAL).permute(0, 2, 3, 1).reshape(c.latent, -1, 1, 1))
             self.last.weight.mul_(0.3)
 
-    def branch(self, x, q, halo, convolve):
-        t, halo = convolve(self.first, unshuffle(x, 8)), [2 * side for side in halo]
+    def branch(self, x, q, halo):
+        t, halo = self.first(unshuffle(x, 8)), [2 * side for side in halo]
         beyond = 4 + 2 * len(self.blocks) + 2  # positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one
         for block in self.blocks:
             beyond -= 2
-            t, halo = shed(block(t, q, convolve), halo, beyond)
-        t, halo = convolve(self.down, t), [side // 2 for side in halo]
-        return self.last(shed(self.last_block(t, q, convolve), halo, 0)[0])
+            t, halo = shed(block(t, q), halo, beyond)
+        t, halo = self.down(t), [side // 2 for side in halo]
+        return self.last(shed(self.last_block(t, q), halo, 0)[0])
 
     def shortcut(self, x):
         return self.linear(unshuffle(x, STRIDE))
 
-    def forward(self, x, q, half=False, halo=(0, 0, 0, 0), convolve=nn.Module.__call__):
+    def forward(self, x, q, half=False, halo=(0, 0, 0, 0)):
         """half: the branch in bfloat16, as in training; halo: latent positions at top, bottom, left and right of x that y shall not show, each as
-        many as `tiles.analysis_halo` says, or fewer where the picture begins or ends there; convolve: applies the layers with 3x3 kernels."""
+        many as `tiles.analysis_halo` says, or fewer where the picture begins or ends there."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
-            y = self.branch(x, q, halo, convolve)
+            y = self.branch(x, q, halo)
         return y.float() + self.shortcut(shed(x, [STRIDE * side for side in halo], 0)[0])
 
 

@@ -130,9 +130,10 @@ class Codec:
         if any(missing):  # the picture's edge is repeated up to whole latent positions
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
         x = torch.from_numpy(np.ascontiguousarray(part).astype(np.float32)).to(self.device)
-        x = (x / float(np.iinfo(pixels.dtype).max) - 0.5).permute(2, 0, 1)[None]  # channels_last by construction
-        options = {"half": True} if has_bfloat16(self.device) else {"convolve": int8.convolve} if int8.pays(x) else {}
-        return self.model.networks.analysis(x.expand(1, 3, -1, -1), self._coordinate(quality), halo=(*row.halo, *column.halo), **options)
+        x = x.mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5).permute(2, 0, 1)[None]  # channels_last by construction
+        half = has_bfloat16(self.device)
+        analysis = self.model.short_analysis(quality) if int8.pays(x) and not half else self.model.networks.analysis
+        return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), half, halo=(*row.halo, *column.halo))
 
     _analyse_spilling = spilling(_analyse)
 
@@ -290,7 +291,7 @@ class Codec:
     def _render(self, y, quality, channels, depth, halo=(0, 0, 0, 0)):
         """Samples [N,H,W,C], without their halo, of latents y [N,M,h,w], which the synthesis turns to pixels."""
         with inference(self.model.networks):
-            x = self.model.networks.synthesis(y, self._coordinate(quality), halo=halo).permute(0, 2, 3, 1)
+            x = self.model.networks.synthesis(y, self.model.coordinate(quality), halo=halo).permute(0, 2, 3, 1)
             if channels == 1:
                 x = x.mean(3, keepdim=True)
             return ((x + 0.5).clamp_(0, 1) * float(2**depth - 1)).round_().cpu().numpy()
@@ -345,10 +346,6 @@ class Codec:
         """Bits that one unit of squared error per pixel is worth at a quality in hundredths, as in training."""
         low, part = self.model.networks.prior.position(quality)
         return self.model.config.lambda_min * 2 ** (low + part / 9900)
-
-    def _coordinate(self, quality):
-        low, part = self.model.networks.prior.position(quality)
-        return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 
 
 def _hundredths(quality):

@@ -15,16 +15,11 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .networks import shuffle
+from .networks import add, shuffle
 
 STEPS = 4
 PHASE = (0, 3, 1, 2)    # order of the 2x2 positions (row-major index): diagonal first
 SLOPE = 0.125           # of the leaky ReLUs: a power of two stays exact
-
-
-def add(x, t):
-    """x + t, in the memory of the fresh t where no gradient needs it."""
-    return t.add_(x) if t.dtype == x.dtype and not torch.is_grad_enabled() else x + t
 
 
 class Block(nn.Module):
