@@ -12,6 +12,8 @@ import math
 import torch
 import torch.nn as nn
 
+from .networks import unshuffle
+
 SMALLEST = 256**2  # pixels from which it pays: preparing the weights, once per quality, takes as long as two such pictures in floats
 TINY = 1e-20  # keeps the step of a channel that is all zero from being zero
 SOME = 8  # one of so many rows tells how far rounding moved the mean
@@ -19,17 +21,11 @@ MAGIC = 3 << 22  # a small float32 added to it leaves its nearest whole number i
 
 
 class Conv8(nn.Module):
-    """An nn.Conv2d of one group that multiplies bytes: float32 [1,C,h,w] in channels_last memory -> float32.
+    """An nn.Conv2d of one group that multiplies bytes: float32 [1,C,h,w] in channels_last memory -> float32."""
 
-    step: of an input that lies between -128 and 127 steps, half a step beside whole ones, as samples do that were bytes.
-    """
-
-    def __init__(self, layer, step=None):
+    def __init__(self, layer):
         super().__init__()
-        self.step, self.bias = step, layer.bias.data
-        if step:
-            self.bias = self.bias + step / 2 * layer.weight.sum((1, 2, 3))
-        self.shape = (list(layer.stride), list(layer.padding), list(layer.dilation), 1)
+        self.bias, self.shape = layer.bias.data, (list(layer.stride), list(layer.padding), list(layer.dilation), 1)
         self.unit = layer.weight.abs().amax((1, 2, 3)).clamp_min_(TINY) / 127
         self.zeros = torch.zeros(len(self.unit), dtype=torch.int64)
         weight = (layer.weight / self.unit[:, None, None, None]).round_().to(torch.int8)
@@ -37,11 +33,27 @@ class Conv8(nn.Module):
         self.packed = torch.ops.onednn.qconv_prepack(weight, torch.ones(1), 1.0, 1, *self.shape, None)  # whose layout depends on no scale, and on a zero point only by its being there
 
     def forward(self, x):
-        x, step, zero = (x - self.step / 2, self.step, 128) if self.step else (x, *grid(x))
+        step, zero = grid(x)
         whole = torch.add(torch.tensor(float(MAGIC + zero)), x, alpha=1 / step).view(torch.int32).to(torch.uint8)  # in half the time of rounding
         some = [t.permute(0, 2, 3, 1)[:, ::SOME].flatten(0, 2).float().mean(0) for t in (x, whole)]
-        bias = self.bias + self.wanted @ some[0] - self.rounded @ (some[1] - zero) * step  # so that the mean stays
-        return torch.ops.onednn.qconv2d_pointwise(whole, step, zero, self.packed, self.unit, self.zeros, bias, *self.shape, 1.0, 0, torch.float32, "none", [], "")
+        return self.multiply(whole, step, zero, self.wanted @ some[0] - self.rounded @ (some[1] - zero) * step)  # the mean stays
+
+    def multiply(self, whole, step, zero, offset):
+        """The layer's output for step * (whole - zero), and an offset [O]."""
+        return torch.ops.onednn.qconv2d_pointwise(whole, step, zero, self.packed, self.unit, self.zeros, self.bias + offset, *self.shape, 1.0, 0, torch.float32, "none", [], "")
+
+
+class CellConv8(nn.Module):
+    """A CellConv of samples x [1,3,H,W] of 8 bits, exact but for the weights."""
+
+    def __init__(self, first):
+        super().__init__()
+        self.first = Conv8(first)
+        self.offset = first.weight.sum((1, 2, 3)) / 2 / 255  # a byte less 128 is half a step below its sample
+
+    def forward(self, x):
+        whole = torch.add(torch.tensor(MAGIC / 2 + 127.5), x, alpha=255).view(torch.int32).bitwise_right_shift_(1).to(torch.uint8)  # half of MAGIC counts halves
+        return self.first.multiply(unshuffle(whole, 8), 1 / 255, 128, self.offset)
 
 
 def grid(x):
@@ -73,7 +85,7 @@ def shortened(analysis, q):
     balance([short.down, short.last_block.b], [short.last_block.a, short.last])
     for block in blocks:
         block.a, block.b = Conv8(block.a), Conv8(block.b)
-    short.first = Conv8(short.first, 1 / 255)
+    short.first = CellConv8(short.first)
     return short  # `down` stays as it is: few operations, and a third of the error at quality 100
 
 

@@ -95,6 +95,13 @@ def unshuffle(x, size):
     return x.reshape(n, h // size, w // size, size**2 * c).permute(0, 3, 1, 2)
 
 
+class CellConv(nn.Conv2d):
+    """A convolution over cells of 8x8 samples: x [N,3,8h,8w] -> [N,O,h,w]."""
+
+    def forward(self, x):
+        return super().forward(unshuffle(x, 8))
+
+
 def shuffle(x, size):
     """Inverse of `unshuffle`."""
     n, c, h, w = x.shape
@@ -132,7 +139,7 @@ class Analysis(nn.Module):
     def __init__(self, c):
         super().__init__()
         self.linear = nn.Conv2d(3 * STRIDE**2, c.latent, 1, bias=False)
-        self.first = conv(3 * 64, c.width)
+        self.first = CellConv(3 * 64, c.width, 3, padding=1)
         self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors) for _ in range(c.analysis_blocks))
         self.down = conv(c.width, c.deep, 3, 2)
         self.last_block = ResBlock(c.deep, c.anchors)
@@ -144,7 +151,7 @@ class Analysis(nn.Module):
             self.last.weight.mul_(0.3)
 
     def branch(self, x, q, halo):
-        t, halo = self.first(unshuffle(x, 8)), [2 * side for side in halo]
+        t, halo = self.first(x), [2 * side for side in halo]
         beyond = 4 + 2 * len(self.blocks) + 2  # positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one
         for block in self.blocks:
             beyond -= 2
