@@ -100,6 +100,8 @@ class Tables:
         self._rank = np.zeros(slots, np.int32)  # slot of a symbol -> its rank
         self._symbol = np.zeros(slots, np.int32)  # slot of a rank -> its symbol
         self._cost = np.zeros(slots, np.float32)  # slot of a rank -> bits it takes
+        self._escape = 20 - np.log2(TOTAL - cdfs[np.arange(len(cdfs)), widths])  # bits an escape takes beside its groups
+        self._size_list = sizes.tolist()
         self._rows = []  # [R] lists of cumulative frequencies by rank: the coder reads lists faster than arrays
         for row, (start, width) in enumerate(zip(self._start, widths)):
             frequencies = np.diff(cdfs[row, : width + 2])
@@ -116,7 +118,7 @@ class Tables:
 
     def subset(self, rows) -> "Tables":
         """The tables of some rows, numbered anew: `rows` is a slice or integers [n]."""
-        rows = rows if isinstance(rows, slice) else self._checked(rows)
+        rows = rows if isinstance(rows, slice) else self._checked(rows)[0]
         return Tables(self._cdfs[rows], self._sizes[rows], self._offsets[rows])
 
     def row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +134,7 @@ class Tables:
 
     def bits(self, symbols, indexes) -> np.ndarray:
         """What coding the symbols takes, float64 [n]: -log2 of their frequencies, and 4 bits per group of an escape's distance and for their number."""
-        symbols, indexes = _integers(symbols, "symbols"), self._checked(indexes)
+        symbols, (indexes, *_) = _integers(symbols, "symbols"), self._checked(indexes)
         starts = np.cumsum(self._sizes - 1) - (self._sizes - 1)
         frequencies = np.concatenate([np.diff(cdf[:size]) for cdf, size in zip(self._cdfs, self._sizes)])
         place, width = symbols - self._offsets[indexes], self._sizes[indexes] - 2
@@ -141,16 +143,17 @@ class Tables:
 
     def _escape_bits(self, place, indexes):
         """What escapes take: their frequency, and 4 bits for the number of groups and for each; place [n]: places counted from the first of the row."""
-        sizes = self._sizes[indexes]
-        raw = np.where(place < 0, -2 * place - 1, 2 * (place - (sizes - 2)))
-        groups = (raw[:, None] >= 16 ** np.arange(8)).sum(1)
-        return 16 - np.log2(TOTAL - self._cdfs[indexes, sizes - 2]) + 4 * (1 + groups)
+        raw = np.where(place < 0, -2 * place - 1, 2 * (place - (self._sizes - 2)[indexes]))
+        groups = (np.frexp(raw)[1] + 3) // 4  # of 4 bits: the exponent is the number of bits
+        return self._escape[indexes] + 4 * groups
 
-    def _checked(self, indexes) -> np.ndarray:
+    def _checked(self, indexes) -> tuple[np.ndarray, int, int]:
+        """The indexes, the lowest and the highest of them. Raises BadOption."""
         indexes = _integers(indexes, "table indexes")
-        if indexes.size and (indexes.min() < 0 or indexes.max() >= len(self)):
-            raise BadOption(f"table indexes run from {indexes.min()} to {indexes.max()}, but the table has {len(self)} rows")
-        return indexes.astype(np.intp, copy=False)
+        low, high = (int(indexes.min()), int(indexes.max())) if indexes.size else (0, 0)
+        if low < 0 or high >= len(self):
+            raise BadOption(f"table indexes run from {low} to {high}, but the table has {len(self)} rows")
+        return indexes.astype(np.intp, copy=False), low, high
 
     def _to_ranks(self, symbols, indexes) -> np.ndarray:
         """Symbols as the coder sees them: ranks, or distances from the first symbol where the row does not hold them."""
@@ -173,14 +176,14 @@ class Tables:
             symbols[outside], cost[outside] = escaped, self._escape_bits(places, rows)
         return symbols, float(cost.sum(dtype=np.float64))
 
-    def _arguments(self, indexes):
-        """What every call of the coder takes: indexes, rows, sizes, offsets.
+    def _arguments(self, indexes, low, high):
+        """What every call of the coder takes: indexes, which run from low to high, rows, sizes, offsets.
 
         The coder converts all rows on every call (0.3 ms for 28,000 entries), so it is given only those from the lowest
         to the highest in use.
         """
-        low, high = int(indexes.min()), int(indexes.max()) + 1
-        return _array(indexes - low), self._rows[low:high], self._sizes[low:high].tolist(), [0] * (high - low)
+        rows = slice(low, high + 1)
+        return _array(indexes - low, 0, high - low), self._rows[rows], self._size_list[rows], [0] * (high + 1 - low)
 
 
 class Encoder:
@@ -197,7 +200,7 @@ class Encoder:
         """
         if self._finished:
             raise BadOption("nothing can be put into a stream that is finished")
-        symbols, indexes = _integers(symbols, "symbols"), tables._checked(indexes)
+        symbols, (indexes, *_) = _integers(symbols, "symbols"), tables._checked(indexes)
         if len(symbols) != len(indexes):
             raise BadOption(f"{len(symbols)} symbols came with {len(indexes)} table indexes")
         if len(symbols):
@@ -246,16 +249,16 @@ class Decoder:
         Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and where the symbols are more than the
         data can hold: few bytes that claim many symbols are found out early.
         """
-        indexes = tables._checked(indexes)
+        indexes, *span = tables._checked(indexes)
         if len(indexes) > self._limit - self._read:
             raise BadOption(f"{len(indexes)} symbols were asked of a stream that has {self._limit - self._read} left")
-        symbols = [self._get(indexes[i:i + CHUNK], tables) for i in range(0, len(indexes), CHUNK)]
+        symbols = [self._get(indexes[i:i + CHUNK], tables, *span) for i in range(0, len(indexes), CHUNK)]
         return np.concatenate(symbols) if len(symbols) > 1 else symbols[0] if symbols else np.empty(0, np.int32)
 
-    def _get(self, indexes, tables):
+    def _get(self, indexes, tables, low, high):
         """At most CHUNK symbols."""
         self._read += len(indexes)
-        ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes)))
+        ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes, low, high)))
         symbols, bits = tables._to_symbols(ranks, indexes)
         self._spent += bits
         if self._spent > 8 * len(self._data) + 64 + 1e-4 * self._read:  # a symbol takes up to 2^-14 bits less than its frequency says
@@ -313,8 +316,8 @@ def _write(puts) -> bytes:
     coder, total = _rans.BufferedRansEncoder(), 0
     for _, run in groupby(puts, key=lambda put: id(put[0])):
         (tables, *_), ranks, indexes = zip(*run)
-        indexes = np.concatenate(indexes)
-        coder.encode_with_indexes(_array(np.concatenate(ranks)), *tables._arguments(indexes))
+        ranks, indexes = np.concatenate(ranks), np.concatenate(indexes)
+        coder.encode_with_indexes(_array(ranks, ranks.min(), ranks.max()), *tables._arguments(indexes, int(indexes.min()), int(indexes.max())))
         total += len(indexes)
     filler = [0] * (MIN_SYMBOLS - total)
     coder.encode_with_indexes(filler, filler, [FILLER], [3], [0])
@@ -335,9 +338,9 @@ def _decoder(words, symbols: int):
     return coder
 
 
-def _array(values):
-    """Integers [n], n > 0, for the coder: it reads a bytearray or array.array in place of a list at half the cost of making the list, and bytes fastest."""
-    if values.min() >= 0 and values.max() < 256:
+def _array(values, low, high):
+    """Integers [n] from low to high for the coder: it reads a bytearray or array.array in place of a list at half the cost of making the list, and bytes fastest."""
+    if low >= 0 and high < 256:
         return bytearray(values.astype(np.uint8))
     return array("i", values.astype(np.intc, copy=False).tobytes())
 

@@ -155,7 +155,7 @@ def _flat(x):
 
 
 def _bounded(symbols):
-    if len(symbols) and np.abs(symbols).max() > MAX_RESIDUAL:
+    if len(symbols) and (symbols.max() > MAX_RESIDUAL or symbols.min() < -MAX_RESIDUAL):
         raise Corrupt(f"the tile holds a symbol beyond ±{MAX_RESIDUAL}")
     return symbols
 
