@@ -429,6 +429,22 @@ def test_reading_stays_inside_the_padding():
         damaged_decode(data, indexes, Tables(*parts))
 
 
+@pytest.mark.parametrize("sigma", [0.2, 0.4, 30])
+def test_data_that_end_are_found_out_within_two_chunks_of_reading(sigma, monkeypatch):
+    """However many symbols are asked for at once: the padding is for two chunks, not for all of them."""
+    monkeypatch.setattr(entropy, "CHUNK", 256)
+    parts = gaussian_parts(np.array([sigma]), reach=1)
+    symbols, indexes = draw(40_000, 3, np.array([sigma]))
+    data = encode(symbols[:20_000], indexes[:20_000], Tables(*parts))[:1200]
+    given, decoder = [], entropy._decoder
+    monkeypatch.setattr(entropy, "_decoder", lambda words, symbols: (given.append(symbols), decoder(words, symbols))[1])
+    reader = Decoder(data, len(indexes))
+    with pytest.raises(Corrupt, match="end before their symbol"):
+        reader.get(indexes, Tables(*parts))
+    _, _, read = independent_decode(data, indexes[:reader._read], *parts)
+    assert read <= len(data) // 4 + 2 * 256 and given[0] < 600 and reader._read < 40_000
+
+
 # Rows from probabilities
 
 
