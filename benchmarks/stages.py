@@ -22,7 +22,8 @@ class Clock:
 
         self._torch, self._cuda = torch, torch.device(aec.device).type == "cuda"
         networks = aec._codec.model.networks
-        self._targets = [(networks.analysis, "forward", "analysis"), (networks.hyper_analysis, "forward", "hyper-analysis"),
+        self._targets = [(type(networks.analysis), "forward", "analysis"),  # of the class: its copies in bytes, one per quality, count too
+                         (networks.hyper_analysis, "forward", "hyper-analysis"),
                          (networks.synthesis, "forward", "synthesis"), (networks.prior, "walk", "prior"),
                          (container, "pack", "container"), (container.Reader, "__init__", "container"), (container.Reader, "_read", "container"),
                          (image, "load", "pixels"), (image, "to_pil", "pixels")]
@@ -68,9 +69,11 @@ class Clock:
         return timed
 
     def _counted(self, function, stage, args, kwargs):
-        from torch.utils.flop_counter import FlopCounterMode
+        from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-        with FlopCounterMode(display=False) as counter:
+        of_bytes = getattr(self._torch.ops.onednn, "qconv2d_pointwise", None)
+        formulas = {of_bytes: lambda x, step, zero, weight, *_, out_shape, **__: conv_flop_count(x, weight, out_shape)} if of_bytes else {}
+        with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
             result = function(*args, **kwargs)
         with self._lock:
             self._totals.setdefault(stage, [0.0, 0])[1] += counter.get_total_flops()
