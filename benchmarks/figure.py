@@ -62,7 +62,8 @@ def speeds(run):
     for s in run["speed"]:
         ratios = s["ratios"].get("webp")
         if s["device"] == "cpu" and ratios:
-            warm = [f"{s[way]['median'] * 1e3:.3g} ms | {ratios[way]:.{1 if ratios[way] >= 10 else 2}f}" for way in ("encode", "decode")]
+            ms = {way: s[way]["median"] * 1e3 for way in ("encode", "decode")}
+            warm = [f"{ms[way]:.{0 if ms[way] >= 100 else 1 if ms[way] >= 10 else 2}f} ms | {ratios[way]:.{1 if ratios[way] >= 10 else 2}f}" for way in ("encode", "decode")]
             cold = "–" if not s["cold"] else " / ".join(f"{s['cold'][way]:.2g} s" for way in ("encode", "decode"))
             lines.append(f"| {run['codecs'][s['codec']]['label']} | {' | '.join(warm)} | {cold} | {max((s['peak_mb'] or {}).values(), default=0):.0f} |")
     return lines
