@@ -132,7 +132,8 @@ class Codec:
         x = torch.from_numpy(np.ascontiguousarray(part).astype(np.float32)).to(self.device)
         x = x.mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5).permute(2, 0, 1)[None]  # channels_last by construction
         half = has_bfloat16(self.device)
-        analysis = self.model.short_analysis(quality) if int8.pays(x) and not half else self.model.networks.analysis
+        short = pixels.dtype == np.uint8 and not half and int8.pays(x)
+        analysis = self.model.short_analysis(quality) if short else self.model.networks.analysis
         return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), half=half, halo=(*row.halo, *column.halo))
 
     _analyse_spilling = spilling(_analyse)

@@ -2,6 +2,7 @@
 import functools
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from conftest import photograph, psnr
@@ -75,14 +76,23 @@ def test_equal_weights_leave_the_network_as_it_was(coder):
 
 @fast
 @pytest.mark.parametrize("quality", [5, 50, 95])
-def test_files_are_near_those_of_floats(quality, coder):
-    picture = photograph(400, 430, 3)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_are_near_those_of_floats(quality, channels, coder):
+    picture = photograph(400, 430, 3)[..., :channels]
     short = coder.encode(picture, quality)
     with float_only():
         exact = coder.encode(picture, quality)
     assert short != exact and abs(len(short) / len(exact) - 1) < 0.01
     near, best = (psnr(coder.decode_picture(file).pixels, picture) for file in (short, exact))
     assert abs(near - best) < 0.05
+
+
+def test_deep_pictures_are_left_to_floats(coder):
+    """Their samples are no bytes."""
+    picture = photograph(300, 310, 3).astype(np.uint16) * 200
+    file = coder.encode(picture)
+    with float_only():
+        assert coder.encode(picture) == file
 
 
 def test_small_pictures_and_other_devices_are_left_to_floats():
