@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,9 +182,17 @@ def some_outputs(folder, going_on=lambda: True, count=2):
         time.sleep(0.01)
 
 
+@pytest.fixture
+def much(source):
+    """So many pictures that a busy machine has not done them all before the test looks."""
+    for more in range(3):
+        shutil.copytree(source / "in" / "deep", source / "in" / f"more{more}")
+    return source
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
-def test_a_killed_worker_loses_and_doubles_nothing(source, ray):
-    killed = []
+def test_a_killed_worker_loses_and_doubles_nothing(much, ray):
+    source, killed = much, []
 
     def kill():
         some_outputs(source)
@@ -195,21 +204,22 @@ def test_a_killed_worker_loses_and_doubles_nothing(source, ray):
     killer.start()
     done = aecodec("in", f"file://{source}/out", "--ray", "--actors", 2, "--json")
     killer.join()
-    assert killed and killed[0] < 10, "it was killed in the middle"
+    assert killed and killed[0] < 28, "it was killed in the middle"
     assert done.exit_code == 1 and done.stderr.count("\n") == 1 and "bad.png: this is not a picture" in done.stderr
     check(source, manifest("out/manifest.parquet"))
     records = [json.loads(line) for line in done.stdout.splitlines()]
     assert sorted(record["input"] for record in records) == sorted(map(str, (source / "in").rglob("*.png")))
 
 
-def test_a_killed_driver_goes_on(source, ray):
+def test_a_killed_driver_goes_on(much, ray):
+    source = much
     command = [sys.executable, "-P", "-m", "codec", "batch", "in", "out", "--ray", "--actors", "2", "--address", ray.get_runtime_context().gcs_address]
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     some_outputs(source, lambda: driver.poll() is None)
     driver.kill()
     driver.wait()
     before = {path: path.stat().st_mtime_ns for path in (source / "out").rglob("*.aec")}
-    assert 2 <= len(before) < 10 and not (source / "out" / "manifest.parquet").exists()
+    assert 2 <= len(before) < 28 and not (source / "out" / "manifest.parquet").exists()
     assert aecodec("in", "out", "--ray", "--actors", 2).exit_code == 1
     check(source, rows := manifest("out/manifest.parquet"))
     assert {path: path.stat().st_mtime_ns for path in before} == before
