@@ -1,4 +1,4 @@
-"""The analysis with its 3x3 convolutions in 8-bit integers, twice as fast where the processor multiplies bytes; `pipeline` runs it.
+"""The analysis with its 3x3 convolutions, but for the strided one, in 8-bit integers, twice as fast where the processor multiplies bytes; `pipeline` runs it.
 
 Only the encoder rounds like this: files differ by a hair from those of other processors, what they decode to does not depend on it. Weights are rounded
 in steps of their own per output channel. The input channels of a layer share a step, which the picture's extremes give (dynamic quantisation); so that they
@@ -86,7 +86,7 @@ def shortened(analysis, q):
     for block in blocks:
         block.a, block.b = Conv8(block.a), Conv8(block.b)
     short.first = CellConv8(short.first)
-    return short  # `down` stays as it is: few operations, and a third of the error at quality 100
+    return short  # `down` stays as it is: a thirtieth of the operations, and a third of the error at quality 100
 
 
 def balance(before, behind):

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -50,7 +51,8 @@ def shard(tmp_path_factory):
 @pytest.fixture(scope="module")
 def frozen(trained, shard, tmp_path_factory):
     """Checkpoint of the run and the weight file made of it."""
-    checkpoint, output = Path(trained.out, "checkpoint.safetensors"), tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    output = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    checkpoint = shutil.copy(Path(trained.out, "checkpoint.safetensors"), output.with_name("checkpoint.safetensors"))  # other tests train on
     export(str(checkpoint), [shard], str(output), crops=2, size=128)
     return checkpoint, output
 
@@ -59,7 +61,7 @@ def frozen(trained, shard, tmp_path_factory):
 def trained(shard, tmp_path_factory):
     """A run of a few steps, and its options."""
     torch.manual_seed(0)
-    options = Options(data=[shard], out=str(tmp_path_factory.mktemp("run")), minutes=0.1, batch=2, crop=64, lr=1e-3, warmup=5, compile=False, device="cpu",
+    options = Options(data=[shard], out=str(tmp_path_factory.mktemp("run")), steps=40, batch=2, crop=64, lr=1e-3, warmup=5, compile=False, device="cpu",
                       log_every=2, config=TINY)
     train(options)
     return options
@@ -123,7 +125,7 @@ def test_the_log_says_what_was_done_and_the_loss_falls(trained):
 
 def test_a_run_goes_on_from_its_checkpoint(trained):
     done = log_of(trained)[-1]
-    train(Options(**{**vars(trained), "minutes": done["seconds"] / 60 + 0.03}))
+    train(Options(**{**vars(trained), "steps": done["step"] + 10}))
     lines = log_of(trained)
     second = max(i for i, line in enumerate(lines) if line.get("event") == "start")
     start, end = lines[second], lines[-1]
@@ -205,7 +207,7 @@ def test_a_frozen_model_codes_no_worse_than_the_float_network_estimates(frozen):
         x_hat, bpp, _ = read_average(checkpoint).eval()(x, torch.tensor([(50 - 1) / 99 * 2]), amp=False)
     assert 8 * len(data) / x[0, 0].numel() < 1.1 * float(bpp)  # after so few steps the counted tables do much better than the network's own
     difference = np.asarray(coder.decode(data)).astype(float) - (x_hat[0].permute(1, 2, 0).clamp(0, 1) * 255).numpy()
-    assert np.abs(difference).mean() < 4  # levels; the more the faster the machine, which trains further: 2.06 on a quiet one
+    assert np.abs(difference).mean() < 2
 
 
 def test_thawing_gives_back_the_network(frozen):
@@ -213,7 +215,7 @@ def test_thawing_gives_back_the_network(frozen):
     x, q = torch.rand(1, 3, 64, 64), torch.tensor([1.0])
     with torch.no_grad():
         (one, rate, _), (two, other, _) = [m.eval()(x, q, amp=False) for m in (read_average(checkpoint), thaw(output.read_bytes()))]
-    assert (one - two).abs().mean() < 0.006 and float(other) == pytest.approx(float(rate), rel=0.05)
+    assert (one - two).abs().mean() < 0.003 and float(other) == pytest.approx(float(rate), rel=0.05)
 
 
 def test_the_codec_never_imports_training():
