@@ -2,7 +2,7 @@
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
 -> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> device (where torch runs)
--> pipeline (the path, both ways; buckets: several pictures at once; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
+-> pipeline (the path, both ways; buckets: several pictures at once; ladder: small files in order of quality; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
@@ -31,7 +31,7 @@ def compress(image, quality=60.0, *, strip=(), lossless=None, target_size=None, 
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
     strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as it is, None: where that
-    costs less, as with graphics; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many dB, each
+    costs less, as with graphics, False: never, and just at this quality, where small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many dB, each
     in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline import Codec

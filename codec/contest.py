@@ -16,7 +16,12 @@ from .networks import STRIDE, dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
 ROUGH = 6  # bits per pixel that the error of the latents must be worth before rounded samples are tried
+DRAWN = 8  # step to which the samples of drawings and text with some noise in them are rounded, at any quality,
+SHARP = 7  # where the latents miss this much squared error; photographs up to 6 on Kodak, a page of text 4 to 18
+TRIED = 256**2  # pixels up to which that is tried where nothing looks drawn, too
+CLEAN = 1.5  # times the bytes of the rounded samples: colours are not touched for less
 NOISE = 0.5  # share of that error that counts: the noise of a camera is better lost, while bits are not
+FAR = 8  # times that error: the latents of drawings may miss as much, and are decoded to see it
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
@@ -28,7 +33,9 @@ class Contest:
 
     def __init__(self, config, weight, channels, lossless):
         self.config, self.weight, self.lossless = config, weight, lossless
-        self._tiles = {step: [] for step in ([1] if lossless else [1, rounding_step(weight, channels)])}
+        self._noise_step = rounding_step(weight, channels)
+        self._drawn = {1, DRAWN}  # steps after which all tiles so far look drawn
+        self._tiles = {step: [] for step in ({1} if lossless else self._drawn | {self._noise_step})}
         self._cost = dict.fromkeys(self._tiles, 0.0)  # of the error, in bits
         self._least = 0.0  # the same of the latents, or less
 
@@ -37,10 +44,10 @@ class Contest:
         if not self._tiles:
             return
         count = pixels.shape[0] * pixels.shape[1]
-        least = 0 if self.lossless else self.weight * unreachable(pixels, self.config.latent)
-        self._least += least * count
+        missing = 0.0 if self.lossless else unreachable(pixels, self.config.latent)
+        self._least += self.weight * missing * count
         for step in list(self._tiles):
-            if not self.lossless and not (exact.is_graphic(pixels) if step == 1 else least > ROUGH):
+            if not (self.lossless or self._may_win(pixels, step, missing)):
                 del self._tiles[step]  # a picture is coded one way from end to end
                 continue
             samples = exact.rounded(pixels, step) if step > 1 else pixels
@@ -48,14 +55,30 @@ class Contest:
             if step > 1:
                 self._cost[step] += self.weight * np.square(samples.astype(np.float32) - pixels).mean() * count
 
-    def settle(self, coded):
-        """The tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`."""
+    def _may_win(self, pixels, step, missing):
+        """missing: as `unreachable` says."""
+        if step in self._drawn and (step == 1 or missing > SHARP) and exact.is_graphic(pixels, step):
+            return True
+        self._drawn.discard(step)
+        few = pixels.shape[0] * pixels.shape[1] <= TRIED
+        return step == DRAWN and few and missing > SHARP or step == self._noise_step and self.weight * missing > ROUGH
+
+    def settle(self, coded, error):
+        """The tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`.
+
+        error(): the squared error of the latents, mean over the channels, summed over the pixels; only asked for where drawings are tried and it may decide.
+        """
         bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
         costs = {step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()}
+        if {1, DRAWN} <= costs.keys() and bits(self._tiles[1]) < CLEAN * bits(self._tiles[DRAWN]):
+            del costs[DRAWN]
         step = min(costs, key=costs.get, default=0)
-        if not step or not self.lossless and costs[step] > bits(coded) + NOISE * self._least:
-            return coded, 0
-        return self._tiles[step], step
+        if not step or self.lossless:
+            return self._tiles.get(step, coded), step
+        more = costs[step] - bits(coded)  # than the bits of the latents, to be weighed against their error
+        if more <= NOISE * self._least or step in self._drawn and more <= FAR * self._least and more <= self.weight * error():
+            return self._tiles[step], step
+        return coded, 0
 
 
 def rounding_step(weight, channels):

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from . import buckets, container, exact, image, int8, payload, scanner, tiles
+from . import buckets, container, exact, image, int8, ladder, payload, scanner, strips, tiles
 from .contest import Contest
 from .device import device_of, has_bfloat16, inference
 from .errors import BadOption, Corrupt, TooLarge
@@ -45,12 +45,13 @@ class Codec:
     def encode(self, picture, quality=60.0, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
         """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01.
 
-        lossless: whether every pixel must come back as it is; False: never, None: where that costs less (`contest`), as with graphics. target_size
+        lossless: whether every pixel must come back as it is; False: never, and latents of just this quality; None: where that costs less (`contest`), as
+        with graphics, and of small files the one of four qualities that pays best (`ladder`). target_size
         (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it is sought instead, see `target`. Raises BadImage,
         TooLarge, BadOption.
         """
         options = {"strip": strip, "lossless": lossless, "target_size": target_size, "bpp": bpp, "psnr": psnr, "max_pixels": max_pixels}
-        return buckets.run([self._encoding(picture, quality, **options)], self._encode_bucket)[0]
+        return buckets.run([self._encoding(picture, quality, **options)], self._work)[0]
 
     def encode_batch(self, pictures, quality=60.0, *, return_exceptions=False, **options):
         """The bytes `encode` makes of every picture, in order; small pictures of one size share their work.
@@ -58,7 +59,7 @@ class Codec:
         return_exceptions: of a picture that cannot be coded, the CodecError or OSError is returned; else it is raised.
         """
         tasks = (self._encoding(picture, quality, **options) for picture in pictures)
-        return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._encode_bucket)
+        return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._work)
 
     def _encoding(self, picture, quality, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
         """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile, is sent its Tile, and returns the bytes."""
@@ -67,9 +68,14 @@ class Codec:
             raise BadOption("a lossless file has the size it has: there is nothing to choose for a target")
         with scanner.opened(picture, max_pixels) as scan:
             scan = image.strip(scan, strip)
-            if not target:
-                return (yield from self._encoding_at(scan, hundredths, lossless))
-            return (yield from target.reach(scan, partial(self._encoding_at, scan), partial(self.scan, max_pixels=0), lossless))
+            encoding = partial(self._encoding_at, scan)
+            if target:
+                return (yield from target.reach(scan, encoding, partial(self.scan, max_pixels=0), lossless))
+            file = yield from encoding(hundredths, lossless)
+            if lossless is None and ladder.is_small(file):
+                error = partial(self._decoding, then=partial(strips.error, scan), max_pixels=0)
+                file = yield from ladder.best(file, hundredths, self._lambda(hundredths) * scan.width * scan.height, partial(encoding, lossless=None), error)
+            return file
 
     def _encoding_at(self, scan, hundredths, lossless):
         """The task of one quality."""
@@ -86,18 +92,26 @@ class Codec:
             lossless = False  # PNG, which keeps deep pixels, is no match for the networks
         window = Window(pixels())
         contest = None if lossless is False else Contest(self.model.config, self._lambda(hundredths), scan.channels, lossless)
-        payloads, step = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
+        coded = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, contest)
         window.finish()
         sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
         if writer:
             writer.close()
             sections["alpha"] = alpha.getvalue()
-        header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
-                                  container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
-        return container.pack(container.Aec(header, payloads, sections))
+
+        def file(payloads, step=0):
+            header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
+                                      container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
+            return container.pack(container.Aec(header, payloads, sections))
+
+        def error():
+            with self.scan(file(coded), max_pixels=0) as decoded:
+                return strips.error(scan, decoded) * scan.width * scan.height
+
+        return file(*contest.settle(coded, error)) if contest else file(coded)
 
     def _encode_tiles(self, window, height, width, quality, contest):
-        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time, and as `Contest.settle` the step of their samples; yields as `_encoding`."""
+        """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time; yields as `_encoding`."""
         rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config), TOGETHER)
         coded = []
         for row in rows:
@@ -113,7 +127,7 @@ class Codec:
                         coded.append((yield (quality, *y.shape[2:]), y))
                     else:
                         coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]
-        return contest.settle(coded) if contest else (coded, 0)
+        return coded
 
     def _latent(self, pixels, row, column, quality):
         """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where memory does not suffice for all."""
@@ -138,6 +152,10 @@ class Codec:
 
     _analyse_spilling = spilling(_analyse)
 
+    def _work(self, bucket, items):
+        """Latents to Tiles, or Tiles to pixels, as `buckets` needs it."""
+        return (self._encode_bucket if isinstance(items[0], torch.Tensor) else self._decode_bucket)(bucket, items)
+
     def _encode_bucket(self, bucket, latents):
         return self._encode(torch.cat(latents) if len(latents) > 1 else latents[0], bucket[0])
 
@@ -159,16 +177,16 @@ class Codec:
         return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
         """
         tasks = (self._decoding(file, **options) for file in files)
-        return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._decode_bucket)
+        return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._work)
 
-    def _decoding(self, source, **options):
-        """`decode` as a task of `buckets`: yields the Tile of a file that has one, and is sent its pixels."""
+    def _decoding(self, source, then=lambda scan: image.to_pil(scan.whole()), **options):
+        """`decode` as a task of `buckets`: yields the Tile of a file that has one, is sent its pixels, and returns `then` of the Scan."""
         with self._scan(source, **options) as (scan, reader, known):
             header = reader.header
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
                 known[0] = yield (self._for(header).model, header.quality, header.channels, header.depth, row.stop, column.stop), reader.tile(0)
-            return image.to_pil(scan.whole())
+            return then(scan)
 
     def _decode_bucket(self, bucket, found):
         (model, quality, channels, depth, h, w), refused = bucket, {}

@@ -71,17 +71,23 @@ class Window:
             pass
 
 
-def psnr(one, other):
-    """PSNR in dB between the colour samples of two Scans of one size, infinite where they are the same."""
+def error(one, other):
+    """Mean squared error between the colour samples of two Scans of one size, in levels of which white has 255."""
     window, top, total = Window(strip.pixels for strip in other.strips()), 0, 0.0
     for strip in one.strips():
         for start in range(0, strip.height, BLOCK):
             rows = strip.pixels[start : start + BLOCK]
-            error = np.subtract(window.rows(top, top + len(rows)), rows, dtype=np.float32)
-            total += float(np.einsum("hwc,hwc->", error, error, dtype=np.float64))
+            difference = np.subtract(window.rows(top, top + len(rows)), rows, dtype=np.float32)
+            total += float(np.einsum("hwc,hwc->", difference, difference, dtype=np.float64))
             top += len(rows)
             peak = np.iinfo(rows.dtype).max
-    return 10 * math.log10(peak**2 * one.width * one.height * one.channels / total) if total else math.inf
+    return total * (255 / peak) ** 2 / (one.width * one.height * one.channels)
+
+
+def psnr(one, other):
+    """PSNR in dB between the colour samples of two Scans of one size, infinite where they are the same."""
+    mean = error(one, other)
+    return 10 * math.log10(255**2 / mean) if mean else math.inf
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ QUALITIES = (5, 50, 95)
 def files(coder):
     """(quality, file, its parse by the plain decoder) of each picture: three of a size, one that pads, one of two tiles, a gray one."""
     pictures = [photograph(200, 264, seed) for seed in range(3)] + [photograph(77, 130, 3), photograph(40, 1050, 4), photograph(96, 96, 5, channels=1)]
-    coded = [(quality, coder.encode(picture, quality)) for quality in QUALITIES for picture in pictures]
+    coded = [(quality, coder.encode(picture, quality, lossless=False)) for quality in QUALITIES for picture in pictures]
     return [(quality, file, parse(coder, file)) for quality, file in coded]
 
 

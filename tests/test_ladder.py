@@ -1,0 +1,118 @@
+"""Quality in order: five points more never give a smaller file or a worse picture, of small files and of drawings too, where luck would have it otherwise."""
+
+import math
+
+import numpy as np
+import pytest
+from conftest import photograph, psnr
+from PIL import Image, ImageDraw
+
+import codec
+from codec import ladder
+from codec.container import NO_MODEL, Aec, Header, Tile, pack, read_header
+
+
+def noisy(picture, sigma, seed=0):
+    return np.clip(np.rint(picture + np.random.default_rng(seed).normal(0, sigma, picture.shape)), 0, 255).astype(np.uint8)
+
+
+def flat(side, colour):
+    return np.full((side, side, 3), colour, np.float64)
+
+
+def page(side=128):
+    image = Image.new("RGB", (side, side), (226, 230, 241))
+    for line in range(4):
+        ImageDraw.Draw(image).text((6, 8 + 30 * line), "Codecs of pages " * 2, (20, 20, 30))
+    return np.asarray(image)
+
+
+SMALL = [photograph(24, 24, 1), photograph(16, 48, 3, 1), noisy(flat(96, (173, 238, 84)), 4), noisy(flat(64, (230, 193, 240)), 0.5),
+         np.asarray(Image.fromarray(photograph(3, 3, 4)).resize((80, 72), Image.Resampling.BICUBIC)), photograph(20, 20, 5, 3, 16)]
+
+
+def falls(coder, picture, qualities, **options):
+    """How many times a step of quality gives a smaller file or a worse picture, and the files."""
+    files = [coder.encode(picture, quality, **options) for quality in qualities]
+    seen = [(len(file), psnr(coder.decode_picture(file).pixels, picture)) for file in files]
+    return sum(more < less or better < worse - 1e-9 for (less, worse), (more, better) in zip(seen, seen[1:])), files
+
+
+@pytest.mark.parametrize("picture", SMALL, ids=lambda picture: "x".join(map(str, picture.shape)))
+def test_small_files_are_in_order(picture, coder):
+    wrong, files = falls(coder, picture.reshape(*picture.shape[:2], -1), range(10, 101, 10))
+    assert wrong == 0 and codec.info(files[0])["quality"] in (1, 30)
+
+
+def test_they_would_not_be_so_by_themselves(coder):
+    assert sum(falls(coder, picture.reshape(*picture.shape[:2], -1), range(5, 101, 5), lossless=False)[0] for picture in SMALL[2:5]) > 1
+
+
+@pytest.mark.parametrize("sigma", [1, 2, 3])
+def test_noisy_text_is_in_order(sigma, coder):
+    wrong, files = falls(coder, noisy(page(), sigma), [20, *range(45, 101, 5)])
+    assert wrong == 0
+    assert codec.info(files[-1])["model"] == "00000000" and not codec.info(files[-1])["lossless"]
+
+
+def test_clean_text_keeps_its_colours(coder):
+    for quality in (40, 70, 100):
+        assert np.array_equal(coder.decode_picture(coder.encode(page(), quality)).pixels, page())
+
+
+def test_batches_choose_the_same(coder):
+    assert coder.encode_batch(SMALL, 47) == [coder.encode(picture, 47) for picture in SMALL]
+
+
+def file(size, width=100, height=100, **flags):
+    return pack(Aec(Header(width, height, 5000, 3, 8, False, NO_MODEL if flags else b"abcd", **flags), [Tile(bytes(size), 0)]))
+
+
+def test_what_counts_as_small():
+    assert ladder.is_small(file(508)) and not ladder.is_small(file(512))
+    assert ladder.is_small(file(5000, 1000, 1000 + 4)) and not ladder.is_small(file(5024, 1000, 1000 + 4))
+    assert ladder.is_small(file(60, lossless=True, rounded=True)) and not ladder.is_small(file(60, lossless=True))
+
+
+def tiles(data):
+    return read_header(data)[1]["tiles"]
+
+
+def chosen(sizes, errors, weight):
+    """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for has 3 bytes."""
+
+    def encoding(rung):
+        return file(dict(zip(ladder.RUNGS, sizes))[rung])
+        yield
+
+    def error(data):
+        return dict(zip(sizes, errors))[tiles(data)]
+        yield
+
+    with pytest.raises(StopIteration) as end:
+        next(ladder.best(file(3), 5000, weight, encoding, error))
+    return tiles(end.value.value)
+
+
+def test_the_choice_is_the_one_of_least_cost_and_in_order():
+    sizes, errors = (60, 56, 80, 120), (90.0, 40.0, 60.0, 5.0)  # the second is luckier than both its neighbours
+    picks = [chosen(sizes, errors, weight) for weight in np.geomspace(0.01, 1000, 30)]
+    assert picks == sorted(picks) and set(picks) == {56, 120}
+    assert chosen((60, 5000, 80, 120), errors, 1000) == 60  # past a file that is not small there are none
+    assert chosen((5000, 600, 800, 1200), errors, 1.0) == 3
+
+
+def test_the_file_at_hand_is_not_made_again():
+    def encoding(rung):
+        assert rung != 6000
+        return file(100)
+        yield
+
+    def error(data):
+        return 0.0 if data is at_hand else math.inf
+        yield
+
+    at_hand = file(90)
+    with pytest.raises(StopIteration) as end:
+        next(ladder.best(at_hand, 6000, 1.0, encoding, error))
+    assert end.value.value is at_hand
