@@ -18,7 +18,8 @@ WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
 ROUGH = 6  # bits per pixel that the error of the latents must be worth before rounded samples are tried
 DRAWN = 8  # step to which the samples of drawings and text with some noise in them are rounded, at any quality,
 SHARP = 7  # where the latents miss this much squared error; photographs up to 6 on Kodak, a page of text 4 to 18
-TRIED = 256**2  # pixels up to which that is tried where nothing looks drawn, too
+FEW = 256**2  # pixels up to which that is tried where no more than this share is equal to a neighbour,
+MAYBE = 0.2
 CLEAN = 1.5  # times the bytes of the rounded samples: colours are not touched for less
 NOISE = 0.5  # share of that error that counts: the noise of a camera is better lost, while bits are not
 FAR = 8  # times that error: the latents of drawings may miss as much, and are decoded to see it
@@ -57,11 +58,12 @@ class Contest:
 
     def _may_win(self, pixels, step, missing):
         """missing: as `unreachable` says."""
-        if step in self._drawn and (step == 1 or missing > SHARP) and exact.is_graphic(pixels, step):
+        sharp = step == 1 or step == DRAWN and missing > SHARP
+        if step in self._drawn and sharp and exact.is_graphic(pixels, step):
             return True
         self._drawn.discard(step)
-        few = pixels.shape[0] * pixels.shape[1] <= TRIED
-        return step == DRAWN and few and missing > SHARP or step == self._noise_step and self.weight * missing > ROUGH
+        few = pixels.shape[0] * pixels.shape[1] <= FEW
+        return step == DRAWN and sharp and few and exact.is_graphic(pixels, step, MAYBE) or step == self._noise_step and self.weight * missing > ROUGH
 
     def settle(self, coded, error):
         """The tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`.

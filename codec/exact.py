@@ -23,7 +23,7 @@ GRAPHIC = 0.5  # share of pixels equal to a neighbour: 0.05 to 0.31 on Kodak's p
 SAMPLED = 8  # one pair of rows in so many is looked at
 
 
-def is_graphic(pixels, step=1):
+def is_graphic(pixels, step=1, share=GRAPHIC):
     """Whether [H, W, C], rounded to multiples of a step, looks drawn rather than photographed, so that coding it without loss is worth a try."""
     height, width, _ = pixels.shape
     if height * width <= 64 * 64:
@@ -34,7 +34,7 @@ def is_graphic(pixels, step=1):
     equal = lambda a, b: functools.reduce(np.logical_and, np.moveaxis(a == b, 2, 0))  # numpy's `all` over three channels takes five times as long
     same = equal(rows, above)
     same[:, 1:] |= equal(rows[:, 1:], rows[:, :-1])
-    return bool(same.mean() > GRAPHIC)
+    return bool(same.mean() > share)
 
 
 def rounded(pixels, step):
