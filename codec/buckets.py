@@ -1,8 +1,10 @@
-"""Several pictures at once: tiles of one size wait for each other in a bucket, then go through the prior, and when decoding the synthesis, together.
+"""Several pictures at once: tiles of one size, of whatever quality, wait for each other in a bucket, then go through the prior, and when decoding the synthesis, together.
 
 A tile of 128 x 128 pixels costs hundreds of small tensor operations, whose number is the same for 16 such tiles. The prior is exact and the analysis sees one picture at a
 time: files are those of one at a time. The synthesis adds in another order: its pixels are within a level. Used by the batches of `pipeline`.
 """
+
+from functools import partial
 
 from .errors import CodecError
 from .tiles import LATENTS
@@ -16,22 +18,35 @@ def run(tasks, work):
     """What the tasks return, in order.
 
     tasks: generators that yield (bucket, item), a bucket being any key whose last two parts are latent positions down and across, and are sent the item's
-    result, which `work(bucket, items)` finds for all items of a bucket; a result that is an exception is thrown into the task.
+    result, which `work(bucket, items)` finds for all items of a bucket; a result that is an exception is thrown into the task. Or they yield lists of such
+    pairs, as `together` does, and are sent lists.
     """
     results, waiting = {}, {}
 
     def advance(number, task, result):
         try:
-            bucket, item = task.throw(result) if isinstance(result, Exception) else task.send(result)
+            asked = _resumed(task, result)
         except StopIteration as end:
             results[number] = end.value
+            return
+        answered = partial(advance, number, task)
+        if isinstance(asked, list):
+            answered, answers = partial(gather, answered, len(asked)), {}
+            for place, (bucket, item) in enumerate(asked):
+                waiting.setdefault(bucket, []).append((item, partial(answered, answers, place)))
         else:
-            waiting.setdefault(bucket, []).append((number, task, item))
+            bucket, item = asked
+            waiting.setdefault(bucket, []).append((item, answered))
+
+    def gather(answered, count, answers, place, result):
+        answers[place] = result
+        if len(answers) == count:
+            answered([answers[i] for i in range(count)])
 
     def empty(bucket):
-        numbers, held, items = zip(*waiting.pop(bucket))
-        for number, task, result in zip(numbers, held, work(bucket, items)):
-            advance(number, task, result)
+        items, answered = zip(*waiting.pop(bucket))
+        for answer, result in zip(answered, work(bucket, items)):
+            answer(result)
 
     def fill(bucket):
         """How full it is; one that no other item fits into counts as full."""
@@ -44,6 +59,27 @@ def run(tasks, work):
             empty(max(waiting, key=fill))
     while waiting:
         empty(max(waiting, key=fill))
+    return [results[number] for number in range(len(results))]
+
+
+def _resumed(task, result):
+    return task.throw(result) if isinstance(result, Exception) else task.send(result)
+
+
+def together(tasks):
+    """Several tasks as one, which returns the list of what they return."""
+    going, results = dict(enumerate(tasks)), {}
+    sent = dict.fromkeys(going)
+    while going:
+        asked = {}
+        for number, task in list(going.items()):
+            try:
+                asked[number] = _resumed(task, sent[number])
+            except StopIteration as end:
+                results[number] = end.value
+                del going[number]
+        if asked:
+            sent = dict(zip(asked, (yield list(asked.values()))))
     return [results[number] for number in range(len(results))]
 
 

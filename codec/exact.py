@@ -20,14 +20,15 @@ WEBP = {"lossless": True, "quality": 75, "method": 4}  # within 3 % of the small
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
 GRAPHIC = 0.5  # share of pixels equal to a neighbour: 0.05 to 0.31 on Kodak's photographs, 0.87 on a page of text
+SMALL = 64 * 64  # pixels that are few enough to try
 SAMPLED = 8  # one pair of rows in so many is looked at
 
 
 def is_graphic(pixels, step=1, share=GRAPHIC):
     """Whether [H, W, C], rounded to multiples of a step, looks drawn rather than photographed, so that coding it without loss is worth a try."""
     height, width, _ = pixels.shape
-    if height * width <= 64 * 64:
-        return True  # small enough to try
+    if height * width <= SMALL:
+        return True
     rows, above = pixels[1::SAMPLED], pixels[:-1:SAMPLED]
     if step > 1:
         rows, above = rounded(rows, step), rounded(above, step)
@@ -50,10 +51,19 @@ def encode(pixels):
         writer.write(pixels)
         writer.close()
         return file.getvalue()
-    Image.fromarray(np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))).save(file, "WEBP", **WEBP)
+    pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return (_webp_again if pixels.size <= 3 * SMALL else _webp)(pixels.shape, pixels.tobytes())
+
+
+def _webp(shape, pixels):
+    file = io.BytesIO()
+    Image.frombytes("RGB", shape[1::-1], pixels).save(file, "WEBP", **WEBP)
     data = file.getvalue()
     (size,) = struct.unpack_from("<I", data, RIFF - 4)
     return data[RIFF : RIFF + size]
+
+
+_webp_again = functools.lru_cache(8)(_webp)  # small pictures are coded at several qualities (`ladder`)
 
 
 def decode(data, height, width, channels, depth):

@@ -4,9 +4,8 @@ Where a file takes a few hundred bytes, luck in rounding a few numbers weighs mo
 few whatever was asked for, the one that costs least: bits + lambda * squared error, as in training. With more lambda such a choice
 never has fewer bits or more error; and the files are smaller at the same error, for one quality is luckier than another.
 """
-import math
-
 from . import container
+from .buckets import together
 
 RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths; the default among them, which was tried already
 SMALL = 512  # bytes of all tiles that are few, with any picture,
@@ -20,21 +19,16 @@ def is_small(file):
 
 
 def best(first, quality, weight, encoding, error):
-    """As a task of `buckets`: the file of least cost among a picture's few, `first` if it has none, which is that of the quality asked for.
+    """As a task of `buckets`: the file of least cost among a picture's few, or `first`, which is that of the quality asked for, if it has none.
 
     quality: in hundredths; weight: bits that a unit of mean squared error is worth; encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
     """
-    chosen, least = first, math.inf
-    for rung in RUNGS:
-        file = first if rung == quality else (yield from encoding(rung))
-        header, sizes = container.read_header(file)
-        if not _few(header, sizes):
-            break
-        if (cost := 8 * sizes["tiles"]) < least:
-            cost += weight * (yield from error(file))
-            if cost < least:
-                chosen, least = file, cost
-    return chosen
+    others = [rung for rung in RUNGS if rung != quality]
+    made = dict(zip(others, (yield from together(map(encoding, others))))) | {quality: first}
+    few = [made[rung] for rung in RUNGS if _few(*container.read_header(made[rung]))]
+    errors = yield from together(map(error, few))
+    costs = [8 * container.read_header(file)[1]["tiles"] + weight * error for file, error in zip(few, errors)]
+    return few[costs.index(min(costs))] if few else first
 
 
 def _few(header, sizes):

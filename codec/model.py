@@ -60,11 +60,14 @@ class Model:
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
         self.device = torch.device(device)
-        self.coordinate, self.short_analysis = functools.lru_cache(QUALITIES)(self._coordinate), functools.lru_cache(SHORTENED)(self._short_analysis)
+        self._coordinates, self.short_analysis = functools.lru_cache(QUALITIES)(self._coordinate), functools.lru_cache(SHORTENED)(self._short_analysis)
         self.thresholds = rounding_thresholds(self.tables_y, self.networks.pull.cpu()).to(device)
 
+    def coordinate(self, quality):
+        """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it: float32 [1 or N]."""
+        return torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
+
     def _coordinate(self, quality):
-        """`coordinate`: where a quality in hundredths lies among the anchors, as the float networks take it: float32 [1]."""
         low, part = self.networks.prior.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 

@@ -17,14 +17,14 @@ from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 
 
 def encode(model, y, quality):
-    """Tiles of latents y [N,M,h,w] at a quality in hundredths."""
+    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N."""
     m, n = model, model.networks
     count, _, h, w = y.shape
     gain, _, gain_z = n.prior.gains(quality)
     z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
     encoders = [Encoder() for _ in range(count)]
-    for encoder, symbols in zip(encoders, np.split(_flat(z), count)):
-        encoder.put(symbols, _z_rows(model, z.shape, quality), m.tables_z)
+    for encoder, *own in zip(encoders, *(np.split(x, count) for x in (_flat(z), _z_rows(model, z.shape, quality)))):
+        encoder.put(*own, m.tables_z)
     valid = _valid(h, w, y.device)
     high, wide = _padded(h, w)
     target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
@@ -51,7 +51,7 @@ def rounded(model, residuals, rows):
 
 
 def decode(model, tiles, h, w, quality, refused=None):
-    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `refused` as for `read`."""
+    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `quality` as for `encode`, `refused` as for `read`."""
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     _, reciprocal, _ = n.prior.gains(quality)
@@ -93,7 +93,7 @@ def read(model, tiles, h, w, quality, refused=None):
         with tile(i):
             decoders[i] = Decoder(tiles[i].payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
     rows_z = _z_rows(model, shape, quality)
-    z = get(np.tile(rows_z, count), len(rows_z) * np.arange(1, count), m.tables_z).view(shape)
+    z = get(rows_z, len(rows_z) // count * np.arange(1, count), m.tables_z).view(shape)
     valid = _valid(h, w, m.device)
     symbols, y_rows = (torch.empty(count, m.config.latent, high, wide, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32))
 
@@ -132,8 +132,9 @@ def bits(model, tile, h, w, quality):
 
 
 def _z_rows(model, shape, quality):
-    _, channels, h, w = shape
-    return np.repeat(np.arange(channels, dtype=np.int32) + model.bank(quality), h * w)
+    count, channels, h, w = shape
+    qualities = quality if isinstance(quality, tuple) else (quality,) * count
+    return np.concatenate([np.repeat(np.arange(channels, dtype=np.int32) + model.bank(one), h * w) for one in qualities])
 
 
 @functools.lru_cache(16)

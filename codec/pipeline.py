@@ -124,7 +124,7 @@ class Codec:
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
                     if max(height, width) <= tiles.LATENTS * STRIDE:
-                        coded.append((yield (quality, *y.shape[2:]), y))
+                        coded.append((yield y.shape[2:], (y, quality)))
                     else:
                         coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]
         return coded
@@ -153,11 +153,10 @@ class Codec:
     _analyse_spilling = spilling(_analyse)
 
     def _work(self, bucket, items):
-        """Latents to Tiles, or Tiles to pixels, as `buckets` needs it."""
-        return (self._encode_bucket if isinstance(items[0], torch.Tensor) else self._decode_bucket)(bucket, items)
-
-    def _encode_bucket(self, bucket, latents):
-        return self._encode(torch.cat(latents) if len(latents) > 1 else latents[0], bucket[0])
+        """Latents to Tiles, or Tiles to pixels, each with its quality, as `buckets` needs it."""
+        items, qualities = zip(*items)
+        quality = qualities if len(set(qualities)) > 1 else qualities[0]
+        return self._decode_bucket(bucket, items, quality) if len(bucket) > 2 else self._encode(torch.cat(items) if len(items) > 1 else items[0], quality)
 
     @spilling
     def _encode(self, y, quality):
@@ -172,7 +171,7 @@ class Codec:
         return image.to_pil(self.decode_picture(source, **options))
 
     def decode_batch(self, files, *, return_exceptions=False, **options):
-        """The image `decode` makes of every file, in order; small pictures of one size and quality share their work: one in 100,000 samples of 8 bits then differs by a level.
+        """The image `decode` makes of every file, in order; small pictures of one size share their work: one in 100,000 samples of 8 bits then differs by a level.
 
         return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
         """
@@ -185,14 +184,16 @@ class Codec:
             header = reader.header
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
-                known[0] = yield (self._for(header).model, header.quality, header.channels, header.depth, row.stop, column.stop), reader.tile(0)
+                known[0] = yield (self._for(header).model, header.channels, header.depth, row.stop, column.stop), (reader.tile(0), header.quality)
             return then(scan)
 
-    def _decode_bucket(self, bucket, found):
-        (model, quality, channels, depth, h, w), refused = bucket, {}
+    def _decode_bucket(self, bucket, found, quality):
+        (model, channels, depth, h, w), refused = bucket, {}
         coder = self._with(model)
         y = coder._read(found, h, w, quality, refused)
         fine = [i for i in range(len(found)) if i not in refused]
+        if refused and isinstance(quality, tuple):
+            quality = tuple(quality[i] for i in fine)
         pixels = dict(zip(fine, coder._render(y[fine] if refused else y, quality, channels, depth))) if fine else {}
         return [refused[i] if i in refused else pixels[i] for i in range(len(found))]
 

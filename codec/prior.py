@@ -123,6 +123,11 @@ def _two_to(exponents):
     return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
 
 
+def for_each(of):
+    """The function of a quality that returns tensors [1,...], also for a tuple of qualities, whose tensors follow each other in the first dimension."""
+    return lambda quality: [torch.cat(parts) for parts in zip(*map(of, quality))] if isinstance(quality, tuple) else of(quality)
+
+
 def as_type(dtype, *tensors):
     """The tensors in that type, which they mostly have: asking costs less than `to`."""
     return tensors if tensors[0].dtype == dtype else [tensor.to(dtype) for tensor in tensors]
@@ -217,7 +222,7 @@ class Prior(nn.Module):
         """Call once after loading. Either type gives the same integers: float32 is faster, float64 the proof."""
         self.dtype = dtype
         self.network.freeze(dtype)
-        self.gains, self._units = functools.lru_cache(QUALITIES)(self._gains), functools.lru_cache(QUALITIES)(self._units_of)
+        self.gains, self._units = (for_each(functools.lru_cache(QUALITIES)(of)) for of in (self._gains, self._units_of))
 
     def position(self, quality):
         """Anchor below a quality in hundredths, and the distance to it in units of 1/9900 of the way to the next."""
@@ -254,7 +259,7 @@ class Prior(nn.Module):
         """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each of the four steps.
 
         mean [N,4,M/4,h/2,w/2] float64 is in 2^-LATENT, rows int32 of the same shape; the residuals returned are integers in float64.
-        The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y [N,M,h,w] in 2^-LATENT.
+        quality: in hundredths, or a tuple of N. The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y [N,M,h,w] in 2^-LATENT.
         """
         dtype = self.dtype if float32_is_whole() else torch.float64
         to_latent, to_context, row_offset, unit, bias = self._units(quality)

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from conftest import photograph, psnr
 from PIL import Image
 
 import codec
-from codec import buckets, container, ladder
-from codec.errors import BadImage, BadOption, CodecError, TooLarge, UnknownModel
+from codec import buckets, container, ladder, payload, tiles
+from codec.device import inference
+from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge, UnknownModel
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,30 @@ def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(code
     assert sorted(counts) == sorted(rendered) == [2, 2, 6, 6]  # the larger ones, 16 bits, gray, colour
 
 
+def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
+    pictures = [photograph(48, 64, i) for i in range(5)]
+    qualities = (100, 5550, 10000, 3050, 100)
+    files = [coder.encode(picture, quality / 100, lossless=False) for picture, quality in zip(pictures, qualities)]
+    found = [container.unpack(file).tiles[0] for file in files]
+    walk, counts = coder.model.networks.prior.walk, []
+    monkeypatch.setattr(coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1])
+    with inference(coder.model.networks):
+        latents = [coder._analyse(picture, *tiles.grid(48, 64, 0)[0], quality) for picture, quality in zip(pictures, qualities)]
+        assert payload.encode(coder.model, torch.cat(latents), qualities) == found
+        alone = torch.cat([payload.decode(coder.model, [tile], 3, 4, quality) for tile, quality in zip(found, qualities)])
+        assert torch.equal(payload.decode(coder.model, found, 3, 4, qualities), alone)
+    counts.clear()
+    bad = container.pack(replace(container.unpack(files[1]), tiles=[replace(found[1], symbols_crc=7)]))
+    decoded = coder.decode_batch([files[0], bad, *files[2:]], return_exceptions=True)
+    assert counts == [5] and isinstance(decoded[1], Corrupt)
+    for image, file in zip(decoded[:1] + decoded[2:], files[:1] + files[2:]):
+        assert np.abs(np.subtract(image, coder.decode(file), dtype=np.int32)).max() <= 1
+    counts.clear()
+    sizes = [900, 500]  # of each the qualities that are tried differ
+    assert [coder.encode_batch(pictures[:2], target_size=size) for size in sizes] == [[coder.encode(picture, target_size=size) for picture in pictures[:2]] for size in sizes]
+    assert counts.count(2) > 2
+
+
 def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):
     """One that is held until its last small tile finds company would be whole in memory, and so would all others of the batch."""
     started, ended = [], []
@@ -197,6 +223,27 @@ def test_buckets_wait_for_no_more_than_their_share():
     assert buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers  # the files that are open, and the latents that are held
     assert most[0] <= buckets.WAITING * buckets.MOST + 1 and most[1] <= (buckets.WAITING + 1) * buckets.POSITIONS
     assert buckets.run([], work) == []
+
+
+def test_tasks_together():
+    """Several as one, of as many turns each as it takes, and one that is thrown its exception and lives on."""
+    calls = []
+
+    def task(number, turns):
+        for turn in range(turns):
+            try:
+                assert (yield (number % 2, 1, 1), (number, turn)) == (number, turn)
+            except ValueError:
+                number = 100
+        return number
+
+    def work(bucket, items):
+        calls.append(len(items))
+        return [ValueError() if item == (5, 2) else item for item in items]
+
+    groups = [buckets.together(task(n, 1 + n % 3) for n in range(6)), buckets.together([]), task(7, 2)]
+    assert buckets.run(groups, work) == [[0, 1, 2, 3, 4, 100], [], 7]
+    assert sorted(calls, reverse=True)[:2] == [4, 3]
 
 
 # Threads
