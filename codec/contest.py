@@ -15,14 +15,15 @@ from .container import Tile
 from .networks import STRIDE, dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
-ROUGH = 6  # bits per pixel that the error of the latents must be worth before rounded samples are tried
-DRAWN = 8  # step to which the samples of drawings and text with some noise in them are rounded, at any quality,
-SHARP = 7  # where the latents miss this much squared error; photographs up to 6 on Kodak, a page of text 4 to 18
-FEW = 256**2  # pixels up to which that is tried where no more than this share is equal to a neighbour,
+TINY = 64**2  # pixels that are few enough to try exact ones anyway
+DRAWN = 0.5  # share of pixels equal to a neighbour from which a picture looks drawn rather than photographed, so that coding it exactly is worth a try
+STEPS = 8, 16, 32  # of the samples of drawings and text with noise in them, tried at any quality
+SHARP = 7  # where the latents miss this much squared error: photographs up to 6 on Kodak, a page of text 4 to 18
+FEW = 256**2  # pixels up to which it is cheap to try all of these steps, and with a smaller share of equal pixels, too
 MAYBE = 0.2
-CLEAN = 1.5  # times the bytes of the rounded samples: colours are not touched for less
-NOISE = 0.5  # share of that error that counts: the noise of a camera is better lost, while bits are not
-FAR = 8  # times that error: the latents of drawings may miss as much, and are decoded to see it
+FAR = 8  # times what the latents miss: the whole error of drawings may be as much, and they are decoded to see it
+ROUGH = 6  # bits per pixel that what the latents miss must be worth before rounded samples are tried for noise
+NOISE = 0.5  # share of it that counts: the noise of a camera is better lost, while bits are not
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
@@ -35,7 +36,7 @@ class Contest:
     def __init__(self, config, weight, channels, lossless):
         self.config, self.weight, self.lossless = config, weight, lossless
         self._noise_step = rounding_step(weight, channels)
-        self._drawn = {1, DRAWN}  # steps after which all tiles so far look drawn
+        self._drawn = {1, *STEPS}  # with which it is coded as a drawing, if all tiles so far look like one
         self._tiles = {step: [] for step in ({1} if lossless else self._drawn | {self._noise_step})}
         self._cost = dict.fromkeys(self._tiles, 0.0)  # of the error, in bits
         self._least = 0.0  # the same of the latents, or less
@@ -45,25 +46,35 @@ class Contest:
         if not self._tiles:
             return
         count = pixels.shape[0] * pixels.shape[1]
-        missing = 0.0 if self.lossless else unreachable(pixels, self.config.latent)
-        self._least += self.weight * missing * count
-        for step in list(self._tiles):
-            if not (self.lossless or self._may_win(pixels, step, missing)):
-                del self._tiles[step]  # a picture is coded one way from end to end
-                continue
+        if not self.lossless:
+            missing = unreachable(pixels, self.config.latent)
+            self._least += self.weight * missing * count
+            worth = self._worth_trying(pixels, count, missing)
+            self._tiles = {step: coded for step, coded in self._tiles.items() if step in worth}  # a picture is coded one way from end to end
+        for step, coded in self._tiles.items():
             samples = exact.rounded(pixels, step) if step > 1 else pixels
-            self._tiles[step].append(Tile(exact.encode(samples), exact.checksum(samples)))
+            coded.append(Tile(exact.encode(samples), exact.checksum(samples)))
             if step > 1:
                 self._cost[step] += self.weight * np.square(samples.astype(np.float32) - pixels).mean() * count
 
-    def _may_win(self, pixels, step, missing):
-        """missing: as `unreachable` says."""
-        sharp = step == 1 or step == DRAWN and missing > SHARP
-        if step in self._drawn and sharp and exact.is_graphic(pixels, step):
-            return True
-        self._drawn.discard(step)
-        few = pixels.shape[0] * pixels.shape[1] <= FEW
-        return step == DRAWN and sharp and few and exact.is_graphic(pixels, step, MAYBE) or step == self._noise_step and self.weight * missing > ROUGH
+    def _worth_trying(self, pixels, count, missing):
+        """Steps that may win. missing: as `unreachable` says."""
+        few = count <= FEW
+        if exact.equal(pixels) > DRAWN:
+            steps = drawn = {1}  # colours that are clean are not touched
+        else:
+            steps = {1} if count <= TINY else set()
+            drawn = set(steps)
+            page = STEPS[0] in self._drawn and self._tiles.get(STEPS[0])  # which may have margins
+            share = exact.equal(pixels, STEPS[0]) if missing > SHARP or page else 0
+            if share > (MAYBE if few else DRAWN):
+                steps.update(STEPS if few else STEPS[:1])
+            if share > DRAWN:
+                drawn = set(steps)
+            if self.weight * missing > ROUGH:
+                steps.add(self._noise_step)
+        self._drawn &= drawn
+        return steps
 
     def settle(self, coded, error):
         """The tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`.
@@ -72,13 +83,11 @@ class Contest:
         """
         bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
         costs = {step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()}
-        if {1, DRAWN} <= costs.keys() and bits(self._tiles[1]) < CLEAN * bits(self._tiles[DRAWN]):
-            del costs[DRAWN]
         step = min(costs, key=costs.get, default=0)
         if not step or self.lossless:
             return self._tiles.get(step, coded), step
         more = costs[step] - bits(coded)  # than the bits of the latents, to be weighed against their error
-        if more <= NOISE * self._least or step in self._drawn and more <= FAR * self._least and more <= self.weight * error():
+        if more <= NOISE * self._least or self._drawn & costs.keys() and more <= FAR * self._least and more <= self.weight * error():
             return self._tiles[step], step
         return coded, 0
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codec import exact
+from codec import contest, exact
 from codec.errors import Corrupt
 
 
@@ -44,6 +44,6 @@ def test_alpha_in_the_bitstream_is_refused():
 def test_drawn_and_photographed_are_told_apart():
     y, x = np.mgrid[:256, :256]
     drawn = np.where(((x // 16 + y // 16) % 2)[..., None] > 0, np.uint8(255), np.uint8([[[20, 40, 80]]]))
-    assert exact.is_graphic(drawn)
+    assert exact.equal(drawn) > contest.DRAWN
     photographed = noise(256, 256, 3, np.uint8) // 32 + np.uint8(x // 2)[..., None]
-    assert not exact.is_graphic(photographed)
+    assert exact.equal(photographed) < contest.DRAWN / 2 and exact.equal(photographed, 32) > contest.DRAWN and exact.equal(drawn[:1]) == 0

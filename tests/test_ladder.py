@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 import codec
 from codec import ladder
 from codec.container import NO_MODEL, Aec, Header, Tile, pack, read_header
+from tests.campaigns import order
 
 
 def noisy(picture, sigma, seed=0):
@@ -110,3 +111,18 @@ def test_the_file_at_hand_is_not_made_again():
         return file(100)
 
     assert best(at_hand, 6000, 1.0, encode, lambda data: 10.0 * (data is not at_hand)) is at_hand
+
+
+def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
+    paths = [tmp_path / f"{seed}.png" for seed in range(2)]
+    for seed, path in enumerate(paths):
+        Image.fromarray(photograph(90, 100, seed)).save(path)
+    kinds = order.kinds(np.random.default_rng(0), 64, paths)
+    assert len(kinds) == 13 and all(np.shape(make())[:2] == (64, 64) for make in kinds.values())
+    monkeypatch.setattr(order, "kinds", lambda *arguments: {kind: make for kind, make in kinds.items() if kind in ("blurred", "one colour and noise")})
+    figures = order.run(0, [64], paths)
+    assert figures["pictures"] == {"blurred": 1, "one colour and noise": 1} and figures["steps"] >= 38 and set(figures["wrong"].values()) == {0}
+    monkeypatch.setattr(ladder, "SMALL", 0)
+    monkeypatch.setattr(ladder, "SPARSE", 0)
+    figures = order.run(0, [64], paths)
+    assert sum(figures["wrong"].values()) == len(capsys.readouterr().out.splitlines()) > 1
