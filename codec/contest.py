@@ -1,7 +1,8 @@
 """Which way a picture is coded: as latents, or as the samples themselves, as they are or rounded, where these cost less. Between `pipeline` and `exact`.
 
 The cost is that of training, bits + lambda * squared error (of 8-bit samples, mean over the channels, summed over the pixels), with the lambda of the
-quality. For the latents it counts a part of the error that none of their functions could represent, which needs no decoding: about all of
+quality. Of drawings and small pictures the latents are decoded for their error, so that with the quality neither the size nor the fidelity of what
+is chosen falls; of others a part of the error counts that none of their functions could represent, which needs no decoding: about all of
 it in noise, next to nothing in photographs. Samples are only tried where they may win.
 """
 import functools
@@ -15,15 +16,15 @@ from .container import Tile
 from .networks import STRIDE, dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
-TINY = 64**2  # pixels that are few enough to try exact ones anyway
+TINY = 64**2  # pixels that are few enough to try it anyway
 DRAWN = 0.5  # share of pixels equal to a neighbour from which a picture looks drawn rather than photographed, so that coding it exactly is worth a try
-STEPS = 8, 16, 32  # of the samples of drawings and text with noise in them, tried at any quality
-SHARP = 7  # where the latents miss this much squared error: photographs up to 6 on Kodak, a page of text 4 to 18
-FEW = 256**2  # pixels up to which it is cheap to try all of these steps, and with a smaller share of equal pixels, too
-MAYBE = 0.2
-FAR = 8  # times what the latents miss: the whole error of drawings may be as much, and they are decoded to see it
-ROUGH = 6  # bits per pixel that what the latents miss must be worth before rounded samples are tried for noise
-NOISE = 0.5  # share of it that counts: the noise of a camera is better lost, while bits are not
+SHARP = 7  # where the latents miss this much squared error, rounded samples are: photographs up to 6 on Kodak, a page of text 4 to 18
+PAGE = 8  # step of these for drawings and pages with noise in them, at any quality
+STEPS = PAGE, 16, 32  # and for all small pictures,
+FEW = 256**2  # pixels, that are so quickly tried
+FAR = 8  # times what the latents miss: their whole error may be as much, and they are decoded to see it,
+ROUGH = 6  # bits per pixel that what the latents miss must be worth before samples are rounded for noise, and others decide:
+NOISE = 0.5  # the share of what they miss that counts: the noise of a camera is better lost, while bits are not
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
@@ -36,7 +37,7 @@ class Contest:
     def __init__(self, config, weight, channels, lossless):
         self.config, self.weight, self.lossless = config, weight, lossless
         self._noise_step = rounding_step(weight, channels)
-        self._drawn = {1, *STEPS}  # with which it is coded as a drawing, if all tiles so far look like one
+        self._drawn = {1, *STEPS}  # those the latents' whole error is weighed against, if all tiles so far may be drawn
         self._tiles = {step: [] for step in ({1} if lossless else self._drawn | {self._noise_step})}
         self._cost = dict.fromkeys(self._tiles, 0.0)  # of the error, in bits
         self._least = 0.0  # the same of the latents, or less
@@ -59,21 +60,16 @@ class Contest:
 
     def _worth_trying(self, pixels, count, missing):
         """Steps that may win. missing: as `unreachable` says."""
-        few = count <= FEW
         if exact.equal(pixels) > DRAWN:
-            steps = drawn = {1}  # colours that are clean are not touched
-        else:
-            steps = {1} if count <= TINY else set()
-            drawn = set(steps)
-            page = STEPS[0] in self._drawn and self._tiles.get(STEPS[0])  # which may have margins
-            share = exact.equal(pixels, STEPS[0]) if missing > SHARP or page else 0
-            if share > (MAYBE if few else DRAWN):
-                steps.update(STEPS if few else STEPS[:1])
-            if share > DRAWN:
-                drawn = set(steps)
-            if self.weight * missing > ROUGH:
-                steps.add(self._noise_step)
-        self._drawn &= drawn
+            return {1}  # colours that are clean are not touched
+        steps = {1} if count <= TINY else set()
+        if missing > SHARP and count <= FEW:
+            steps.update(STEPS)
+        elif (missing > SHARP or self._tiles.get(PAGE)) and PAGE in self._drawn and exact.equal(pixels, PAGE) > DRAWN:  # a page may have margins
+            steps.add(PAGE)
+        self._drawn &= steps
+        if self.weight * missing > ROUGH and (self._noise_step < PAGE or PAGE not in steps):
+            steps.add(self._noise_step)
         return steps
 
     def settle(self, coded, error):
@@ -87,9 +83,9 @@ class Contest:
         if not step or self.lossless:
             return self._tiles.get(step, coded), step
         more = costs[step] - bits(coded)  # than the bits of the latents, to be weighed against their error
-        if more <= NOISE * self._least or self._drawn & costs.keys() and more <= FAR * self._least and more <= self.weight * error():
-            return self._tiles[step], step
-        return coded, 0
+        drawn = self._drawn & costs.keys()
+        won = more <= 0 or (more <= FAR * self._least and more <= self.weight * error() if drawn else more <= NOISE * self._least)
+        return (self._tiles[step], step) if won else (coded, 0)
 
 
 def rounding_step(weight, channels):

@@ -2,7 +2,7 @@
 
 Where a file takes a few hundred bytes, luck in rounding a few numbers weighs more than some points of quality. So one quality is chosen for it out of the same
 few whatever was asked for, the one that costs least: bits + lambda * squared error, as in training. With more lambda such a choice
-never has fewer bits or more error; and the files are smaller at the same error, for one quality is luckier than another.
+never has fewer bits or more error (`contest` chooses likewise); and the files are smaller at the same error, for one quality is luckier than another.
 """
 from . import container
 from .buckets import together

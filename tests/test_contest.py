@@ -54,8 +54,8 @@ def test_photographs_are_latents_at_every_quality(coder):
 
 
 def test_a_picture_of_which_a_tile_is_no_noise_is_coded_one_way(coder):
-    calm = np.broadcast_to(np.linspace(20, 220, 200).astype(np.uint8)[None, :, None], (32, 200, 3)) + np.arange(32, dtype=np.uint8)[:, None, None]
-    pixels = np.concatenate([np.resize(NOISE, (32, 1024, 3)), calm], 1)
+    calm = np.broadcast_to(np.linspace(20, 220, 200).astype(np.uint8)[None, :, None], (80, 200, 3)) + np.arange(80, dtype=np.uint8)[:, None, None]
+    pixels = np.concatenate([np.resize(NOISE, (80, 1024, 3)), calm], 1)
     assert codec.info(coder.encode(pixels[:, :1024], 100))["model"] == SAMPLES
     assert codec.info(coder.encode(pixels, 100))["model"] != SAMPLES
 
