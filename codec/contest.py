@@ -21,7 +21,7 @@ DRAWN = 0.5  # share of pixels equal to a neighbour from which a picture looks d
 SHARP = 7  # where the latents miss this much squared error, rounded samples are: photographs up to 6 on Kodak, a page of text 4 to 18
 PAGE = 8  # step of these for drawings and pages with noise in them, at any quality
 STEPS = PAGE, 16, 32  # and for all small pictures,
-FEW = 256**2  # pixels, that are so quickly tried
+FEW = exact.SMALL  # pixels, that are so quickly tried
 FAR = 8  # times what the latents miss: their whole error may be as much, and they are decoded to see it,
 ROUGH = 6  # bits per pixel that what the latents miss must be worth before samples are rounded for noise, and others decide:
 NOISE = 0.5  # the share of what they miss that counts: the noise of a camera is better lost, while bits are not
@@ -73,9 +73,9 @@ class Contest:
         return steps
 
     def settle(self, coded, error):
-        """The tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`.
+        """As a task of `buckets`: the tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`.
 
-        error(): the squared error of the latents, mean over the channels, summed over the pixels; only asked for where drawings are tried and it may decide.
+        error(): the task of the latents' squared error, mean over the channels, summed over the pixels; only asked for where it may decide.
         """
         bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
         costs = {step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()}
@@ -83,8 +83,10 @@ class Contest:
         if not step or self.lossless:
             return self._tiles.get(step, coded), step
         more = costs[step] - bits(coded)  # than the bits of the latents, to be weighed against their error
-        drawn = self._drawn & costs.keys()
-        won = more <= 0 or (more <= FAR * self._least and more <= self.weight * error() if drawn else more <= NOISE * self._least)
+        if self._drawn & costs.keys():
+            won = more <= 0 or more <= FAR * self._least and more <= self.weight * (yield from error())
+        else:
+            won = more <= NOISE * self._least
         return (self._tiles[step], step) if won else (coded, 0)
 
 

@@ -19,7 +19,7 @@ from .errors import BadImage, Corrupt
 WEBP = {"lossless": True, "quality": 75, "method": 4}  # within 3 % of the smallest on screenshots, in a fiftieth of the time
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
-SMALL = 64 * 64  # pixels of pictures that are tried often
+SMALL = 256**2  # pixels of tiles that are coded again, the same, at other qualities
 SAMPLED = 8  # one pair of rows in so many is looked at
 
 
@@ -61,7 +61,7 @@ def _webp(shape, pixels):
     return data[RIFF : RIFF + size]
 
 
-_webp_again = functools.lru_cache(8)(_webp)  # small pictures are coded at several qualities (`ladder`)
+_webp_again = functools.lru_cache(8)(_webp)
 
 
 def decode(data, height, width, channels, depth):

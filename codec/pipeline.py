@@ -68,17 +68,24 @@ class Codec:
             raise BadOption("a lossless file has the size it has: there is nothing to choose for a target")
         with scanner.opened(picture, max_pixels) as scan:
             scan = image.strip(scan, strip)
-            encoding = partial(self._encoding_at, scan)
+            errors = {}
+
+            def error(file):
+                """The task of a file's mean squared error."""
+                if file not in errors:
+                    errors[file] = yield from self._decoding(file, then=partial(strips.error, scan), max_pixels=0)
+                return errors[file]
+
+            encoding, pixels = partial(self._encoding_at, scan, error), scan.width * scan.height
             if target:
                 return (yield from target.reach(scan, encoding, partial(self.scan, max_pixels=0), lossless))
             file = yield from encoding(hundredths, lossless)
             if lossless is None and ladder.is_small(file):
-                error = partial(self._decoding, then=partial(strips.error, scan), max_pixels=0)
-                file = yield from ladder.best(file, hundredths, self._lambda(hundredths) * scan.width * scan.height, partial(encoding, lossless=None), error)
+                file = yield from ladder.best(file, hundredths, self._lambda(hundredths) * pixels, partial(encoding, lossless=None), error)
             return file
 
-    def _encoding_at(self, scan, hundredths, lossless):
-        """The task of one quality."""
+    def _encoding_at(self, scan, error, hundredths, lossless):
+        """The task of one quality; error(file): that of the mean squared error of a file of the scan."""
         alpha = io.BytesIO()
         writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
@@ -104,11 +111,10 @@ class Codec:
                                       container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
             return container.pack(container.Aec(header, payloads, sections))
 
-        def error():
-            with self.scan(file(coded), max_pixels=0) as decoded:
-                return strips.error(scan, decoded) * scan.width * scan.height
+        def lost():
+            return scan.width * scan.height * (yield from error(file(coded)))
 
-        return file(*contest.settle(coded, error)) if contest else file(coded)
+        return file(*(yield from contest.settle(coded, lost))) if contest else file(coded)
 
     def _encode_tiles(self, window, height, width, quality, contest):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time; yields as `_encoding`."""
@@ -124,7 +130,7 @@ class Codec:
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality)
                     if max(height, width) <= tiles.LATENTS * STRIDE:
-                        coded.append((yield y.shape[2:], (y, quality)))
+                        coded.append((yield (Codec._encode_bucket, *y.shape[2:]), (y, quality)))
                     else:
                         coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]
         return coded
@@ -153,10 +159,13 @@ class Codec:
     _analyse_spilling = spilling(_analyse)
 
     def _work(self, bucket, items):
-        """Latents to Tiles, or Tiles to pixels, each with its quality, as `buckets` needs it."""
-        items, qualities = zip(*items)
-        quality = qualities if len(set(qualities)) > 1 else qualities[0]
-        return self._decode_bucket(bucket, items, quality) if len(bucket) > 2 else self._encode(torch.cat(items) if len(items) > 1 else items[0], quality)
+        """What `buckets` needs: a bucket begins with the method that does its work; items come with their qualities."""
+        (method, *key), (items, qualities) = bucket, zip(*items)
+        return method(self, items, qualities if len(set(qualities)) > 1 else qualities[0], *key)
+
+    def _encode_bucket(self, latents, quality, h, w):
+        """Tiles of latents [1,M,h,w]."""
+        return self._encode(torch.cat(latents) if len(latents) > 1 else latents[0], quality)
 
     @spilling
     def _encode(self, y, quality):
@@ -184,12 +193,12 @@ class Codec:
             header = reader.header
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
-                known[0] = yield (self._for(header).model, header.channels, header.depth, row.stop, column.stop), (reader.tile(0), header.quality)
+                known[0] = yield (Codec._decode_bucket, self._for(header).model, header.channels, header.depth, row.stop, column.stop), (reader.tile(0), header.quality)
             return then(scan)
 
-    def _decode_bucket(self, bucket, found, quality):
-        (model, channels, depth, h, w), refused = bucket, {}
-        coder = self._with(model)
+    def _decode_bucket(self, found, quality, model, channels, depth, h, w):
+        """Pixels of tiles, or what is wrong with them."""
+        coder, refused = self._with(model), {}
         y = coder._read(found, h, w, quality, refused)
         fine = [i for i in range(len(found)) if i not in refused]
         if refused and isinstance(quality, tuple):

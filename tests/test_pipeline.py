@@ -310,7 +310,7 @@ def test_extreme_pictures(picture, least, most, coder):
     assert psnr(coder.decode_picture(file).pixels, picture) > least and len(file) < most
 
 
-@pytest.mark.parametrize("make", [lambda: photograph(128, 160, 0), lambda: photograph(160, 96, 5), lambda: photograph(128, 128, 2, 1)], ids=["a", "b", "gray"])
+@pytest.mark.parametrize("make", [lambda: photograph(128, 160, 0), lambda: photograph(160, 96, 5), lambda: photograph(128, 128, 2, 1), text], ids=["a", "b", "gray", "text"])
 def test_five_points_more_are_never_smaller_or_worse(make, coder):
     picture = make()
     points = []

@@ -20,7 +20,7 @@ from tests.campaigns import leaks, sharing, sizes
 
 def test_threads_and_processes_give_what_one_gives():
     before = sys.getswitchinterval()
-    assert sharing.run(threads=8, pictures=3, processes=1)["differences"] == 0
+    assert sharing.run(threads=8, pictures=4, processes=1)["differences"] == 0
     assert sys.getswitchinterval() == before
 
 

@@ -1,8 +1,8 @@
 """Training on a tiny network: steps, resumption, the frozen file and the way back; every stage that a shipped model went through."""
 import json
 import os
-import signal
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
