@@ -7,29 +7,38 @@ never has fewer bits or more error (`contest` chooses likewise); and the files a
 from . import container
 from .buckets import together
 
-RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths; the default among them, which was tried already
+RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths,
+USUAL = 6000  # one of which, the default, tells what kind of picture it is
 SMALL = 512  # bytes of all tiles that are few, with any picture,
-SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20
+SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20,
+FLAT = 0.1  # ... or fewer than these at the usual quality, which pictures with next to nothing but noise in them do
 
 
-def is_small(file):
+def may_be_small(file):
     """Whether a file may owe what it is to luck; not where every pixel is exact."""
-    header, sizes = container.read_header(file)
-    return _few(header, sizes) and (header.rounded or not header.lossless)
+    header, _ = container.read_header(file)
+    return (header.rounded or not header.lossless) and _below(FLAT, file)
 
 
 def best(first, quality, weight, encoding, error):
-    """As a task of `buckets`: the file of least cost among a picture's few, or `first`, which is that of the quality asked for, if it has none.
+    """As a task of `buckets`: the file of least cost among a picture's small ones, or `first`, which is that of the quality asked for, where that is not small.
 
     quality: in hundredths; weight: bits that a unit of mean squared error is worth; encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
     """
-    others = [rung for rung in RUNGS if rung != quality]
-    made = dict(zip(others, (yield from together(map(encoding, others))))) | {quality: first}
-    few = [made[rung] for rung in RUNGS if _few(*container.read_header(made[rung]))]
-    errors = yield from together(map(error, few))
-    costs = [8 * container.read_header(file)[1]["tiles"] + weight * error for file, error in zip(few, errors)]
-    return few[costs.index(min(costs))] if few else first
+    made = {quality: first}
+    if USUAL not in made:
+        made[USUAL] = yield from encoding(USUAL)
+    most = FLAT if _below(FLAT, made[USUAL]) else SPARSE
+    if not _below(most, first):
+        return first
+    others = [rung for rung in RUNGS if rung not in made]
+    made |= dict(zip(others, (yield from together(map(encoding, others)))))
+    small = [made[rung] for rung in RUNGS if _below(most, made[rung])]
+    errors = yield from together(map(error, small))
+    costs = [8 * container.read_header(file)[1]["tiles"] + weight * error for file, error in zip(small, errors)]
+    return small[costs.index(min(costs))] if small else first
 
 
-def _few(header, sizes):
-    return sizes["tiles"] < max(SMALL, SPARSE / 8 * header.width * header.height)
+def _below(bpp, file):
+    header, sizes = container.read_header(file)
+    return sizes["tiles"] < max(SMALL, bpp / 8 * header.width * header.height)

@@ -80,7 +80,7 @@ class Codec:
             if target:
                 return (yield from target.reach(scan, encoding, partial(self.scan, max_pixels=0), lossless))
             file = yield from encoding(hundredths, lossless)
-            if lossless is None and ladder.is_small(file):
+            if lossless is None and ladder.may_be_small(file):
                 file = yield from ladder.best(file, hundredths, self._lambda(hundredths) * pixels, partial(encoding, lossless=None), error)
             return file
 

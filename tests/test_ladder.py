@@ -67,10 +67,10 @@ def file(size, width=100, height=100, **flags):
     return pack(Aec(Header(width, height, 5000, 3, 8, False, NO_MODEL if flags else b"abcd", **flags), [Tile(bytes(size), 0)]))
 
 
-def test_what_counts_as_small():
-    assert ladder.is_small(file(508)) and not ladder.is_small(file(512))
-    assert ladder.is_small(file(5000, 1000, 1000 + 4)) and not ladder.is_small(file(5024, 1000, 1000 + 4))
-    assert ladder.is_small(file(60, lossless=True, rounded=True)) and not ladder.is_small(file(60, lossless=True))
+def test_what_may_be_small():
+    assert ladder.may_be_small(file(508)) and not ladder.may_be_small(file(512, 64, 64))
+    assert ladder.may_be_small(file(12_500, 1000, 1000 + 4)) and not ladder.may_be_small(file(12_552, 1000, 1000 + 4))
+    assert ladder.may_be_small(file(60, lossless=True, rounded=True)) and not ladder.may_be_small(file(60, lossless=True))
 
 
 def tiles(data):
@@ -89,10 +89,10 @@ def best(first, quality, weight, encode, error):
     return end.value.value
 
 
-def chosen(sizes, errors, weight):
-    """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for has 3 bytes."""
+def chosen(sizes, errors, weight, first=3):
+    """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for has `first` bytes."""
     encode = lambda rung: file(dict(zip(ladder.RUNGS, sizes))[rung])
-    return tiles(best(file(3), 5000, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)]))
+    return tiles(best(file(first), 5000, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)]))
 
 
 def test_the_choice_is_the_one_of_least_cost_and_in_order():
@@ -101,6 +101,14 @@ def test_the_choice_is_the_one_of_least_cost_and_in_order():
     assert picks == sorted(picks) and set(picks) == {56, 120}
     assert chosen((60, 56, 80, 5000), errors, 1000) == 56  # among the small ones
     assert chosen((5000, 600, 800, 1200), errors, 1.0) == 3
+
+
+def test_files_that_are_not_so_small_are_taken_for_flat_pictures_only(monkeypatch):
+    monkeypatch.setattr(ladder, "SMALL", 20)
+    errors = (4.0, 3.0, 2.0, 1.0)  # of 10,000 pixels: 50 bytes are 0.04 bits per pixel, 125 are 0.1
+    assert chosen((40, 60, 120, 200), errors, 1000, first=80) == 120
+    assert chosen((40, 60, 130, 200), errors, 1000, first=80) == 80
+    assert chosen((40, 60, 130, 200), errors, 1000, first=45) == 40
 
 
 def test_the_file_at_hand_is_not_made_again():
@@ -123,6 +131,6 @@ def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
     figures = order.run(0, [64], paths)
     assert figures["pictures"] == {"one colour and noise": 1} and figures["steps"] >= 19 and set(figures["wrong"].values()) == {0}
     monkeypatch.setattr(ladder, "SMALL", 0)
-    monkeypatch.setattr(ladder, "SPARSE", 0)
+    monkeypatch.setattr(ladder, "FLAT", 0)
     figures = order.run(0, [64], paths)
     assert sum(figures["wrong"].values()) == len(capsys.readouterr().out.splitlines()) > 0
