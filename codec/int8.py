@@ -11,6 +11,7 @@ import math
 
 import torch
 import torch.nn as nn
+import torch.nn.functional as F
 
 from .networks import unshuffle
 
@@ -44,7 +45,7 @@ class Conv8(nn.Module):
 
 
 class CellConv8(nn.Module):
-    """A CellConv of samples x [1,3,H,W] of 8 bits, exact but for the weights."""
+    """A CellConv of samples x [1,3,H,W] that are still bytes, exact but for the weights."""
 
     def __init__(self, first):
         super().__init__()
@@ -52,8 +53,18 @@ class CellConv8(nn.Module):
         self.offset = first.weight.sum((1, 2, 3)) / 2 / 255  # a byte less 128 is half a step below its sample
 
     def forward(self, x):
-        whole = torch.add(torch.tensor(MAGIC / 2 + 127.5), x, alpha=255).view(torch.int32).bitwise_right_shift_(1).to(torch.uint8)  # half of MAGIC counts halves
-        return self.first.multiply(unshuffle(whole, 8), 1 / 255, 128, self.offset)
+        return self.first.multiply(unshuffle(x, 8), 1 / 255, 128, self.offset)
+
+
+class SampleConv(nn.Module):
+    """An nn.Conv2d of samples in [-0.5, 0.5], without a bias, of samples x [1,C,h,w] that are still bytes; in floats."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.weight, self.bias = layer.weight / 255, layer.weight.sum((1, 2, 3)) / -2
+
+    def forward(self, x):
+        return F.conv2d(x.float(), self.weight, self.bias)
 
 
 def grid(x):
@@ -74,7 +85,7 @@ class Same(nn.Module):
 
 
 def shortened(analysis, q):
-    """A copy of the Analysis that multiplies bytes, for one quality q [1] only."""
+    """A copy of the Analysis that takes samples as bytes and multiplies bytes, for one quality q [1] only."""
     short = copy.deepcopy(analysis, {id(analysis.linear): analysis.linear})
     blocks = [*short.blocks, short.last_block]
     for block in blocks:
@@ -85,7 +96,7 @@ def shortened(analysis, q):
     balance([short.down, short.last_block.b], [short.last_block.a, short.last])
     for block in blocks:
         block.a, block.b = Conv8(block.a), Conv8(block.b)
-    short.first = CellConv8(short.first)
+    short.first, short.linear = CellConv8(short.first), SampleConv(short.linear)
     return short  # `down` stays as it is: a thirtieth of the operations, and a third of the error at quality 100
 
 

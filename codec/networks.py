@@ -167,7 +167,7 @@ class Analysis(nn.Module):
         many as `tiles.analysis_halo` says, or fewer where the picture begins or ends there."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             y = self.branch(x, q, halo)
-        return y.float() + self.shortcut(shed(x, [STRIDE * side for side in halo], 0)[0])
+        return add(y.float(), self.shortcut(shed(x, [STRIDE * side for side in halo], 0)[0]))
 
 
 class Synthesis(nn.Module):
@@ -210,7 +210,7 @@ class Synthesis(nn.Module):
         y = self.gain(y, q)
         with torch.autocast(y.device.type, torch.bfloat16, enabled=half):
             x = self.branch(y, q, halo)
-        return x.float() + self.shortcut(shed(y, halo, 0)[0])
+        return add(x.float(), self.shortcut(shed(y, halo, 0)[0]))
 
 
 class HyperAnalysis(nn.Module):

@@ -149,12 +149,14 @@ class Codec:
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
-        x = torch.from_numpy(np.ascontiguousarray(part).astype(np.float32)).to(self.device)
-        x = x.mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5).permute(2, 0, 1)[None]  # channels_last by construction
-        half = has_bfloat16(self.device)
-        short = pixels.dtype == np.uint8 and not half and int8.pays(x)
-        analysis = self.model.short_analysis(quality) if short else self.model.networks.analysis
-        return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), half=half, halo=(*row.halo, *column.halo))
+        deep = pixels.dtype != np.uint8
+        x = torch.from_numpy(part.astype(np.float32 if deep else np.uint8)).to(self.device).permute(2, 0, 1)[None]  # channels_last by construction
+        if not deep and self.model.short_analysis and int8.pays(x):
+            analysis, options = self.model.short_analysis(quality), {}
+        else:
+            x = x.float().mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5)
+            analysis, options = self.model.networks.analysis, {"half": has_bfloat16(self.device)}
+        return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), halo=(*row.halo, *column.halo), **options)
 
     _analyse_spilling = spilling(_analyse)
 
@@ -323,7 +325,8 @@ class Codec:
             x = self.model.networks.synthesis(y, self.model.coordinate(quality), halo=halo).permute(0, 2, 3, 1)
             if channels == 1:
                 x = x.mean(3, keepdim=True)
-            return ((x + 0.5).clamp_(0, 1) * float(2**depth - 1)).round_().cpu().numpy()
+            x = x.add_(0.5).clamp_(0, 1).mul_(2**depth - 1).round_()
+            return (x.to(torch.uint8) if depth == 8 else x).cpu().numpy()
 
     @spilling
     def _read(self, found, h, w, quality, refused=None):

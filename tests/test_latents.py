@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 import codec
 from benchmarks.latents.copies import COPIES
 from benchmarks.latents.textures import damaged, texture
-from codec import container, latents, payload
+from codec import container, int8, latents, payload
 from codec.cli import cli
 from codec.errors import BadOption, BadWeights
 from codec.latents import anomaly, features, files, sheet
@@ -271,6 +271,7 @@ def test_denoised_files_are_ordinary_ones(coder, encoder_file):
 def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
     """What training starts from is a denoiser already, for colour, gray and sizes below a block; a clean picture stays."""
     monkeypatch.setattr(codec.latents.denoise, "INSTALLED", tmp_path / "none")
+    monkeypatch.setattr(int8, "SMALLEST", 0)  # as large pictures
     cleaner = attach(coder)
     for channels in (3, 1):
         clean = photograph(96, 128, seed=1, channels=channels)

@@ -144,6 +144,7 @@ class Denoiser(Codec):
     def __init__(self, coder, analysis, hyper_analysis):
         self.__dict__.update(vars(coder))
         self.model = copy.copy(coder.model)  # the loaded model is shared by the whole process
+        self.model.short_analysis = None  # that of the codec's own analysis
         self.model.networks = networks = copy.copy(coder.model.networks)
         analysis.plain = coder.model.networks.analysis
         networks._modules = networks._modules | {"analysis": analysis, "hyper_analysis": hyper_analysis}
