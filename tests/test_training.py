@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from codec.networks import Config
 from codec.prior import ROWS, gather, place
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
-from codec.training.loop import Options, train
+from codec.training.loop import Options, first_of, train
 from codec.training.model import Model, scatter
 from codec.training.thaw import thaw
 
@@ -221,6 +222,21 @@ def test_thawing_gives_back_the_network(frozen):
 def test_the_codec_never_imports_training():
     code = "import sys, codec.pipeline, codec.cli; sys.exit(any(name.startswith('codec.training') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["checkpoint", "weight file"])
+def test_a_round_may_begin_with_a_smaller_model(part, frozen, shard, tmp_path):
+    """What it has more adds nothing at first; what has less is refused."""
+    options = Options(data=[shard], out=str(tmp_path), steps=1, batch=2, crop=64, lr=0.0, compile=False, device="cpu", init=str(frozen[part]))
+    larger = train(replace(options, config=TINY | {"analysis_blocks": 2, "width": 24, "prior": 24})).eval()
+    smaller, x, q = first_of(str(frozen[part])).eval(), torch.rand(1, 3, 64, 64), torch.tensor([1.3])
+    with torch.no_grad():
+        for ours, theirs in zip(larger(x, q, False), smaller(x, q, False)):
+            assert torch.allclose(ours, theirs, atol=1e-4)
+    assert sum(p.numel() for p in larger.parameters()) > 1.3 * sum(p.numel() for p in smaller.parameters())
+    for change in {"width": 8}, {"hyper": 8}, {"anchors": 4}:
+        with pytest.raises(ValueError, match=f"with {[*change][0]} "):
+            train(replace(options, out=str(tmp_path / "other"), config=TINY | change))
 
 
 def test_gradients_reach_every_parameter():

@@ -9,7 +9,6 @@ how much the trained model leans on a part, a gain that a change pays at once. N
 """
 import argparse
 import json
-import re
 import resource
 import time
 from pathlib import Path
@@ -22,11 +21,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from codec.device import has_bfloat16
 from codec.model import path_of
-from codec.networks import Config, ResBlock
+from codec.networks import STRIDE, Config, ResBlock
 from codec.training import loop
 from codec.training.data import Pictures
 from codec.training.model import Model
-from codec.training.thaw import thaw
+from codec.training.thaw import grown, thaw
 
 from .. import bdrate, data
 
@@ -39,32 +38,14 @@ def shipped():
 
 
 def larger(**changes):
-    """The shipped model with more channels or blocks, which add nothing yet: their weights begin as usual, those that read them at zero."""
     old = shipped()
-    new = Model(Config(**old.config.to_dict() | changes))
-    known, state = old.state_dict(), new.state_dict()
-    for name, tensor in state.items():
-        if name not in known:
-            if name.endswith(".b.weight") or name.endswith(".b.bias"):  # the last of a new residual block
-                tensor.zero_()
-            continue
-        part = known[name]
-        if tensor.ndim == 4 and tensor.shape[1] > part.shape[1]:
-            tensor[:, part.shape[1]:] = 0
-        if ".join." in name and tensor.ndim == 4 and part.shape[1] > old.config.prior:  # reads features, then the latents
-            tensor[:, old.config.prior:] = 0
-            tensor[:len(part), -old.config.latent:] = part[:, -old.config.latent:]
-            part = part[:, :-old.config.latent]
-        if re.search(r"\.up\d\.", name):  # its channels are shuffled to 2x2 positions, which come first
-            tensor, part = tensor.unflatten(0, (4, -1)), part.unflatten(0, (4, -1))
-        tensor[tuple(map(slice, part.shape))] = part
-    new.load_state_dict(state)
-    return new
+    return grown(old, Config(**old.config.to_dict() | changes))
 
 
 def without_shortcut():
     model = shipped()
-    model.analysis.shortcut = model.synthesis.shortcut = lambda x: 0
+    model.analysis.shortcut = lambda x: x.new_zeros(len(x), model.config.latent, *(side // STRIDE for side in x.shape[2:]))
+    model.synthesis.shortcut = lambda y: y.new_zeros(len(y), 3, *(side * STRIDE for side in y.shape[2:]))
     return model
 
 

@@ -22,10 +22,10 @@ from ..networks import Config
 from ..device import has_bfloat16
 from . import denoise, speed
 from .data import Pictures
-from .export import is_checkpoint
+from .export import is_checkpoint, read_average
 from .model import Model, lambda_of
 from .peers import Peers
-from .thaw import thaw
+from .thaw import grown, thaw
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Options:
     skip: float = 100.0        # gradient norm from which a step is left out
     balance: float = 0.4       # how far qualities are made to count the same, see `objective`
     ema: float = 0.9995
-    init: str = ""             # checkpoint or weight file to start from
+    init: str = ""             # checkpoint or weight file to start from, of the same config or a smaller one
     denoise: bool = False      # only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures
     device: str = ""           # "": CUDA if there is one
     compile: bool = True
@@ -107,6 +107,14 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def first_of(path):
+    """The trainable Model of a checkpoint, its averaged weights, or of a weight file. Raises BadWeights."""
+    if is_checkpoint(path):
+        return read_average(path)
+    with open(path, "rb") as f:
+        return thaw(f.read())
+
+
 def train(options, model=None, optimizer=None):
     """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights.
 
@@ -134,11 +142,7 @@ def train(options, model=None, optimizer=None):
         state = load(checkpoint, model, average, optimizer)
         step, spent = state["step"], state["seconds"]
     elif o.init and not o.denoise and not given:
-        if is_checkpoint(o.init):
-            load(o.init, model, part="average")
-        else:
-            with open(o.init, "rb") as f:
-                model.load_state_dict(thaw(f.read()).state_dict())
+        model.load_state_dict(grown(first_of(o.init), model.config).state_dict())
         average = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
     if peers.agree(step) != step:

@@ -3,6 +3,7 @@
 Float networks come back as stored (fp16); the prior as its 8-bit integers say, which a few hundred steps make good.
 """
 import math
+import re
 
 import numpy as np
 import torch
@@ -37,6 +38,37 @@ def thaw(data):
         model.z_scale.w.copy_((deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper))  # of a logistic
         model.pull.copy_(_fit_pull(networks.pull))
     return model
+
+
+def grown(old, config):
+    """Trainable `Model` of a config with as many channels and blocks as the one of `old`, or more, that does what `old` does.
+
+    What is new adds nothing yet: its weights begin as usual, those that read it at zero. Raises ValueError where the config is smaller somewhere, or has
+    other anchors.
+    """
+    new = Model(config)
+    sizes, wanted = old.config.to_dict(), config.to_dict()
+    for name, size in sizes.items():
+        if wanted[name] < size or name in ("anchors", "lambda_min", "latent", "hyper") and wanted[name] != size:
+            raise ValueError(f"a model with {name} {size} cannot be the start of one with {wanted[name]}")
+    known, state = old.state_dict(), new.state_dict()
+    for name, tensor in state.items():
+        if name not in known:
+            if name.endswith((".b.weight", ".b.bias")):  # the last of a new residual block
+                tensor.zero_()
+            continue
+        part = known[name]
+        if tensor.ndim == 4 and tensor.shape[1] > part.shape[1]:
+            tensor[:, part.shape[1]:] = 0
+        if ".join." in name and tensor.ndim == 4 and part.shape[1] > old.config.prior:  # reads features, then the latents
+            tensor[:, old.config.prior:] = 0
+            tensor[:len(part), -old.config.latent:] = part[:, -old.config.latent:]
+            part = part[:, :-old.config.latent]
+        if re.search(r"\.up\d\.", name):  # its channels are shuffled to 2x2 positions, which come first
+            tensor, part = tensor.unflatten(0, (4, -1)), part.unflatten(0, (4, -1))
+        tensor[tuple(map(slice, part.shape))] = part
+    new.load_state_dict(state)
+    return new
 
 
 def _moments(tables):
