@@ -1,17 +1,21 @@
-"""Bytes and PSNR on drawn pictures, which networks trained on photographs are bad at and which aecodec therefore keeps exactly.
+"""Bytes and PSNR on drawn pictures, which networks trained on photographs are bad at and which aecodec therefore keeps exactly, and on half-drawn ones.
 
-    python -m benchmarks.graphics [--keep DIR]
-Draws four pictures (text, a window, a chart, pixel art), codes each at the codecs' usual qualities and prints a Markdown table.
+    python -m benchmarks.graphics [--images kodak] [--keep DIR]
+Draws four pictures (text, a window, a chart, pixel art), and a window, a page and a slide with photographs of --images in them; codes each at the codecs' usual
+qualities and prints a Markdown table.
 """
 import argparse
 import io
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import codec
+
+from . import data
 
 OTHERS = {
     "PNG": ("PNG", {"optimize": True}),
@@ -59,6 +63,27 @@ def pixel_art(rng):
     return Image.fromarray(palette[rng.integers(0, 12, (40, 60))].repeat(12, 0).repeat(12, 1))
 
 
+def illustrated_window(rng, photographs):
+    picture = window(rng)
+    picture.paste(photographs[0].resize((420, 280)), (300, 200))
+    return picture
+
+
+def illustrated_page(rng, photographs):
+    picture = text(rng, (1240, 1500))
+    picture.paste(photographs[1].resize((600, 400)), (60, 300))
+    picture.paste(photographs[2].resize((480, 320)), (700, 700))
+    return picture
+
+
+def slide(rng, photographs):
+    picture = Image.new("RGB", (1280, 720), (24, 30, 48))
+    picture.paste(photographs[3].resize((800, 533)), (480, 90))
+    for i in range(6):
+        ImageDraw.Draw(picture).text((40, 120 + 70 * i), " ".join(rng.choice(WORDS, 3)), fill=(230, 230, 240), font=ImageFont.load_default(34))
+    return picture
+
+
 def psnr(one, other):
     error = np.mean((np.asarray(one.convert("RGB"), float) - np.asarray(other.convert("RGB"), float)) ** 2)
     return 10 * math.log10(255**2 / error) if error else math.inf
@@ -67,24 +92,27 @@ def psnr(one, other):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="write the pictures to this folder")
-    keep = parser.parse_args().keep
+    parser.add_argument("--images", nargs="+", default=[], help="four photographs or more for pictures that are half drawn")
+    arguments = parser.parse_args()
+    keep, photographs = arguments.keep, [data.load(path) for path in data.pictures(arguments.images)[:4]]
     rng, coder = np.random.default_rng(0), codec.Codec()
     print("| bytes (dB) |", " | ".join(["aecodec 60", "aecodec 60 --lossy", *OTHERS]), "|")
     print("|---|" + "---|" * (len(OTHERS) + 2))
-    for draw in (text, window, chart, pixel_art):
+    half = [partial(draw, photographs=photographs) for draw in (illustrated_window, illustrated_page, slide) if photographs]
+    for name, draw in [(draw.__name__, draw) for draw in (text, window, chart, pixel_art)] + [(draw.func.__name__, draw) for draw in half]:
         picture = draw(rng)
         if keep:
             keep.mkdir(parents=True, exist_ok=True)
-            picture.save(keep / f"{draw.__name__}.png")
+            picture.save(keep / f"{name}.png")
         cells = []
         for lossless in (None, False):
-            data = coder.encode(picture, 60, lossless=lossless)
-            cells.append((len(data), psnr(coder.decode(data), picture)))
-        for name, options in OTHERS.values():
+            coded = coder.encode(picture, 60, lossless=lossless)
+            cells.append((len(coded), psnr(coder.decode(coded), picture)))
+        for format, options in OTHERS.values():
             file = io.BytesIO()
-            picture.save(file, name, **options)
+            picture.save(file, format, **options)
             cells.append((file.tell(), psnr(Image.open(file), picture)))
-        print(f"| {draw.__name__.replace('_', ' ')} |", " | ".join(f"{size:,} ({quality:.1f})" for size, quality in cells), "|")
+        print(f"| {name.replace('_', ' ')} |", " | ".join(f"{size:,} ({quality:.1f})" for size, quality in cells), "|")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """aecodec, a learned image codec. In pipeline order:
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
--> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when) -> container (bytes) -> device (where torch runs)
+-> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when), or both (drawn) -> container (bytes) -> device (where torch runs)
 -> pipeline (the path, both ways; buckets: several pictures at once; ladder: small files in order of quality; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
 
     import codec

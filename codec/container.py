@@ -20,7 +20,8 @@ TILE = 1024  # px: side of the tiles that are coded on their own
 SPELLED = 3  # value of the suffix flag for a name that is not in SUFFIXES
 SUFFIXES = "", "png", "jpg"  # index = value of the suffix flag: the names that cost no byte
 NO_MODEL = bytes(4)
-SECTIONS = "alpha", "icc", "exif", "xmp"  # in file order
+SECTIONS = "alpha", "icc", "exif", "xmp", "drawn"  # in file order
+MOST_DRAWN = 2**24  # pixels of a picture with the section drawn
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ LAYOUT = {
 }
 
 # Parts of the field `flags` from the lowest bit up, each with its number of bits.
-FLAGS = (("gray", 1), ("deep", 1), ("suffix", 2), *((kind, 1) for kind in SECTIONS), ("lossless", 1), ("rounded", 1))
+FLAGS = ("gray", 1), ("deep", 1), ("suffix", 2), ("alpha", 1), ("icc", 1), ("exif", 1), ("xmp", 1), ("lossless", 1), ("rounded", 1), ("drawn", 1)
 
 SMALLEST = {group: sum(field.smallest for field in fields) for group, fields in LAYOUT.items()}
 SMALLEST_FILE = sum(SMALLEST[group] for group in ("start", "picture", "tile", "end"))  # bytes: one tile of no symbols
@@ -117,6 +118,11 @@ class Header:
     @property
     def tile_count(self) -> int:
         return self.columns * -(-self.height // TILE)
+
+    @property
+    def may_be_drawn(self) -> bool:
+        """Whether the picture may have the section drawn."""
+        return not self.lossless and self.depth == 8 and self.width * self.height <= MOST_DRAWN
 
     @property
     def columns(self) -> int:
@@ -153,6 +159,8 @@ def pack(aec: Aec) -> bytes:
         raise BadOption(f"a picture with lossless={header.lossless} cannot be of model {header.model.hex()}")
     if header.rounded and not header.lossless:
         raise BadOption("samples can be rounded only in a lossless picture")
+    if "drawn" in sections and not header.may_be_drawn:
+        raise BadOption(f"a section drawn does not fit a picture with lossless={header.lossless}, {header.depth} bits and {header.width} x {header.height} px")
     if not re.fullmatch("[a-z0-9]{0,8}", header.suffix):
         raise BadOption(f"the suffix {header.suffix!r} is not 0 to 8 lower-case letters and digits")
     if len(tiles) != header.tile_count:
@@ -288,6 +296,8 @@ def _parse(data: memoryview, check=None) -> tuple[Header, list[list[int]], dict[
     if rounded and not lossless:
         raise Corrupt("the header has the flag rounded without lossless")
     header = Header(width, height, quality, channels, depth, bool(parts["alpha"]), model, suffix, lossless, rounded)
+    if parts["drawn"] and not header.may_be_drawn:
+        raise Corrupt("the header has the flag drawn with lossless or deep, or for a picture too large for it")
     if header.tile_count * SMALLEST["tile"] > len(checked) - cursor.position:
         raise Corrupt(f"{width} x {height} px need {header.tile_count} tiles, more than the header has room for")
     if check:

@@ -20,7 +20,8 @@ WEBP = {"lossless": True, "quality": 75, "method": 4}  # within 3 % of the small
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
 SMALL = 256**2  # pixels of tiles that are coded again, the same, at other qualities
-SAMPLED = 8  # one pair of rows in so many is looked at
+SAMPLED = 8  # one row or pair of rows in so many is looked at
+RUN = 16  # pixels
 
 
 def equal(pixels, step=1):
@@ -34,6 +35,13 @@ def equal(pixels, step=1):
     same = same_as(rows, above)
     same[:, 1:] |= same_as(rows[:, 1:], rows[:, :-1])
     return float(same.mean())
+
+
+def plain(pixels):
+    """Share of runs of 16 pixels [H, W, C] that have one colour, in some rows."""
+    rows = pixels[1::SAMPLED, : pixels.shape[1] // RUN * RUN]
+    runs = rows.reshape(len(rows), pixels.shape[1] // RUN, RUN, pixels.shape[2])
+    return float((runs == runs[:, :, :1]).all((2, 3)).mean()) if runs.size else 0.0
 
 
 def rounded(pixels, step):
@@ -53,9 +61,14 @@ def encode(pixels):
     return (_webp_again if pixels.size <= 3 * SMALL else _webp)(pixels.shape, pixels.tobytes())
 
 
-def _webp(shape, pixels):
+def webp(samples):
+    """WebP lossless bitstream of uint8 samples [H, W, 3 or 4], at most 16383 pixels per side; colours of transparent ones are lost."""
+    return _webp(samples.shape, samples.tobytes())
+
+
+def _webp(shape, samples):
     file = io.BytesIO()
-    Image.frombytes("RGB", shape[1::-1], pixels).save(file, "WEBP", **WEBP)
+    Image.frombytes("RGBA"[: shape[2]], shape[1::-1], samples).save(file, "WEBP", **WEBP)
     data = file.getvalue()
     (size,) = struct.unpack_from("<I", data, RIFF - 4)
     return data[RIFF : RIFF + size]
@@ -68,18 +81,24 @@ def decode(data, height, width, channels, depth):
     """The tile [height, width, channels] of `encode`. Raises Corrupt, before a pixel is decoded when its size or kind is another."""
     if depth == 16:
         return np.concatenate(list(png_rows(data, height, width, channels, 16, "a lossless tile")))
-    with pil.refusing("a lossless tile is broken", Corrupt):
+    return decode_webp(data, height, width, 3, "a lossless tile")[..., :channels]
+
+
+def decode_webp(data, height, width, channels, name):
+    """Samples uint8 [height, width, channels 3 or 4] of `webp`. Raises Corrupt, in a sentence that begins with `name`, before a pixel is decoded when the size is another."""
+    mode, kind = "RGBA"[:channels], f"of {width} x {height} pixels with{'out' * (channels == 3)} alpha"
+    with pil.refusing(f"{name} is broken", Corrupt):
         if len(data) < 5 or data[0] != VP8L:
-            raise Corrupt("a lossless tile is not a WebP lossless bitstream")
+            raise Corrupt(f"{name} is not a WebP lossless bitstream")
         (head,) = struct.unpack_from("<I", data, 1)  # 14 bits of width - 1, 14 of height - 1, alpha_is_used, 3 of version
-        if head != width - 1 | height - 1 << 14:
-            raise Corrupt(f"a lossless tile is not of {width} x {height} pixels without alpha")
+        if head != width - 1 | height - 1 << 14 | (channels == 4) << 28:
+            raise Corrupt(f"{name} is not {kind}")
         odd = len(data) % 2
         riff = struct.pack("<4sI8sI", b"RIFF", 12 + len(data) + odd, b"WEBPVP8L", len(data)) + data + bytes(odd)
         image = pil.decode(WebPImageFile(io.BytesIO(riff), ""))
-        if image.mode != "RGB" or image.size != (width, height):
-            raise Corrupt(f"a lossless tile is not of {width} x {height} pixels without alpha")
-        return np.asarray(image)[..., :channels]
+        if image.mode != mode or image.size != (width, height):
+            raise Corrupt(f"{name} is not {kind}")
+        return np.asarray(image)
 
 
 def checksum(pixels):

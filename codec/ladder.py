@@ -4,31 +4,48 @@ Where a file takes a few hundred bytes, luck in rounding a few numbers weighs mo
 few whatever was asked for, the one that costs least: bits + lambda * squared error, as in training. With more lambda such a choice
 never has fewer bits or more error (`contest` chooses likewise); and the files are smaller at the same error, for one quality is luckier than another.
 """
+import numpy as np
+
 from . import container
 from .buckets import together
+from .networks import STRIDE
 
 RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths,
 USUAL = 6000  # one of which, the default, tells what kind of picture it is
 SMALL = 512  # bytes of all tiles that are few, with any picture,
 SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20,
 FLAT = 0.1  # ... or fewer than these at the usual quality, which pictures with next to nothing but noise in them do
+EVEN = 0.25  # the same of those of one colour and noise,
+FEW = 512**2  # pixels at most, in larger ones there is less luck;
+LEVEL = 2  # standard deviation of the means of their 16 x 16 blocks, in levels of 8 bits
 
 
-def may_be_small(file):
-    """Whether a file may owe what it is to luck; not where every pixel is exact."""
+def limit(file, scan):
+    """Bits per pixel below which files of this picture may owe what they are to luck, 0 where this one does not, or where every pixel is exact."""
     header, _ = container.read_header(file)
-    return (header.rounded or not header.lossless) and _below(FLAT, file)
+    if header.lossless and not header.rounded:
+        return 0
+    flat = EVEN if header.width * header.height <= FEW and _below(EVEN, file) and is_even(scan) else FLAT
+    return flat if _below(flat, file) else 0
 
 
-def best(first, quality, weight, encoding, error):
+def is_even(scan):
+    """Whether a picture of at least a block has one colour, and noise at most."""
+    pixels = np.concatenate([piece.pixels for piece in scan.strips()])
+    down, across = (side // STRIDE for side in pixels.shape[:2])
+    blocks = pixels[:down * STRIDE, :across * STRIDE].reshape(down, STRIDE, across, STRIDE, pixels.shape[2])
+    return blocks.size > 0 and bool((blocks.mean((1, 3)).std((0, 1)) < LEVEL << scan.depth - 8).all())
+
+
+def best(first, quality, flat, weight, encoding, error):
     """As a task of `buckets`: the file of least cost among a picture's small ones, or `first`, which is that of the quality asked for, where that is not small.
 
-    quality: in hundredths; weight: bits that a unit of mean squared error is worth; encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
+    quality: in hundredths; flat: of `limit`; weight: bits that a unit of mean squared error is worth; encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
     """
     made = {quality: first}
     if USUAL not in made:
         made[USUAL] = yield from encoding(USUAL)
-    most = FLAT if _below(FLAT, made[USUAL]) else SPARSE
+    most = flat if _below(flat, made[USUAL]) else SPARSE
     if not _below(most, first):
         return first
     others = [rung for rung in RUNGS if rung not in made]

@@ -7,12 +7,12 @@ import io
 import os
 from collections import deque
 from contextlib import contextmanager, nullcontext, suppress
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
 
-from . import buckets, container, exact, image, int8, ladder, payload, scanner, strips, tiles
+from . import buckets, container, drawn, exact, image, int8, ladder, payload, scanner, strips, tiles
 from .contest import Contest
 from .device import device_of, has_bfloat16, inference
 from .errors import BadOption, Corrupt, TooLarge
@@ -76,16 +76,17 @@ class Codec:
                     errors[file] = yield from self._decoding(file, then=partial(strips.error, scan), max_pixels=0)
                 return errors[file]
 
-            encoding, pixels = partial(self._encoding_at, scan, error), scan.width * scan.height
+            split = cache(lambda: drawn.split(np.concatenate([piece.pixels for piece in scan.strips()])))
+            encoding, pixels = partial(self._encoding_at, scan, error, split), scan.width * scan.height
             if target:
                 return (yield from target.reach(scan, encoding, partial(self.scan, max_pixels=0), lossless))
             file = yield from encoding(hundredths, lossless)
-            if lossless is None and ladder.may_be_small(file):
-                file = yield from ladder.best(file, hundredths, self._lambda(hundredths) * pixels, partial(encoding, lossless=None), error)
+            if lossless is None and (flat := ladder.limit(file, scan)):
+                file = yield from ladder.best(file, hundredths, flat, self._lambda(hundredths) * pixels, partial(encoding, lossless=None), error)
             return file
 
-    def _encoding_at(self, scan, error, hundredths, lossless):
-        """The task of one quality; error(file): that of the mean squared error of a file of the scan."""
+    def _encoding_at(self, scan, error, split, hundredths, lossless):
+        """The task of one quality; error(file): that of the mean squared error of a file of the scan; split(): `drawn.split` of it."""
         alpha = io.BytesIO()
         writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
@@ -106,15 +107,26 @@ class Codec:
             writer.close()
             sections["alpha"] = alpha.getvalue()
 
-        def file(payloads, step=0):
+        def file(payloads, step=0, **more):
             header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
                                       container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
-            return container.pack(container.Aec(header, payloads, sections))
+            return container.pack(container.Aec(header, payloads, sections | more))
 
-        def lost():
-            return scan.width * scan.height * (yield from error(file(coded)))
+        def lost(data):
+            return scan.width * scan.height * (yield from error(data))
 
-        return file(*(yield from contest.settle(coded, lost))) if contest else file(coded)
+        def cost(data):
+            return 8 * len(data) + self._lambda(hundredths) * (yield from lost(data))
+
+        if not contest:
+            return file(coded)
+        whole = file(*(yield from contest.settle(coded, lambda: lost(file(coded)))))
+        if not (contest.has_plain and scan.width * scan.height <= container.MOST_DRAWN and split()[0]):
+            return whole
+        section, rest = split()
+        parted = file((yield from self._encode_tiles(Window([rest]), scan.height, scan.width, hundredths, None)), drawn=section)
+        costs = yield from cost(parted)
+        return parted if costs < 8 * len(whole) or costs < (yield from cost(whole)) else whole
 
     def _encode_tiles(self, window, height, width, quality, contest):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time; yields as `_encoding`."""
@@ -240,10 +252,14 @@ class Codec:
             if damage is not None and "alpha" in sections:
                 with damage.section("alpha"):  # before the first pixel, as it decides whether there is alpha
                     deque(alpha(), 0)
+            over = None
+            if "drawn" in sections:
+                with damage.section("drawn") if damage is not None else nullcontext():
+                    over = drawn.decode(sections["drawn"], header.height, header.width)
             metadata = {kind: sections.get(kind) for kind in KINDS}
             has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
             known = {}
-            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, damage, known))
+            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, over, damage, known))
             yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix), reader, known
 
     def verify(self, source, *, max_pixels=MAX_PIXELS):
@@ -254,6 +270,8 @@ class Codec:
                 content = reader.section(kind)
                 if kind == "alpha":
                     deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
+                if kind == "drawn":
+                    drawn.decode(content, header.height, header.width)
             for coder, tile, spans in self._tiles(reader):
                 coder._decode(tile, header, *spans)
 
@@ -278,10 +296,10 @@ class Codec:
         other.device, other.model = model.device, model
         return other
 
-    def _decode_strips(self, reader, region, alpha, damage, known):
+    def _decode_strips(self, reader, region, alpha, over, damage, known):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
 
-        alpha: all rows, as `image.alpha_rows` yields them, or None; known: {number: pixels} of tiles that are decoded already.
+        alpha: all rows, as `image.alpha_rows` yields them, or None; over: what `drawn.decode` gave, or None; known: {number: pixels} of tiles that are decoded already.
         """
         header = reader.header
         halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
@@ -314,6 +332,8 @@ class Codec:
                 pixels[:, left - region.left:right - region.left] = x[top - row.start * STRIDE:bottom - row.start * STRIDE,
                                                                       left - column.start * STRIDE:right - column.start * STRIDE]
             mosaic.forget(row.stop - halo)
+            if over is not None:
+                drawn.paste(pixels, over[top:bottom, region.left:region.right])
             yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
         if alpha and region.bottom == header.height:
             alpha.finish()

@@ -118,8 +118,7 @@ def test_batches_are_the_same_as_one_by_one(coder):
 
 def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(coder, monkeypatch):
     """Files are those of one at a time, pixels all but a few, whatever shares the batch: gray, 16 bits, lossless, other sizes, more than a bucket holds."""
-    monkeypatch.setattr(ladder, "SMALL", 0)
-    monkeypatch.setattr(ladder, "FLAT", 0)
+    monkeypatch.setattr(ladder, "limit", lambda file, scan: 0)
     pictures = [photograph(48, 64, i, 1 + 2 * (i % 2)) for i in range(12)] + [photograph(400, 900), np.full((48, 64, 3), 9, np.uint8), photograph(48, 64).astype(np.uint16) * 257] * 2
     files = [coder.encode(picture, 55) for picture in pictures]
     pixels = [np.asarray(coder.decode(file)) for file in files]

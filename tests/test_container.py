@@ -33,7 +33,7 @@ def random_aec(rng: random.Random) -> Aec:
     lossless = rng.random() < 0.3
     header = Header(width, height, quality, channels, depth, alpha, bytes(4) if lossless else rng.randbytes(4), suffix, lossless, lossless and rng.random() < 0.5)
     tiles = [Tile(rng.randbytes(rng.choice((0, 4, 127, 128, 300))), rng.getrandbits(32)) for _ in range(header.tile_count)]
-    kinds = [kind for kind in ("icc", "exif", "xmp") if rng.random() < 0.4] + ["alpha"] * header.alpha
+    kinds = [kind for kind in ("icc", "exif", "xmp") if rng.random() < 0.4] + ["alpha"] * header.alpha + ["drawn"] * (header.may_be_drawn and rng.random() < 0.5)
     return Aec(header, tiles, {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds})
 
 
@@ -86,12 +86,13 @@ def read_by_the_page(data: bytes) -> dict:
     must(stop <= len(data))
     out = {"model": take(4)}
     flags = number(0, 2**32 - 1)
-    must(flags < 1024)
-    out["lossless"], out["rounded"] = flags >> 8 & 1 == 1, flags >= 512
+    must(flags < 2048)
+    out["lossless"], out["rounded"] = flags >> 8 & 1 == 1, flags >> 9 & 1 == 1
     must(out["lossless"] or not out["rounded"])
     must(out["lossless"] == (out["model"] == bytes(4)))
     out["width"], out["height"], out["quality"] = number(1, 2**30), number(1, 2**30), number(100, 10000)
     out["channels"], out["depth"] = (1 if flags & 1 else 3), (16 if flags & 2 else 8)
+    must(flags < 1024 or not out["lossless"] and out["depth"] == 8 and out["width"] * out["height"] <= 16777216)
     named = flags >> 2 & 3
     if named == 3:
         count = take(1)[0]
@@ -102,7 +103,7 @@ def read_by_the_page(data: bytes) -> dict:
     count = ((out["width"] + 1023) // 1024) * ((out["height"] + 1023) // 1024)
     must(count * 9 <= stop - place)
     tiles = [(number(0, 2**28 - 1), u32(), u32()) for _ in range(count)]
-    kinds = [kind for bit, kind in enumerate(("alpha", "icc", "exif", "xmp"), 4) if flags >> bit & 1]
+    kinds = [kind for bit, kind in ((4, "alpha"), (5, "icc"), (6, "exif"), (7, "xmp"), (10, "drawn")) if flags >> bit & 1]
     sections = [(number(1, 2**32 - 1), u32()) for _ in kinds]
     must(place == stop)
     stop = len(data)
@@ -221,7 +222,7 @@ def test_splices_of_two_files_are_errors():
     (EXAMPLE_BYTES[:8] + b"!" + EXAMPLE_BYTES[9:], Corrupt, "the header is damaged"),
     (EXAMPLE_BYTES[:44] + b"!" + EXAMPLE_BYTES[45:], Corrupt, "tile 1 of 1 is damaged"),
     (EXAMPLE_BYTES[:-1] + b"!", Corrupt, "section xmp is damaged"),
-    (liar(b"abcd" + varint(0x401) + b"\5\3" + varint(155) + bytes(9)), UnsupportedVersion, r"features .* \(flags 0x401\)"),
+    (liar(b"abcd" + varint(0x801) + b"\5\3" + varint(155) + bytes(9)), UnsupportedVersion, r"features .* \(flags 0x801\)"),
     (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "flag rounded without lossless"),
     (liar(b"abcd" + varint(0x101) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "names model 61626364 for a picture whose flag lossless is True"),
     (liar(bytes(4) + varint(1) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "names model 00000000 for a picture whose flag lossless is False"),
@@ -300,6 +301,16 @@ def test_pack_refuses_tiles_and_sections_outside_the_format():
     ):
         with pytest.raises(BadOption):
             pack(Aec(PLAIN, tiles, sections))
+
+
+@pytest.mark.parametrize("change", [{"depth": 16}, {"lossless": True, "model": bytes(4)}, {"width": 4097, "height": 4096}])
+def test_only_some_pictures_have_drawn_parts(change):
+    """Shallow ones of latents and of no more pixels than a reader likes to hold at once."""
+    largest = Aec(replace(PLAIN, width=4096, height=4096), [Tile(b"", 0)] * 16, {"drawn": b"x"})
+    assert unpack(pack(largest)) == largest
+    header = replace(PLAIN, **change)
+    with pytest.raises(BadOption, match="drawn"):
+        pack(Aec(header, [Tile(b"", 0)] * header.tile_count, {"drawn": b"x"}))
 
 
 def test_the_container_knows_no_tensors():

@@ -1,12 +1,14 @@
 """Quality in order: five points more never give a smaller file or a worse picture, of small files and of drawings too, where luck would have it otherwise."""
 
+import math
+
 import numpy as np
 import pytest
 from conftest import photograph, psnr
 from PIL import Image, ImageDraw
 
 import codec
-from codec import ladder
+from codec import ladder, scanner
 from codec.container import NO_MODEL, Aec, Header, Tile, pack, read_header
 from tests.campaigns import order
 
@@ -67,17 +69,32 @@ def file(size, width=100, height=100, **flags):
     return pack(Aec(Header(width, height, 5000, 3, 8, False, NO_MODEL if flags else b"abcd", **flags), [Tile(bytes(size), 0)]))
 
 
-def test_what_may_be_small():
-    assert ladder.may_be_small(file(508)) and not ladder.may_be_small(file(512, 64, 64))
-    assert ladder.may_be_small(file(12_500, 1000, 1000 + 4)) and not ladder.may_be_small(file(12_552, 1000, 1000 + 4))
-    assert ladder.may_be_small(file(60, lossless=True, rounded=True)) and not ladder.may_be_small(file(60, lossless=True))
+@pytest.mark.parametrize("colours, most", [(((20, 200, 90), (20, 200, 90)), ladder.EVEN), (((20, 200, 90), (20, 200, 93)), ladder.EVEN), (((20, 200, 90), (20, 200, 96)), ladder.FLAT)])
+def test_what_may_be_small(colours, most):
+    def limit(data, side):
+        halves = noisy(np.repeat(np.float64(colours), side // 2, 0)[None].repeat(side, 0), 4)
+        with scanner.opened(halves, 0) as scan:
+            return ladder.limit(data, scan)
+
+    assert limit(file(508, 64, 64), 64) == most and limit(file(512, 64, 64), 64) == 0
+    for side, expected in ((512, most), (528, ladder.FLAT)):
+        below = math.ceil(expected / 8 * side**2 / 4) * 4 - 4  # bytes
+        assert limit(file(below, side, side), side) == expected and limit(file(below + 4, side, side), side) == 0
+    assert limit(file(60, lossless=True, rounded=True), 100) and not limit(file(60, lossless=True), 100)
+
+
+def test_depth_and_size_do_not_matter_to_evenness():
+    with scanner.opened(np.full((40, 50), 77 * 257, np.uint16) + np.arange(50, dtype=np.uint16) * 20, 0) as scan:
+        assert ladder.is_even(scan)
+    with scanner.opened(np.full((15, 500, 3), 7, np.uint8), 0) as scan:
+        assert not ladder.is_even(scan)
 
 
 def tiles(data):
     return read_header(data)[1]["tiles"]
 
 
-def best(first, quality, weight, encode, error):
+def best(first, quality, flat, weight, encode, error):
     """`ladder.best` with functions that need no buckets."""
 
     def task(of, value):
@@ -85,14 +102,14 @@ def best(first, quality, weight, encode, error):
         yield
 
     with pytest.raises(StopIteration) as end:
-        next(ladder.best(first, quality, weight, lambda rung: task(encode, rung), lambda data: task(error, data)))
+        next(ladder.best(first, quality, flat, weight, lambda rung: task(encode, rung), lambda data: task(error, data)))
     return end.value.value
 
 
 def chosen(sizes, errors, weight, first=3):
     """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for has `first` bytes."""
     encode = lambda rung: file(dict(zip(ladder.RUNGS, sizes))[rung])
-    return tiles(best(file(first), 5000, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)]))
+    return tiles(best(file(first), 5000, ladder.FLAT, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)]))
 
 
 def test_the_choice_is_the_one_of_least_cost_and_in_order():
@@ -118,7 +135,7 @@ def test_the_file_at_hand_is_not_made_again():
         assert rung != 6000
         return file(100)
 
-    assert best(at_hand, 6000, 1.0, encode, lambda data: 10.0 * (data is not at_hand)) is at_hand
+    assert best(at_hand, 6000, ladder.FLAT, 1.0, encode, lambda data: 10.0 * (data is not at_hand)) is at_hand
 
 
 def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
@@ -126,11 +143,12 @@ def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
     for seed, path in enumerate(paths):
         Image.fromarray(photograph(90, 100, seed)).save(path)
     kinds = order.kinds(np.random.default_rng(0), 64, paths)
-    assert len(kinds) == 13 and all(np.shape(make())[:2] == (64, 64) for make in kinds.values())
+    assert len(kinds) == 14 and all(np.shape(make())[:2] == (64, 64) for make in kinds.values())
     monkeypatch.setattr(order, "kinds", lambda *arguments: {kind: make for kind, make in kinds.items() if kind == "one colour and noise"})
     figures = order.run(0, [64], paths)
     assert figures["pictures"] == {"one colour and noise": 1} and figures["steps"] >= 19 and set(figures["wrong"].values()) == {0}
     monkeypatch.setattr(ladder, "SMALL", 0)
     monkeypatch.setattr(ladder, "FLAT", 0)
+    monkeypatch.setattr(ladder, "EVEN", 0)
     figures = order.run(0, [64], paths)
     assert sum(figures["wrong"].values()) == len(capsys.readouterr().out.splitlines()) > 0

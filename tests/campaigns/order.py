@@ -52,6 +52,11 @@ def kinds(rng, side, photographs):
         image.save(file, "JPEG", quality=int(rng.integers(70, 96)))
         return np.asarray(Image.open(file))
 
+    def page():
+        sheet, (left, top) = text(), sorted(rng.integers(0, side // 2, 2).tolist())
+        sheet.paste(crop().crop((0, 0, side // 2, side // 2)), (left, top))
+        return sheet
+
     made = {
         "photograph": crop, "gray photograph": lambda: crop().convert("L"), "blurred": lambda: crop().filter(ImageFilter.GaussianBlur(12)),
         "blurred and noisy": lambda: noisy(rng, crop().filter(ImageFilter.GaussianBlur(12))), "slope": lambda: noisy(rng, slope(), [1e-3]), "noisy slope": lambda: noisy(rng, slope()),
@@ -59,7 +64,7 @@ def kinds(rng, side, photographs):
     }  # fmt: skip
     if side >= 64:
         made |= {"drawing": drawing, "noisy drawing": lambda: noisy(rng, drawing().filter(ImageFilter.GaussianBlur(1))), "text": text, "noisy text": lambda: noisy(rng, text()),
-                 "text as JPEG": lambda: jpeg(text())}  # fmt: skip
+                 "text as JPEG": lambda: jpeg(text()), "page with a photograph": page}  # fmt: skip
     return made
 
 

@@ -1,6 +1,7 @@
 """Hostile .aec files: taken apart without trust, changed, and sealed again, so that wrong content comes under right checksums."""
 import contextlib
 import io
+import itertools
 import random
 import zlib
 from dataclasses import replace
@@ -9,13 +10,15 @@ from zlib import crc32
 
 import numpy as np
 
-from codec import container
+from codec import container, exact
 from codec.container import LAYOUT, SECTIONS, Cursor
 from codec.errors import CodecError
 
 MOST_TILES = 16  # that `repair` makes
 VALID, HOSTILE, NEIGHBOURS = 20, 42, 2  # files of a `bunch`
 FLAGS = (1 << sum(bits for _, bits in container.FLAGS)) - 1  # those that exist
+BITS = dict(zip(dict(container.FLAGS), itertools.accumulate(dict(container.FLAGS).values(), initial=0)))  # name: its lowest
+SECTION_BITS = [BITS[kind] for kind in SECTIONS]
 INTERESTING = 0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 1023, 1024, 1025, 10000, 16384, 65535, 65536, 2**28 - 1, 2**30, 2**31 - 1, 2**32 - 1
 
 
@@ -60,7 +63,7 @@ def take_apart(data):
     suffix = cursor.read("suffix")[0] if flags >> 2 & 3 == 3 else None
     count = min(MOST_TILES, -(-width // container.TILE) * -(-height // container.TILE))
     described = [cursor.read("tile") for _ in range(count)]
-    sections = [cursor.read("section") for i, _ in enumerate(SECTIONS) if flags >> 4 + i & 1]
+    sections = [cursor.read("section") for bit in SECTION_BITS if flags >> bit & 1]
     rest = io.BytesIO(bytes(data[cursor.position + 4:]))
     tiles = [(rest.read(size), crc) for size, _, crc in described]
     return picture, suffix, tiles, [rest.read(size) for size, _ in sections]
@@ -123,13 +126,13 @@ def mutate(data, rng, edit=edit, sealed=False):
         picture[place] = abs(rng.choice((rng.choice(INTERESTING), picture[place] + rng.choice((-16, -1, 1, 16)), picture[place] ^ 1 << rng.randrange(8))))
         if place == 1 and rng.random() < 0.8:
             picture[1] &= FLAGS
-            picture[0] = container.NO_MODEL if picture[1] >> 8 else picture[0] if any(picture[0]) else b"none"
+            picture[0] = container.NO_MODEL if picture[1] >> 8 & 3 else picture[0] if any(picture[0]) else b"none"
         if place in (2, 3) and rng.random() < 0.9:
             picture[place] = picture[place] % 80 + 1
         if place == 4:
             picture[4] = min(10000, max(100, picture[4]))
-        wanted = sum(picture[1] >> 4 + i & 1 for i in range(4))
-        sections = (sections + [rng.randbytes(9)] * 4)[:wanted]
+        wanted = sum(picture[1] >> bit & 1 for bit in SECTION_BITS)
+        sections = (sections + [rng.randbytes(9)] * wanted)[:wanted]
         suffix = (suffix or b"webp") if picture[1] >> 2 & 3 == 3 else None
         tiles = (tiles * MOST_TILES)[:max(1, min(MOST_TILES, -(-picture[2] // container.TILE) * -(-picture[3] // container.TILE)))]
     elif kind <= 6 and sections:
@@ -257,6 +260,10 @@ def seeds(coder):
     everything = Picture(np.full((16, 20, 3), 90, np.uint8), alpha, icc=bytes(128), exif=b"II*\0\x08\0\0\0" + bytes(6), xmp=b"<x/>", suffix="webp")
     files["everything"] = coder.encode(everything, 50, lossless=False)
     files["alpha16"] = coder.encode(replace(everything, pixels=np.full((16, 20, 1), 900, np.uint16), alpha=alpha.astype(np.uint16) * 257, icc=None, suffix="png"), 75, lossless=False)
+    over = np.zeros((17, 33, 4), np.uint8)
+    over[3:9, 5:] = 40, 90, 40, 255
+    gray = container.unpack(files["17x33x1-8"])
+    files["drawn"] = container.pack(replace(gray, sections={"drawn": exact.webp(over)}))
     files["lossless-8"] = coder.encode(replace(everything, icc=None), lossless=True)
     files["lossless-16"] = coder.encode(np.arange(320, dtype=np.uint16).reshape(16, 20) * 200, lossless=True)
     return files | {f"forged-{i}": forge(coder, rng) for i in range(12)}

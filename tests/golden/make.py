@@ -31,8 +31,8 @@ COMMAND = "python -m tests.golden.make"
 
 
 def coder_of(name):
-    """The Codec of a golden file by its name, default-… or another."""
-    return codec.Codec("default" if name.startswith("default") else str(tiny.PATH), device="cpu", threads=1)
+    """The Codec of a golden file by its name: of the default model, or of the tiny one."""
+    return codec.Codec("default" if name.startswith(("default", "drawn")) else str(tiny.PATH), device="cpu", threads=1)
 
 
 def scene(height, width, channels=3, depth=8, seed=0):
@@ -41,6 +41,16 @@ def scene(height, width, channels=3, depth=8, seed=0):
     planes = [(rows * (3 + c) + columns * (2 + seed) + 90 * ((rows - 9) ** 2 + (columns - 12) ** 2 < 60) + 40 * c) % 256 for c in range(channels)]
     samples = np.stack(planes, 2) * 200 // 255 + 20 + draw.randint(0, 8, (height, width, channels))
     return (samples * 257 + draw.randint(0, 256, samples.shape) if depth == 16 else samples).astype(f"u{depth // 8}")
+
+
+def page(height, width):
+    """[H, W, 3]: lines of strokes on a plain ground around a slope with grain."""
+    rows, columns = np.mgrid[:height, :width]
+    strokes = (rows % 24 < 9) & ((columns * 7 + rows // 24 * 3) % 11 < 4)
+    samples = np.where(strokes[..., None], np.uint8([30, 30, 60]), np.uint8([250, 250, 240]))
+    slope = (rows + columns // 2)[..., None] // (1, 2, 3) + np.random.RandomState(4).randint(0, 7, (height, width, 3))
+    samples[24:-24, 40:-24] = slope[24:-24, 40:-24]
+    return samples
 
 
 def alpha(height, width, depth=8):
@@ -64,6 +74,7 @@ def pictures():
         "tiny-two-tiles": (Picture(scene(5, 1030)), 80), "tiny-tall": (Picture(scene(1040, 2, 1)), 20),
         "exact-gray": (Picture(scene(33, 70, 1)), 60), "exact-alpha": (Picture(scene(30, 20), alpha(30, 20), suffix="gif"), 60), "exact-rgb-16": (Picture(scene(9, 14, 3, 16)), 60),
         "rounded-rgb": (Picture(scene(19, 33) // 4 + np.random.RandomState(5).randint(0, 190, (19, 33, 3)).astype(np.uint8)), 80),
+        "drawn-rgb": (Picture(page(160, 208)), 60),
         "default-rgb": (Picture(scene(64, 80), suffix="jpg"), 60), "default-everything": (full, 85), "default-gray-16": (Picture(scene(33, 70, 1, 16)), 98),
     }
 
@@ -83,7 +94,7 @@ def make_good(kind):
     coder = coder_of(kind)
     for name, (picture, quality) in pictures().items():
         if name.startswith(kind):
-            file = coder.encode(picture, quality, lossless={"exact": True, "rounded": None}.get(kind, False))
+            file = coder.encode(picture, quality, lossless={"exact": True, "rounded": None, "drawn": None}.get(kind, False))
             (GOOD / f"{name}.aec").write_bytes(file)
             decoded = coder.decode_picture(file)
             image.save(dataclasses.replace(decoded, icc=None, exif=None, xmp=None), GOOD / f"{name}.png", "png")
@@ -162,6 +173,8 @@ def bad(coder):
         "alpha-8-of-16": alphas(whole_alpha, 2),
         # lossless tiles
         **lossless_tiles(),
+        # drawn parts
+        **drawn_parts(fields, model),
     }
 
 
@@ -222,6 +235,19 @@ def lossless_tiles():
 
     return {"lossless-empty": of(b""), "lossless-signature": of(b"\x2e" + good[1:]), "lossless-size": of(good[:1] + b"\0\0\0\0" + good[5:]), "lossless-cut": of(good[:40]),
             "lossless-png-of-8": of(png((24, 20), mode="RGB")), "lossless-webp-of-16": of(good, 258), "lossless-cut-16": of(deep[:-30], 258), "lossless-crc": of(good, crc=1)}
+
+
+def drawn_parts(fields, model):
+    samples = np.zeros((20, 24, 4), np.uint8)
+    samples[:9] = 60, 70, 80, 255
+    good = exact.webp(samples)
+    samples[3, 3, 3] = 254
+
+    def of(data, flags=1024, model=model):
+        return fields(model, flags, sections=[data])
+
+    return {"drawn-noise": of(b"\x2f" + bytes(30)), "drawn-cut": of(good[:-9]), "drawn-other-size": of(exact.webp(samples[:19])), "drawn-without-alpha": of(exact.encode(scene(20, 24))),
+            "drawn-half-transparent": of(exact.webp(samples)), "drawn-deep": of(good, 1026), "drawn-lossless": of(good, 1280, bytes(4))}
 
 
 def make_bad():
