@@ -11,6 +11,7 @@ import codec
 from codec import container, drawn, exact, image
 from codec.damage import Damage
 from codec.errors import Corrupt
+from codec.latents import features
 
 TOP, LEFT, HIGH, WIDE = 150, 100, 208, 320  # of the photograph
 
@@ -80,6 +81,13 @@ def test_photographs_have_no_drawn_parts(quality, coder):
     for picture in (photograph(300, 400, 1), white):
         assert codec.info(coder.encode(picture, quality))["sections"] == {}
     assert codec.info(coder.encode(page()[:TOP], quality))["lossless"]
+
+
+def test_features_are_those_of_the_whole_page(coder):
+    """Not of what the latents hold in place of the text."""
+    pixels = page()
+    near, far = (np.linalg.norm(features.embed(coder, coder.encode(pixels)) - features.embed(coder, picture)) for picture in (pixels, drawn.split(pixels)[1]))
+    assert near < features.DUPLICATE / 4 < far
 
 
 def test_what_is_asked_for_is_obeyed(coder):
