@@ -6,6 +6,9 @@ from itertools import groupby
 from .errors import Corrupt, Truncated
 
 
+LOSS = {"alpha": ": the picture is opaque", "drawn": ": text and lines are missing"}
+
+
 class Damage:
     """Collects the parts that could not be decoded: `tiles` {number from 0: error}, `sections` {kind: error}; `surplus` bytes after the end.
 
@@ -29,7 +32,7 @@ class Damage:
             verb = "is" if len(self.tiles) == 1 else "are"
             yield f"{_ranges(self.tiles)} of {self.header.tile_count} {verb} damaged and painted gray ({self.header.columns} in a row, counted from 1)"
         for kind in self.sections:
-            yield f"the {kind} section is damaged and left out" + (": the picture is opaque" if kind == "alpha" else "")
+            yield f"the {kind} section is damaged and left out" + LOSS.get(kind, "")
         if self.surplus:
             yield f"{self.surplus} bytes after the end of the file are ignored"
 
