@@ -32,17 +32,15 @@ def split(pixels):
 
 def find(pixels):
     """Which blocks of uint8 samples [H, W, C] are drawn or of one colour: bool [ceil(H/16), ceil(W/16)]; none at all if none is drawn."""
-    missing = [(0, -side % STRIDE) for side in pixels.shape[:2]]
-    pixels = np.pad(pixels, (*missing, (0, 0)), "edge")
+    pixels = _padded(pixels)
     colours = (pixels.astype(np.uint32) << np.arange(0, 8 * pixels.shape[2], 8, dtype=np.uint32)).sum(2, dtype=np.uint32)
     same = np.zeros(colours.shape, bool)
     same[:, 1:] = colours[:, 1:] == colours[:, :-1]
     same[1:] |= colours[1:] == colours[:-1]
-    lowest, highest = (_blocks(pixels).min((2, 3)), _blocks(pixels).max((2, 3)))
-    contrast = (highest - lowest).max(2)
+    contrast = (_blocks(pixels).max((2, 3)) - _blocks(pixels).min((2, 3))).max(2)
     drawn = (_blocks(same).mean((2, 3)) >= EQUAL) & (contrast >= CONTRAST)
-    sorted_ = np.sort(_blocks(colours)[drawn].reshape(-1, STRIDE**2), 1)
-    drawn[drawn] = (sorted_[:, 1:] != sorted_[:, :-1]).sum(1) < COLOURS
+    in_order = np.sort(_blocks(colours)[drawn].reshape(-1, STRIDE**2), 1)
+    drawn[drawn] = (in_order[:, 1:] != in_order[:, :-1]).sum(1) < COLOURS
     flat = contrast == 0
     drawn &= _around(drawn | flat, False) >= ALONE
     if not drawn.any():
@@ -72,6 +70,11 @@ def _around(mask, outside):
     return sum(padded[i:i + rows, j:j + columns] for i in range(3) for j in range(3)) - mask
 
 
+def _padded(pixels):
+    """Samples [H, W, C] with their edge repeated up to whole blocks."""
+    return np.pad(pixels, (*((0, -side % STRIDE) for side in pixels.shape[:2]), (0, 0)), "edge")
+
+
 def _blocks(samples):
     """[H, W, ...] as blocks [H/16, W/16, 16, 16, ...]."""
     down, across = (side // STRIDE for side in samples.shape[:2])
@@ -80,9 +83,8 @@ def _blocks(samples):
 
 def _smooth(pixels, mask):
     """A surface [H, W, C] that runs through the mean colours of the blocks that are not masked."""
+    means = _spread(_blocks(_padded(pixels)).mean((2, 3), dtype=np.float32), ~mask)
     height, width = (side * STRIDE for side in mask.shape)
-    padded = np.pad(pixels, ((0, height - pixels.shape[0]), (0, width - pixels.shape[1]), (0, 0)), "edge")
-    means = _spread(_blocks(padded).mean((2, 3), dtype=np.float32), ~mask)
     return np.rint(_resized(means, width, height)).astype(np.uint8)[: pixels.shape[0], : pixels.shape[1]]
 
 
