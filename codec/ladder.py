@@ -12,7 +12,7 @@ from .networks import STRIDE
 
 RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths,
 USUAL = 6000  # one of which, the default, tells what kind of picture it is
-SMALL = 512  # bytes of all tiles that are few, with any picture,
+SMALL = 512  # bytes that are few, with any picture,
 SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20,
 FLAT = 0.1  # ... or fewer than these at the usual quality, which pictures with next to nothing but noise in them do
 EVEN = 0.25  # the same of those of one colour and noise,
@@ -52,10 +52,16 @@ def best(first, quality, flat, weight, encoding, error):
     made |= dict(zip(others, (yield from together(map(encoding, others)))))
     small = [made[rung] for rung in RUNGS if _below(most, made[rung])]
     errors = yield from together(map(error, small))
-    costs = [8 * container.read_header(file)[1]["tiles"] + weight * error for file, error in zip(small, errors)]
+    costs = [8 * _size(file) + weight * error for file, error in zip(small, errors)]
     return small[costs.index(min(costs))] if small else first
 
 
 def _below(bpp, file):
-    header, sizes = container.read_header(file)
-    return sizes["tiles"] < max(SMALL, bpp / 8 * header.width * header.height)
+    header, _ = container.read_header(file)
+    return _size(file) < max(SMALL, bpp / 8 * header.width * header.height)
+
+
+def _size(file):
+    """Bytes that depend on the quality: of the tiles and of what is drawn."""
+    _, sizes = container.read_header(file)
+    return sizes["tiles"] + sizes.get("drawn", 0)

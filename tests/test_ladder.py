@@ -1,6 +1,7 @@
 """Quality in order: five points more never give a smaller file or a worse picture, of small files and of drawings too, where luck would have it otherwise."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image, ImageDraw
 
 import codec
 from codec import ladder, scanner
-from codec.container import NO_MODEL, Aec, Header, Tile, pack, read_header
+from codec.container import NO_MODEL, Aec, Header, Tile, pack, read_header, unpack
 from tests.campaigns import order
 
 
@@ -81,6 +82,13 @@ def test_what_may_be_small(colours, most):
         below = math.ceil(expected / 8 * side**2 / 4) * 4 - 4  # bytes
         assert limit(file(below, side, side), side) == expected and limit(file(below + 4, side, side), side) == 0
     assert limit(file(60, lossless=True, rounded=True), 100) and not limit(file(60, lossless=True), 100)
+
+
+def test_what_is_drawn_counts():
+    aec = unpack(file(200))
+    with scanner.opened(photograph(100, 100), 0) as scan:
+        for drawn, small in ((300, True), (312, False)):
+            assert bool(ladder.limit(pack(replace(aec, sections={"drawn": bytes(drawn)})), scan)) == small
 
 
 def test_depth_and_size_do_not_matter_to_evenness():
