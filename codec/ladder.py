@@ -14,10 +14,11 @@ RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths,
 USUAL = 6000  # one of which, the default, tells what kind of picture it is
 SMALL = 512  # bytes that are few, with any picture,
 SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20,
-FLAT = 0.1  # ... or fewer than these at the usual quality, which pictures with next to nothing but noise in them do
-EVEN = 0.25  # the same of those of one colour and noise,
-FEW = 512**2  # pixels at most, in larger ones there is less luck;
-LEVEL = 2  # standard deviation of the means of their 16 x 16 blocks, in levels of 8 bits
+EVEN = 0.25  # ... or fewer than these, at the usual quality too, where a picture of one colour and noise has no more than
+FEW = 512**2  # pixels,
+FLAT = 0.1  # or than these, where it has more, up to
+MANY = 1 << 22  # pixels: larger ones are not looked at
+LEVEL = 2  # standard deviation of the means of 16 x 16 blocks of one colour, in levels of 8 bits
 
 
 def limit(file, scan):
@@ -25,8 +26,10 @@ def limit(file, scan):
     header, _ = container.read_header(file)
     if header.lossless and not header.rounded:
         return 0
-    flat = EVEN if header.width * header.height <= FEW and _below(EVEN, file) and is_even(scan) else FLAT
-    return flat if _below(flat, file) else 0
+    pixels = header.width * header.height
+    flat = EVEN if pixels <= FEW else FLAT
+    most = flat if pixels <= MANY and _below(flat, file) and is_even(scan) else SPARSE
+    return most if _below(most, file) else 0
 
 
 def is_even(scan):

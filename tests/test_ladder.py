@@ -70,18 +70,22 @@ def file(size, width=100, height=100, **flags):
     return pack(Aec(Header(width, height, 5000, 3, 8, False, NO_MODEL if flags else b"abcd", **flags), [Tile(bytes(size), 0)]))
 
 
-@pytest.mark.parametrize("colours, most", [(((20, 200, 90), (20, 200, 90)), ladder.EVEN), (((20, 200, 90), (20, 200, 93)), ladder.EVEN), (((20, 200, 90), (20, 200, 96)), ladder.FLAT)])
-def test_what_may_be_small(colours, most):
-    def limit(data, side):
-        halves = noisy(np.repeat(np.float64(colours), side // 2, 0)[None].repeat(side, 0), 4)
-        with scanner.opened(halves, 0) as scan:
-            return ladder.limit(data, scan)
+@pytest.mark.parametrize("other, even", [(90, True), (93, True), (96, False)])
+@pytest.mark.parametrize("side, flat, many", [(512, ladder.EVEN, ladder.MANY), (528, ladder.FLAT, ladder.MANY), (528, ladder.SPARSE, 528**2 - 1)])
+def test_what_may_be_small(other, even, side, flat, many, monkeypatch):
+    monkeypatch.setattr(ladder, "MANY", many)
+    halves = noisy(np.repeat(np.float64([[20, 200, 90], [20, 200, other]]), side // 2, 0)[None].repeat(side, 0), 4)
+    most = flat if even else ladder.SPARSE
+    below = math.ceil(most / 8 * side**2 / 4) * 4 - 4  # bytes
+    with scanner.opened(halves, 0) as scan:
+        assert ladder.limit(file(below, side, side), scan) == most and ladder.limit(file(below + 4, side, side), scan) == 0
 
-    assert limit(file(508, 64, 64), 64) == most and limit(file(512, 64, 64), 64) == 0
-    for side, expected in ((512, most), (528, ladder.FLAT)):
-        below = math.ceil(expected / 8 * side**2 / 4) * 4 - 4  # bytes
-        assert limit(file(below, side, side), side) == expected and limit(file(below + 4, side, side), side) == 0
-    assert limit(file(60, lossless=True, rounded=True), 100) and not limit(file(60, lossless=True), 100)
+
+def test_files_of_few_bytes_are_small_and_exact_ones_are_not():
+    with scanner.opened(photograph(64, 64), 0) as scan:
+        limit = lambda *arguments, **flags: ladder.limit(file(*arguments, **flags), scan)
+        assert limit(508, 64, 64) and not limit(512, 64, 64)
+        assert limit(60, lossless=True, rounded=True) and not limit(60, lossless=True)
 
 
 def test_what_is_drawn_counts():
@@ -156,7 +160,7 @@ def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
     figures = order.run(0, [64], paths)
     assert figures["pictures"] == {"one colour and noise": 1} and figures["steps"] >= 19 and set(figures["wrong"].values()) == {0}
     monkeypatch.setattr(ladder, "SMALL", 0)
-    monkeypatch.setattr(ladder, "FLAT", 0)
+    monkeypatch.setattr(ladder, "SPARSE", 0)
     monkeypatch.setattr(ladder, "EVEN", 0)
     figures = order.run(0, [64], paths)
     assert sum(figures["wrong"].values()) == len(capsys.readouterr().out.splitlines()) > 0
