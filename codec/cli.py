@@ -115,7 +115,7 @@ def _check_target(target: dict[str, float | None], lossless: bool | None) -> Non
 
 @cli.command()
 @takes(INPUTS, REGION, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, **options) -> None:
+def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool, **options) -> None:
     """Turn .aec files into pictures.
 
     The format is PNG, or what the suffix of -o FILE names.
@@ -130,7 +130,7 @@ def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: 
     if options.remove and (crop or scale != 1 or recover):
         raise click.UsageError("--rm excludes --crop, --scale and --recover: the input holds more than the output")
 
-    produce(options, options.plan({AEC}, ".png", only=AEC), partial(work.decompressing, options, model, crop, scale, recover))
+    produce(options, options.plan({AEC}, ".png", only=AEC), partial(work.decompressing, options, model, crop, scale, recover, fast))
 
 
 @cli.command()

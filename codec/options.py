@@ -109,6 +109,7 @@ REGION = [
     click.option("--crop", metavar="X,Y,W,H", callback=_crop, help="Only this rectangle of the stored pixels (not turned as EXIF says)."),
     click.option("--scale", type=click.Choice(["1", "1/2", "1/4", "1/8", "1/16"]), default="1", callback=_scale, help="Smaller: the means of squares of pixels."),
     click.option("--recover", is_flag=True, help="Decode what is left of damaged files; the rest becomes gray."),
+    click.option("--fast", is_flag=True, help="Compute pixels in bfloat16 where the processor can: a fifth faster, samples off by a level or three."),
 ]
 MODEL = [
     click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="One of `aecodec models`, or a weight file; files name the installed model they need."),

@@ -76,7 +76,7 @@ def compressing(options: Options, model: str, quality: float, lossless: bool | N
     return work
 
 
-def decompressing(options: Options, model: str, crop: tuple[int, ...] | None, scale: float, recover: bool) -> Callable[[Job, Draft], Result]:
+def decompressing(options: Options, model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool) -> Callable[[Job, Draft], Result]:
     import codec
 
     from . import image, scanner
@@ -91,7 +91,7 @@ def decompressing(options: Options, model: str, crop: tuple[int, ...] | None, sc
         watch.lap("read")
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
         damage = Damage() if recover else None
-        with coder.scan(data, max_pixels=options.max_pixels, crop=crop, scale=scale, damage=damage) as scan:
+        with coder.scan(data, max_pixels=options.max_pixels, crop=crop, scale=scale, damage=damage, fast=fast) as scan:
             written, read = Fingerprint(), Fingerprint()
             image.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
             watch.lap(format)
