@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import AvifImagePlugin, Image, features
 
-NAMES = ("aec", "jpeg", "jpeg444", "webp", "avif", "avif444", "jpeg2000", "jxl",
+NAMES = ("aec", "aec-effort3", "aec-effort9", "aec-fast", "jpeg", "jpeg444", "webp", "avif", "avif444", "jpeg2000", "jxl",
          "bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor", "cheng2020-attn")
 DEFAULT = ("aec", "jpeg", "webp", "avif", "jxl")
 AVIF_SPEED = 6
@@ -26,22 +26,27 @@ class Unavailable(Exception):
 
 def build(name, avif_speed=AVIF_SPEED, device="cpu", threads=1):
     """The codec of that name. avif_speed: 0 slowest .. 10; device: of ours and of the zoo; threads: per call. Raises Unavailable, KeyError."""
-    if name == "aec":
-        return Aec(device, threads)
+    if name in VARIANTS:
+        return Aec(name, device, threads)
     if name in FORMATS:
         return Pillow(name, FORMATS[name], avif_speed, threads)
     from .zoo import Zoo
     return Zoo(name, device, threads)
 
 
+VARIANTS = {"aec": ("aecodec", 0, False), "aec-effort3": ("aecodec --effort 3", 3, False), "aec-effort9": ("aecodec --effort 9", 9, False),
+            "aec-fast": ("aecodec, decompress --fast", 0, True)}  # label, effort, fast  # fmt: skip
+
+
 class Aec:
     """This codec, through its public interface and with whole files."""
 
-    name, label, qualities, low, high, whole, trained = "aec", "aecodec", (3, 15, 30, 45, 60, 75, 88, 97), 1, 100, False, True
+    qualities, low, high, whole, trained = (3, 15, 30, 45, 60, 75, 88, 97), 1, 100, False, True
 
-    def __init__(self, device="cpu", threads=1):
+    def __init__(self, name="aec", device="cpu", threads=1):
         import codec
 
+        self.name, (self.label, self.effort, self.fast) = name, VARIANTS[name]
         self.device, self.threads, self.options = device, threads, {}
         self.version = codec.__version__
         self.code = _fingerprint(Path(codec.__file__).parent)
@@ -53,31 +58,32 @@ class Aec:
 
     @property
     def settings(self):
-        return f"model default {self.model}, quality {self.low}..{self.high}, {self.device}"
+        effort = f", effort {self.effort}" if self.effort else ""
+        return f"model default {self.model}, quality {self.low}..{self.high}{effort}{', fast' if self.fast else ''}, {self.device}"
 
     @cached_property
     def versions(self):
         return {"aecodec": f"{self.version} (code {self.code})", **{name: importlib.metadata.version(name) for name in ("torch", "compressai")}}
 
     def encode(self, image, quality):
-        return self._codec.encode(image, quality, strip="all", max_pixels=0)
+        return self._codec.encode(image, quality, effort=self.effort, strip="all", max_pixels=0)
 
     def decode(self, data):
-        return self._codec.decode(data, max_pixels=0)
+        return self._codec.decode(data, max_pixels=0, fast=self.fast)
 
     def bits_map(self, image, quality):
         """Bits per 16 x 16 pixels, [ceil(H/16), ceil(W/16)]."""
         return self._codec.bits_map(self.encode(image, quality), max_pixels=0)
 
     def encode_batch(self, images, quality):
-        return self._codec.encode_batch(images, quality, strip="all", max_pixels=0)
+        return self._codec.encode_batch(images, quality, effort=self.effort, strip="all", max_pixels=0)
 
     def decode_batch(self, files):
-        return self._codec.decode_batch(files, max_pixels=0)
+        return self._codec.decode_batch(files, max_pixels=0, fast=self.fast)
 
     def cold(self, direction, quality, source, target):
         """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
-        words = ["compress", "-q", str(quality), "--strip", "all"] if direction == "encode" else ["decompress"]
+        words = ["compress", "-q", str(quality), "-e", str(self.effort), "--strip", "all"] if direction == "encode" else ["decompress", *["--fast"] * self.fast]
         return [sys.executable, "-m", "codec", *words, "-d", self.device, str(source), "-o", str(target), "-f", "--quiet"]
 
 

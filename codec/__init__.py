@@ -1,8 +1,8 @@
 """aecodec, a learned image codec. In pipeline order:
 
 errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
--> entropy (rANS) -> payload (a tile's latents), or exact (a tile's samples; contest says when), or both (drawn) -> container (bytes) -> device (where torch runs)
--> pipeline (the path, both ways; buckets: several pictures at once; ladder: small files in order of quality; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
+-> entropy (rANS) -> payload (a tile's latents; refinement fits them to their picture), or exact (a tile's samples; contest says when), or both (drawn) -> container (bytes) -> device (where torch runs)
+-> pipeline (the path, both ways: encoding, decoding; buckets: several pictures at once; ladder: small files in order of quality; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
@@ -27,24 +27,26 @@ def __getattr__(name):
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
 
 
-def compress(image, quality=60.0, *, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=2**28, model="default", device="auto"):
-    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
+def compress(image, quality=60.0, *, effort=0, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=2**28, model="default", device="auto"):
+    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100; effort: 0..9, passes that make the file
+    smaller at equal error and take longer.
 
     strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as it is, None: where that
     costs less, as with graphics, False: never, and just at this quality, where small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many dB, each
     in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline import Codec
-    return Codec(model, device).encode(image, quality, strip=strip, lossless=lossless, target_size=target_size, bpp=bpp, psnr=psnr, max_pixels=max_pixels)
+    return Codec(model, device).encode(image, quality, effort=effort, strip=strip, lossless=lossless, target_size=target_size, bpp=bpp, psnr=psnr, max_pixels=max_pixels)
 
 
-def decompress(source, *, max_pixels=2**28, crop=None, scale=1, device="auto"):
+def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, device="auto"):
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path. Raises CodecError, and OSError for a path.
 
-    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded.
+    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded. fast: in bfloat16 where the
+    device multiplies it, samples then up to three levels off.
     """
     from .pipeline import Codec
-    return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale)
+    return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)
 
 
 def info(source):

@@ -87,7 +87,7 @@ def cli() -> None:
 
 @cli.command()
 @takes(INPUTS, PICTURE, TARGET, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], target_size: float | None, bpp: float | None, psnr: float | None, model: str, **options) -> None:
+def compress(quality: float, effort: int, lossless: bool | None, strip: tuple[str, ...], target_size: float | None, bpp: float | None, psnr: float | None, model: str, **options) -> None:
     """Turn pictures into .aec files.
 
     \b
@@ -99,7 +99,7 @@ def compress(quality: float, lossless: bool | None, strip: tuple[str, ...], targ
     """
     options, target = Options(**options), {"target_size": target_size, "bpp": bpp, "psnr": psnr}
     _check_target(target, lossless)
-    produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, lossless, strip, target))
+    produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, effort, lossless, strip, target))
 
 
 def _check_target(target: dict[str, float | None], lossless: bool | None) -> None:

@@ -67,6 +67,11 @@ class Model:
         """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it: float32 [1 or N]."""
         return torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
 
+    def lambda_at(self, quality):
+        """Bits that one unit of squared error per pixel, of samples of 8 bits, is worth at a quality in hundredths, as in training."""
+        low, part = self.networks.prior.position(quality)
+        return self.config.lambda_min * 2 ** (low + part / 9900)
+
     def _coordinate(self, quality):
         low, part = self.networks.prior.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
@@ -106,7 +111,8 @@ def load(name, device):
     key = (str(path), path.stat().st_mtime_ns, str(device))
     with _lock:
         if key not in _loaded:
-            _loaded[key] = Model(path.read_bytes(), device)
+            with torch.inference_mode(False):  # whatever a caller is in: `refinement` needs gradients
+                _loaded[key] = Model(path.read_bytes(), device)
             _loaded[key].path = path
         return _loaded[key]
 

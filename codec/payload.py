@@ -16,29 +16,46 @@ from .networks import HYPER_STRIDE
 from .prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 
 
-def encode(model, y, quality):
-    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N."""
+def encode(model, y, quality, fit=None):
+    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N; fit: a `refinement.Fit`, which changes the latents before they are coded."""
     m, n = model, model.networks
     count, _, h, w = y.shape
     gain, _, gain_z = n.prior.gains(quality)
     z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
-    encoders = [Encoder() for _ in range(count)]
-    for encoder, *own in zip(encoders, *(np.split(x, count) for x in (_flat(z), _z_rows(model, z.shape, quality)))):
-        encoder.put(*own, m.tables_z)
     valid = _valid(h, w, y.device)
     high, wide = _padded(h, w)
     target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
 
-    def quantise(t, mean, rows):
-        where, ends = _coded(rows, valid[t])
-        residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)  # float32 will do: a mean has 22 bits
-        wanted, rows = (x.flatten().index_select(0, where) for x in (residual, rows))
-        symbols = rounded(m, wanted, rows)
-        for encoder, *own in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, rows))):
-            encoder.put(*own, m.tables_y)
-        return torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
+    def rounding(target, each):
+        """y in 2^-LATENT as a decoder will have it; each(t, symbols, their rows, where the symbols of each tile but the last end, all residuals, all rows) is told of every step."""
+        def quantise(t, mean, rows):
+            where, ends = _coded(rows, valid[t])
+            residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)  # float32 will do: a mean has 22 bits
+            wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
+            symbols = rounded(m, wanted, own)
+            residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
+            each(t, symbols, own, ends, residual, rows)
+            return residual
 
-    decoded = n.prior.walk(z, quality, quantise)
+        return n.prior.walk(z, quality, quantise)
+
+    if fit is not None:
+        residuals, rows = (torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32))
+
+        def keep(t, _symbols, _own, _ends, *step):
+            for whole, part in zip((residuals, rows), step):
+                place(whole, t, part)
+
+        target = fit(target, lambda target: rebuilt(n.pull, rounding(target, keep), residuals, rows))
+    encoders = [Encoder() for _ in range(count)]
+    for encoder, *own in zip(encoders, *(np.split(x, count) for x in (_flat(z), _z_rows(model, z.shape, quality)))):
+        encoder.put(*own, m.tables_z)
+
+    def put(_t, symbols, own, ends, *_):
+        for encoder, *parts in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, own))):
+            encoder.put(*parts, m.tables_y)
+
+    decoded = rounding(target, put)
     return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
 
 
@@ -55,9 +72,14 @@ def decode(model, tiles, h, w, quality, refused=None):
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     _, reciprocal, _ = n.prior.gains(quality)
+    return rebuilt(n.pull, decoded, symbols, rows).mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+
+
+def rebuilt(pull, decoded, symbols, rows):
+    """y in quantiser steps, float32 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero is pulled to the mean. Overwrites `decoded` and `symbols`."""
     y = decoded.mul_(2.0**-LATENT).float()
-    y.view(-1).addcmul_(symbols.sign_().float().view(-1), n.pull.index_select(0, rows.view(-1)), value=-1)
-    return y.mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+    y.view(-1).addcmul_(symbols.sign_().float().view(-1), pull.index_select(0, rows.view(-1)), value=-1)
+    return y
 
 
 def read(model, tiles, h, w, quality, refused=None):

@@ -102,7 +102,7 @@ def _accept(prefix):
 
 
 def _save(picture, file, _filename, model, device):
-    """Options of Image.save: quality, 1 to 100 (60); lossless, target_size, bpp and psnr, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or
+    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp and psnr, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or
     str; model.
     """
     from . import image
@@ -122,7 +122,7 @@ def _save(picture, file, _filename, model, device):
         loaded = image.load(frame, max_pixels=0)
         if exif and not loaded.exif:
             raise BadOption("exif does not hold an EXIF block")
-        data = Codec(given.get("model", model), device).encode(loaded, given.get("quality", 60), max_pixels=0, **{name: given.get(name) for name in ("lossless", "target_size", "bpp", "psnr")})
+        data = Codec(given.get("model", model), device).encode(loaded, given.get("quality", 60), effort=given.get("effort", 0), max_pixels=0, **{name: given.get(name) for name in ("lossless", "target_size", "bpp", "psnr")})
     except BadOption:  # a ValueError
         raise
     except CodecError as error:

@@ -40,6 +40,7 @@ class Settings:
     force: bool = False
     target_size: float | None = None  # in place of the quality
     bpp: float | None = None
+    effort: int = 0
 
 
 class Transfer:
@@ -85,7 +86,7 @@ class Transfer:
         settings = self.settings
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
-            return self._coder.encode(read(source) if path is None else path, settings.quality, lossless=settings.lossless, strip=settings.strip,
+            return self._coder.encode(read(source) if path is None else path, settings.quality, effort=settings.effort, lossless=settings.lossless, strip=settings.strip,
                                       target_size=settings.target_size, bpp=settings.bpp, max_pixels=settings.max_pixels)  # fmt: skip
         from . import image
 

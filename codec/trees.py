@@ -13,7 +13,7 @@ from .report import shown
 from .transfer import Settings
 
 
-def run(source: str, destination: str, *, decompress: bool, format: str, psnr: bool, manifest: str | None, force: bool, quality: float, lossless: bool | None,
+def run(source: str, destination: str, *, decompress: bool, format: str, psnr: bool, manifest: str | None, force: bool, quality: float, effort: int, lossless: bool | None,
         strip: tuple[str, ...], target_size: float | None, bpp: float | None, model: str, ray: bool, address: str | None, actors: int | None, num_gpus: float, **common) -> int:  # fmt: skip
     """The exit code. Raises click.ClickException."""
     options = Options(names=(), recursive=True, filelist=None, **common)
@@ -32,7 +32,7 @@ def run(source: str, destination: str, *, decompress: bool, format: str, psnr: b
 
         if suffix[1:] not in image.SUFFIXES:
             raise click.UsageError(f"pictures cannot be written as {shown(format)}, only as {', '.join(image.SUFFIXES)}")
-    settings = Settings(decompress, suffix[1:], quality, lossless, strip, model, options.device, None if ray else options.threads, options.max_pixels, psnr, force, target_size, bpp)
+    settings = Settings(decompress, suffix[1:], quality, lossless, strip, model, options.device, None if ray else options.threads, options.max_pixels, psnr, force, target_size, bpp, effort)
     try:
         jobs = transfer.plan(source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC)
     except (CodecError, ImportError, ValueError, OSError) as error:

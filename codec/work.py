@@ -49,7 +49,7 @@ def whole(prepare: Callable[[], Callable[[Job, Draft], Result]]) -> Callable[[Jo
     return closing
 
 
-def compressing(options: Options, model: str, quality: float, lossless: bool | None, strip: tuple[str, ...], target: dict) -> Callable[[Job, Draft], Result]:
+def compressing(options: Options, model: str, quality: float, effort: int, lossless: bool | None, strip: tuple[str, ...], target: dict) -> Callable[[Job, Draft], Result]:
     import codec
 
     from . import scanner
@@ -60,7 +60,7 @@ def compressing(options: Options, model: str, quality: float, lossless: bool | N
         watch = Stopwatch()
         with scanner.opened(source(job), options.max_pixels) as picture:
             watch.lap("read")
-            data = coder.encode(_timed(picture, watch, "read"), quality, lossless=lossless, strip=strip, max_pixels=options.max_pixels, **target)
+            data = coder.encode(_timed(picture, watch, "read"), quality, effort=effort, lossless=lossless, strip=strip, max_pixels=options.max_pixels, **target)
         header = codec.info(data)
         draft.write(data)
         watch.lap("encode")

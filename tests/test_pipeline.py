@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageOps
 from safetensors.numpy import load_file
 
 import codec
-from codec import container, entropy, int8, pipeline, tiles
+from codec import container, encoding, entropy, int8, tiles
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 from codec.image import Picture
 from codec.model import path_of
@@ -143,7 +143,7 @@ def assert_no_steps(error, side):
 @pytest.fixture
 def no_short_cut(monkeypatch):
     """The encoder's short cuts differ by more from the whole picture than a halo ever makes; tiles concern the geometry only."""
-    monkeypatch.setattr(pipeline, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(encoding, "has_bfloat16", lambda device: False)
     monkeypatch.setattr(int8, "pays", lambda x: False)
 
 

@@ -10,7 +10,7 @@ from conftest import photograph, psnr
 
 import codec
 import codec.pillow
-from codec import container, pipeline, tiles
+from codec import container, encoding, pipeline, tiles
 from codec.model import Model, path_of
 from codec.networks import STRIDE
 from tests.campaigns import leaks, sharing, sizes
@@ -44,7 +44,7 @@ def scarce(monkeypatch):
     """A Codec of tiles of 128 px whose networks can be made to run out of memory, and one that stands by, as the processor does for a GPU."""
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
-    monkeypatch.setattr(pipeline, "TOGETHER", 1)
+    monkeypatch.setattr(encoding, "TOGETHER", 1)
     coder = codec.Codec(device="cpu", threads=1)
     coder.model = Model(path_of("default").read_bytes())
     coder.model.path = path_of("default")
@@ -91,7 +91,7 @@ def test_the_processor_goes_on_where_a_device_has_too_little_memory(name, encodi
 def test_several_tiles_at_once_become_one_at_a_time(scarce, coder, monkeypatch):
     """Before the processor has to help. The same tiles in another batch differ by rounding, so that a few symbols may."""
     picture = photograph(140, 300)
-    monkeypatch.setattr(pipeline, "TOGETHER", 4)
+    monkeypatch.setattr(encoding, "TOGETHER", 4)
     data = coder.encode(picture, 70)
     seen = failing(scarce.model.networks.analysis, monkeypatch, 0)
     with warnings.catch_warnings():

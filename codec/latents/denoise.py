@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 
 from ..errors import BadWeights
+from ..image import MAX_PIXELS
 from ..model import checked, read_metadata, refusing
 from ..networks import Analysis, Config, Gain, HyperAnalysis
-from ..pipeline import MAX_PIXELS, Codec
+from ..pipeline import Codec
 
 FORMAT = "aecodec encoder 1"
 INSTALLED = Path(__file__).with_name("denoise.safetensors")

@@ -3,7 +3,7 @@ import torch
 
 from .. import container, tiles
 from ..device import inference
-from ..pipeline import _hundredths
+from ..encoding import hundredths_of
 
 
 def to_aec(coder, source, quality=60.0, **options):
@@ -21,7 +21,7 @@ def from_latent(coder, latent, height, width, quality=60.0):
 
     Raises BadOption.
     """
-    hundredths = _hundredths(quality)
+    hundredths = hundredths_of(quality)
     with inference(coder.model.networks):
         y = torch.from_numpy(latent)[None]
         coded = [coder._encode(y[:, :, r.start:r.stop, c.start:c.stop].to(coder.device), hundredths)[0] for r, c in tiles.grid(height, width, 0)]

@@ -9,10 +9,11 @@ import torch
 from .. import container, payload, tiles
 from ..container import Tile
 from ..device import inference
+from ..encoding import hundredths_of
 from ..entropy import Encoder
 from ..errors import BadOption
+from ..image import MAX_PIXELS
 from ..networks import HYPER_STRIDE
-from ..pipeline import MAX_PIXELS, _hundredths
 from . import files
 
 
@@ -24,7 +25,7 @@ def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.
     """
     if not 0 <= temperature <= 10:
         raise BadOption(f"temperature {temperature} is outside 0..10")
-    hundredths, given = _hundredths(quality), None
+    hundredths, given = hundredths_of(quality), None
     if like is not None:
         given = container.unpack(files.to_aec(coder, like, quality, max_pixels=max_pixels))
         if given.header.model != coder.model.id:
