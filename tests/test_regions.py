@@ -170,9 +170,9 @@ def test_few_rows_are_held(coder, monkeypatch):
 
     analysis, ahead = codec.Codec._latent, []
 
-    def latent(self, pixels, row, column, quality):
+    def latent(self, pixels, row, *where):
         ahead.append(read - row.start * STRIDE)
-        return analysis(self, pixels, row, column, quality)
+        return analysis(self, pixels, row, *where)
 
     monkeypatch.setattr(codec.Codec, "_latent", latent)
     file = coder.encode(Scan(64, height, 3, 8, False, strips), 30)
