@@ -14,7 +14,9 @@ from . import metrics, record
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
-COLOURS = {"aec": "#0072b2", "webp": "#e69f00", "avif": "#009e73", "avif444": "#56b4e9", "jxl": "#cc79a7", "jpeg": "#999999"}  # Okabe and Ito: safe for the colour-blind
+COLOURS = {"aec": "#0072b2", "aec-effort9": "#003a5d", "webp": "#e69f00", "avif": "#009e73", "avif444": "#56b4e9", "jxl": "#cc79a7", "jpeg": "#999999"}  # Okabe and Ito: safe for the colour-blind
+OURS = "aec"
+VARIANTS = {"aec-effort3": "the same with `--effort 3`", "aec-effort9": "`--effort 9`"}  # columns of the first table
 PUBLISHED = {"bmshj2018-hyperprior": "-.", "bpg444": "--", "vtm": ":"}  # drawn beside the whole Kodak set only, as they are means over it
 TITLES = {"psnr": "PSNR (RGB)", "psnr_y": "PSNR (luma)", "msssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2"}
 MARKS = "<!-- written by benchmarks.figure -->", "<!-- until here -->"
@@ -25,8 +27,8 @@ def draw(run, path):
     figure, axis = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
     for name, codec in run["codecs"].items():
         points = sorted((c["bpp"], c["psnr"]) for c in run["curves"] if c["codec"] == name)
-        if points:
-            ours = name == "aec"
+        if points and name not in ("aec-effort3", "aec-fast"):  # next to the others
+            ours = name == OURS
             axis.plot(*zip(*points), marker="o", ms=4 if ours else 2.5, lw=2.4 if ours else 1.2, label=codec["label"], color=COLOURS.get(name), zorder=3 if ours else 2)
     low, high = axis.get_ylim()
     for name, style in PUBLISHED.items() if record.is_kodak(run) else ():
@@ -42,14 +44,16 @@ def draw(run, path):
 
 def rates(run):
     """Markdown lines: bytes against each anchor at equal quality, means over the set; PCHIP, for PSNR Akima too."""
-    found = {(r["anchor"], r["metric"], r["method"]): r for r in run["bd_rate"] if (r["codec"], r["scope"]) == ("aec", "set")}
-    columns = [(run["metrics"][0], "pchip"), (run["metrics"][0], "akima"), *((m, "pchip") for m in run["metrics"][1:])]
-    heads = [f"{TITLES[m]}{', Akima' if method == 'akima' else ''}" for m, method in columns]
-    lines = [f"| aecodec's bytes against | at equal {' | '.join(heads)} | range, {metrics.UNITS[columns[0][0]]} |", "|---" * (len(columns) + 2) + "|"]
+    found = {(r["codec"], r["anchor"], r["metric"], r["method"]): r for r in run["bd_rate"] if r["scope"] == "set"}
+    first, *others = run["metrics"]
+    columns = {(OURS, first, "pchip"): TITLES[first]}
+    columns |= {(name, first, "pchip"): title for name, title in VARIANTS.items() if name in run["codecs"]}
+    columns |= {(OURS, first, "akima"): f"{TITLES[first]}, Akima"} | {(OURS, metric, "pchip"): TITLES[metric] for metric in others}
+    lines = [f"| aecodec's bytes against | at equal {' | '.join(columns.values())} | range, {metrics.UNITS[first]} |", "|---" * (len(columns) + 2) + "|"]
     for anchor in run["codecs"]:
-        if (anchor, *columns[0]) in found and anchor != "aec":
-            cells = [found.get((anchor, *column), {}).get("value") for column in columns]
-            span = found[anchor, *columns[0]]
+        if (OURS, anchor, first, "pchip") in found and not anchor.startswith(OURS):
+            cells = [found.get((name, anchor, metric, method), {}).get("value") for name, metric, method in columns]
+            span = found[OURS, anchor, first, "pchip"]
             range_ = "–" if span["value"] is None else f"{span['low']:.1f} to {span['high']:.1f}"
             cells = ["–" if v is None else f"{v:+.1f} %".replace("-", "−") for v in cells]
             lines.append(f"| {run['codecs'][anchor]['label']} | {' | '.join(cells)} | {range_} |")
@@ -74,7 +78,7 @@ def text(run):
     machine = run["machine"]
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
     source = f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec. A time is the median of one picture's, in a process that is warm."
-    settings = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if name != "aec")
+    settings = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if not name.startswith(OURS))
     return "\n".join([*rates(run), "", *speeds(run), "", source, "", f"Settings: {settings}."])
 
 

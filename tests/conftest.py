@@ -62,6 +62,29 @@ def psnr(a, b, peak=255):
     return 10 * np.log10(peak**2 / error) if error else np.inf
 
 
+def assert_no_steps(error, side):
+    """Errors [H,W,C] differ no more across the borders of tiles than between the latent positions on both sides of them."""
+    from codec.networks import STRIDE
+
+    for axis in (0, 1):
+        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[STRIDE - 1::STRIDE]  # from one latent position to the next
+        borders = np.arange(side // STRIDE - 1, len(steps) - 1, side // STRIDE)
+        assert bool(borders.size) == (error.shape[axis] > side + STRIDE)
+        if borders.size:
+            ratios = 2 * steps[borders] / (steps[borders - 1] + steps[borders + 1])
+            assert ratios.mean() < 1.1 and ratios.max() < 1.3
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of 128 px: all borders of a large picture at the price of a small one."""
+    from codec import container, tiles
+    from codec.networks import STRIDE
+
+    monkeypatch.setattr(container, "TILE", 128)
+    monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
+
+
 @pytest.fixture(scope="session")
 def coder():
     """One thread: pictures as small as those of the tests gain nothing from a second, and lose much where other processes are busy."""

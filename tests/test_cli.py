@@ -100,6 +100,14 @@ def test_quality_takes_decimals_and_orders_the_sizes(pictures):
     assert succeed("compress", "a.png", "-c").stdout_bytes == succeed("compress", "a.png", "-c", "--quality", "60").stdout_bytes
 
 
+def test_effort_and_fast_are_those_of_the_library(pictures):
+    file = succeed("compress", "a.png", "-e", 2, "-c").stdout_bytes
+    assert file == codec.compress("a.png", effort=2, device="cpu") != codec.compress("a.png", device="cpu")
+    (pictures / "a.aec").write_bytes(file)
+    succeed("decompress", "a.aec", "--fast", "-o", "fast.png")
+    assert (np.asarray(Image.open("fast.png")) == np.asarray(codec.decompress(file, fast=True, device="cpu"))).all()
+
+
 def test_output_does_not_depend_on_the_way_it_is_asked_for(pictures, samples):
     succeed("compress", "a.png", "b.png", "--jobs", 2, "--device", "cpu")
     succeed("compress", "a.png", "-o", "file.aec")
@@ -425,6 +433,7 @@ def test_progress_bar_tells_megapixels_per_second(monkeypatch):
         (["compress"], "no input"),
         (["compress", "a.png", "-q", "0"], "range"),
         (["compress", "a.png", "-q", "100.5"], "range"),
+        (["compress", "a.png", "-e", "10"], "range"),
         (["compress", "a.png", "-q", "nan"], "nan"),
         (["compress", "a.png", "-q", "good"], "float"),
         (["compress", "a.png", "-fn"], "excludes"),

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from conftest import photograph, psnr
+from conftest import assert_no_steps, photograph, psnr
 from PIL import Image, ImageCms, ImageDraw, ImageOps
 from safetensors.numpy import load_file
 
@@ -106,13 +106,6 @@ def whole(coder, name):
         yield
 
 
-@pytest.fixture
-def small_tiles(monkeypatch):
-    """Tiles of 128 px: all borders of a large picture at the price of a small one."""
-    monkeypatch.setattr(container, "TILE", 128)
-    monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
-
-
 def assert_no_seam(coder, picture, quality, side):
     file, cut = latents(coder, picture, quality)
     assert len(cut) == codec.info(file)["tiles"] > 1
@@ -127,17 +120,6 @@ def assert_no_seam(coder, picture, quality, side):
     assert difference.max() <= 1 and (difference > 0).mean() < 0.01
 
     assert_no_steps(pixels.astype(float) - picture, side)
-
-
-def assert_no_steps(error, side):
-    """Errors [H,W,C] differ no more across the borders of tiles than between the latent positions on both sides of them."""
-    for axis in (0, 1):
-        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[STRIDE - 1::STRIDE]  # from one latent position to the next
-        borders = np.arange(side // STRIDE - 1, len(steps) - 1, side // STRIDE)
-        assert bool(borders.size) == (error.shape[axis] > side + STRIDE)
-        if borders.size:
-            ratios = 2 * steps[borders] / (steps[borders - 1] + steps[borders + 1])
-            assert ratios.mean() < 1.1 and ratios.max() < 1.3
 
 
 @pytest.fixture

@@ -1,0 +1,141 @@
+"""Effort: at equal error the files are smaller, whatever the picture; the gradient is one; tiles meet without seams; and --fast stays near."""
+
+import numpy as np
+import pytest
+import torch
+from conftest import assert_no_steps, photograph, psnr
+
+import codec
+from codec import decoding, refinement
+from codec.errors import BadOption
+from codec.refinement import Fit
+
+
+def measured(coder, picture, quality, effort):
+    """Bytes, and dB."""
+    file = coder.encode(picture, quality, effort=effort, lossless=False)
+    return len(file), psnr(coder.decode_picture(file).pixels, picture, np.iinfo(picture.dtype).max)
+
+
+def saved(coder, picture, effort, qualities=(30, 45, 60, 75)):
+    """Share of the bytes that effort saves at equal PSNR: mean logarithmic distance between the curves, in which the one without effort is a polyline."""
+    plain, better = ([measured(coder, picture, quality, e) for quality in qualities] for e in (0, effort))
+    (sizes, dB), (less, more) = zip(*plain), zip(*better)
+    within = [i for i, value in enumerate(more) if dB[0] <= value <= dB[-1]]
+    assert len(within) > 1
+    return 1 - np.exp(np.mean([np.log(less[i]) - np.interp(more[i], dB, np.log(sizes)) for i in within]))
+
+
+PICTURES = {
+    "colour": photograph(256, 320, 1),
+    "odd size": photograph(201, 163, 4),
+    "gray": photograph(256, 320, 3, 1),
+    "deep": photograph(192, 256, 5, depth=16),
+}
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_files_are_smaller_at_equal_error(kind, coder):
+    one, more = (saved(coder, PICTURES[kind], effort) for effort in (1, 4))
+    assert one > 0.002 and more > max(0.006, one)
+
+
+def test_targets_take_effort_too(coder):
+    picture = photograph(192, 256, 2)
+    plain, better = (coder.encode(picture, psnr=37, effort=effort) for effort in (0, 3))
+    assert len(better) < len(plain) and psnr(coder.decode_picture(better).pixels, picture) >= 37
+
+
+@pytest.mark.parametrize("quality", [25, 85])
+def test_tiles_meet_without_seams(quality, coder, small_tiles):
+    picture = photograph(300, 430, 1)
+    (plain, before), (size, after) = (measured(coder, picture, quality, effort) for effort in (0, 3))
+    assert after > before + 0.1 and size < plain * 1.08
+    assert_no_steps(coder.decode_picture(coder.encode(picture, quality, effort=3)).pixels.astype(float) - picture, 128)
+
+
+def test_whole_pictures_and_tiles_gain_alike(coder, request):
+    picture = photograph(300, 430, 6)
+    whole = saved(coder, picture, 3)
+    request.getfixturevalue("small_tiles")
+    assert saved(coder, picture, 3) == pytest.approx(whole, abs=0.006)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
+    """Against differences of the error, in floats, with a margin on two sides and a picture that ends early."""
+    monkeypatch.setattr(refinement, "has_bfloat16", lambda device: False)
+    model, (h, w), margin = coder.model, (4, 5), (3, 0, 0, 2)
+    picture = photograph(h * 16 - 5, w * 16 - 9, 3, channels)
+    torch.manual_seed(1)
+    around = torch.randn(1, model.config.latent, h + 3, w + 2)
+    reciprocal = model.networks.prior.gains(6000)[1].float()
+    steps = torch.randn(1, model.config.latent, 4, 8)
+    fit = Fit(model, 6000, 1, [picture], around, margin)
+
+    def error(steps):
+        y = around.clone()
+        y[:, :, 3:, :w] = (steps * reciprocal)[:, :, :, :w]
+        with torch.inference_mode():
+            x = model.networks.synthesis(y, model.coordinate(6000), halo=margin)[0, :, :picture.shape[0], :picture.shape[1]].clamp(-0.5, 0.5).double() + 0.5
+        x = x.mean(0, keepdim=True) if channels == 1 else x
+        return model.lambda_at(6000) * float((255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)).square().mean(0).sum())
+
+    with torch.inference_mode():
+        gradient = fit.gradient(steps)
+    assert gradient.shape == steps.shape and not gradient[:, :, :, w:].any()
+    for seed in range(3):
+        direction = gradient / gradient.norm() * torch.rand(steps.shape, generator=torch.Generator().manual_seed(seed)) / 2  # towards what the rounding of floats does not hide
+        slope = error(steps + direction / 2) - error(steps - direction / 2)
+        assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02)
+
+
+def test_batches_make_the_same_files(coder):
+    pictures = [photograph(64, 96, seed, channels) for seed, channels in ((1, 3), (2, 3), (3, 1))] + [photograph(60, 90, 4)]
+    assert coder.encode_batch(pictures, 70, effort=2) == [coder.encode(picture, 70, effort=2) for picture in pictures]
+
+
+def test_nothing_depends_on_the_state_of_the_caller(coder):
+    picture = photograph(80, 96, 2)
+    file = coder.encode(picture, 50, effort=1)
+    with torch.no_grad():
+        assert coder.encode(picture, 50, effort=1) == file
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert coder.encode(picture, 50, effort=1) == file
+    assert not any(p.requires_grad or p.grad is not None for p in coder.model.networks.parameters())
+
+
+def test_a_codec_loaded_without_gradients_has_them(monkeypatch):
+    monkeypatch.setattr(codec.model, "_loaded", {})
+    with torch.inference_mode():
+        assert codec.Codec().encode(photograph(40, 48), 50, effort=1)
+
+
+@pytest.mark.parametrize("effort", [-1, 10, 1.0, "3", None, float("nan")])
+def test_other_efforts_are_refused(effort, coder):
+    with pytest.raises(BadOption, match="effort .* 0 to 9"):
+        coder.encode(photograph(8, 8), effort=effort)
+
+
+# Decoding fast
+
+
+@pytest.mark.parametrize("quality", [20, 95])
+def test_fast_is_near(quality, coder, monkeypatch):
+    """Also where the processor emulates bfloat16."""
+    picture = photograph(160, 224, 1)
+    file = coder.encode(picture, quality, lossless=False)
+    pixels = coder.decode_picture(file).pixels
+    monkeypatch.setattr(decoding, "has_bfloat16", lambda device: True)
+    fast = coder.decode_picture(file, fast=True).pixels
+    difference = np.abs(fast.astype(int) - pixels)
+    assert 0 < (difference > 0).mean() < 0.2 and difference.max() <= 3
+    assert psnr(fast, picture) > psnr(pixels, picture) - 0.02
+    assert (np.asarray(coder.decode_batch([file], fast=True)[0]) == fast).all()
+    assert (np.asarray(codec.decompress(file, fast=True, device="cpu")) == fast).all()
+
+
+def test_fast_changes_nothing_where_the_processor_cannot(coder, monkeypatch):
+    monkeypatch.setattr(decoding, "has_bfloat16", lambda device: False)
+    file = coder.encode(photograph(64, 64), 60)
+    assert (coder.decode_picture(file, fast=True).pixels == coder.decode_picture(file).pixels).all()
