@@ -68,30 +68,30 @@ def kinds(rng, side, photographs):
     return made
 
 
-def falls(coder, picture, offset):
+def falls(coder, picture, offset, effort=0):
     """Steps of five points that give a smaller file or a worse picture: [(quality, bytes and squared error before, and then)], and the number of steps."""
     seen = []
     for quality in range(offset, 101, 5):
-        file = coder.encode(picture, quality)
+        file = coder.encode(picture, quality, effort=effort)
         error = np.square(coder.decode_picture(file).pixels.squeeze().astype(float) - np.asarray(picture)).sum()
         seen.append((quality, len(file), error))
     wrong = [(more[0], before[1:], more[1:]) for before, more in zip(seen, seen[1:]) if more[1] < before[1] or more[2] > before[2]]
     return wrong, len(seen) - 1
 
 
-def run(minutes, sides, photographs, seed=0, model="default"):
+def run(minutes, sides, photographs, seed=0, model="default", effort=0):
     """Figures; prints every step that goes wrong."""
     rng, coder, end = np.random.default_rng(seed), codec.Codec(model, "cpu", threads=1), time.monotonic() + 60 * minutes
     pictures, steps, wrong = Counter(), 0, Counter({"worse": 0, "smaller, but no worse": 0})
     while not pictures or time.monotonic() < end:
         side = int(rng.choice(sides))
         for kind, make in kinds(rng, side, photographs).items():
-            found, count = falls(coder, make(), int(rng.integers(1, 6)))
+            found, count = falls(coder, make(), int(rng.integers(1, 6)), effort)
             pictures[kind], steps = pictures[kind] + 1, steps + count
             for quality, before, then in found:
                 wrong["worse" if then[1] > before[1] else "smaller, but no worse"] += 1
                 print(kind, side, quality, *before, *then, flush=True)
-    return {"sides": sides, "pictures": dict(pictures), "steps": steps, "wrong": dict(wrong), "seed": seed,
+    return {"sides": sides, "pictures": dict(pictures), "steps": steps, "wrong": dict(wrong), "seed": seed, "effort": effort,
             "model": coder.model.id.hex(), "minutes": minutes}  # fmt: skip
 
 
@@ -102,7 +102,8 @@ if __name__ == "__main__":
     parser.add_argument("--photographs", type=Path, required=True, help="folder of pictures of at least so many pixels a side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="default")
+    parser.add_argument("--effort", type=int, default=0)
     parser.add_argument("--log")
     options = parser.parse_args()
     found = sorted(path for path in options.photographs.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    campaigns.write(options.log, "order", run(options.minutes, options.sides, found, options.seed, options.model))
+    campaigns.write(options.log, "order", run(options.minutes, options.sides, found, options.seed, options.model, options.effort))
