@@ -154,7 +154,7 @@ def compiled(coder):
 def half_synthesis(coder):
     synthesis = coder.model.networks.synthesis
     forward = synthesis.forward
-    with patch.object(synthesis, "forward", lambda y, q, **options: forward(y, q, **options | {"half": True})):
+    with patch.object(synthesis, "forward", lambda y, q, half=False, **options: forward(y, q, True, **options)):
         yield coder
 
 

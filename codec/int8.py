@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .networks import unshuffle
+from .networks import pointwise, unshuffle
 
 SMALLEST = 256**2  # pixels from which it pays: preparing the weights, once per quality, takes as long as two such pictures in floats
 TINY = 1e-20  # keeps the step of a channel that is all zero from being zero
@@ -57,14 +57,14 @@ class CellConv8(nn.Module):
 
 
 class SampleConv(nn.Module):
-    """An nn.Conv2d of samples in [-0.5, 0.5], without a bias, of samples x [1,C,h,w] that are still bytes; in floats."""
+    """A Pointwise of samples in [-0.5, 0.5], without a bias, of samples x [1,C,h,w] that are still bytes; in floats."""
 
     def __init__(self, layer):
         super().__init__()
         self.weight, self.bias = layer.weight / 255, layer.weight.sum((1, 2, 3)) / -2
 
     def forward(self, x):
-        return F.conv2d(x.float(), self.weight, self.bias)
+        return pointwise(x.float(), self.weight, self.bias)
 
 
 def grid(x):

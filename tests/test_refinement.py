@@ -95,6 +95,21 @@ def test_batches_make_the_same_files(coder):
     assert coder.encode_batch(pictures, 70, effort=2) == [coder.encode(picture, 70, effort=2) for picture in pictures]
 
 
+@pytest.mark.parametrize("effort", [0, 2])
+@pytest.mark.parametrize("fast", [False, True])
+def test_threads_change_neither_files_nor_pixels(effort, fast, coder):
+    """Convolutions of one position would; as matrix products they add in one order."""
+    picture, before, found = photograph(384, 520, 1), torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 3):
+            torch.set_num_threads(count)
+            file = coder.encode(picture, 80, effort=effort)
+            found.append((file, coder.decode_picture(file, fast=fast).pixels.tobytes()))
+    finally:
+        torch.set_num_threads(before)
+    assert len(set(found)) == 1
+
+
 def test_nothing_depends_on_the_state_of_the_caller(coder):
     picture = photograph(80, 96, 2)
     file = coder.encode(picture, 50, effort=1)

@@ -66,7 +66,7 @@ def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
     found = next(r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("aec", "webp", "psnr", "pchip", "set"))
     line = next(line for line in rates if line.startswith("| WebP"))
     assert line.split(" | ")[1] == f"{found['value']:+.1f} %".replace("-", "−")
-    assert len(rates) == 2 + sum(codec["trained"] for codec in run["codecs"].values()) - 1 and len(speeds) == 2 + len(run["codecs"])
+    assert len(rates) == 2 + sum(codec["trained"] for name, codec in run["codecs"].items() if not name.startswith("aec")) and len(speeds) == 2 + len(run["codecs"])
     assert len({line.count("|") for line in rates}) == len({line.count("|") for line in speeds}) == 1
 
 
