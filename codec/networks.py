@@ -53,8 +53,8 @@ class Config:
 
 
 class Pointwise(nn.Conv2d):
-    """A 1x1 convolution as a matrix product: x [N,C,h,w], best in channels_last memory. Its sums do not depend on the number of threads; those of a library's convolution do, and
-    in some of the 500,000 symbols of a picture that shows."""
+    """A 1x1 convolution as a matrix product: x [N,C,h,w], best in channels_last memory. Its sums do not depend on the number of threads, but for less than a dozen
+    positions; those of a library's convolution do, and in some of the 500,000 symbols of a picture that shows."""
 
     def __init__(self, i, o, bias=True):
         super().__init__(i, o, 1, bias=bias)
