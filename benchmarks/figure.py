@@ -16,7 +16,6 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 COLOURS = {"aec": "#0072b2", "aec-effort9": "#003a5d", "webp": "#e69f00", "avif": "#009e73", "avif444": "#56b4e9", "jxl": "#cc79a7", "jpeg": "#999999"}  # Okabe and Ito: safe for the colour-blind
 OURS = "aec"
-VARIANTS = {"aec-effort3": "the same with `--effort 3`", "aec-effort9": "`--effort 9`"}  # columns of the first table
 PUBLISHED = {"bmshj2018-hyperprior": "-.", "bpg444": "--", "vtm": ":"}  # drawn beside the whole Kodak set only, as they are means over it
 TITLES = {"psnr": "PSNR (RGB)", "psnr_y": "PSNR (luma)", "msssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2"}
 MARKS = "<!-- written by benchmarks.figure -->", "<!-- until here -->"
@@ -27,7 +26,7 @@ def draw(run, path):
     figure, axis = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
     for name, codec in run["codecs"].items():
         points = sorted((c["bpp"], c["psnr"]) for c in run["curves"] if c["codec"] == name)
-        if points and name not in ("aec-effort3", "aec-fast"):  # next to the others
+        if points and (name in COLOURS or not name.startswith(OURS)):  # what has no colour of its own lies beside what has
             ours = name == OURS
             axis.plot(*zip(*points), marker="o", ms=4 if ours else 2.5, lw=2.4 if ours else 1.2, label=codec["label"], color=COLOURS.get(name), zorder=3 if ours else 2)
     low, high = axis.get_ylim()
@@ -47,7 +46,7 @@ def rates(run):
     found = {(r["codec"], r["anchor"], r["metric"], r["method"]): r for r in run["bd_rate"] if r["scope"] == "set"}
     first, *others = run["metrics"]
     columns = {(OURS, first, "pchip"): TITLES[first]}
-    columns |= {(name, first, "pchip"): title for name, title in VARIANTS.items() if name in run["codecs"]}
+    columns |= {(name, first, "pchip"): f"the same, `{codec['label'].removeprefix('aecodec ')}`" for name, codec in run["codecs"].items() if name.startswith("aec-effort")}
     columns |= {(OURS, first, "akima"): f"{TITLES[first]}, Akima"} | {(OURS, metric, "pchip"): TITLES[metric] for metric in others}
     lines = [f"| aecodec's bytes against | at equal {' | '.join(columns.values())} | range, {metrics.UNITS[first]} |", "|---" * (len(columns) + 2) + "|"]
     for anchor in run["codecs"]:

@@ -75,7 +75,7 @@ def codecs_of(run, wanted, device):
             continue
         try:
             options = run["codecs"][name].get("options", {})
-            built[name] = codecs.build(name, **options, **({"device": device} if name == "aec" else {}))
+            built[name] = codecs.build(name, **options, **({"device": device} if name in codecs.VARIANTS else {}))
         except (codecs.Unavailable, KeyError) as error:
             missing.append(str(error))
     return built, missing

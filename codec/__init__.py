@@ -43,7 +43,7 @@ def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, devi
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path. Raises CodecError, and OSError for a path.
 
     crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded. fast: in bfloat16 where the
-    device multiplies it, samples then up to three levels off.
+    device multiplies it, samples of photographs then off by a level.
     """
     from .pipeline import Codec
     return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)

@@ -66,7 +66,7 @@ class Decoding:
         Options: max_pixels, most that may be decoded, 0 for any number; crop: (left, top, width, height) in stored pixels, EXIF's orientation not
         applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need are read, and only their checksums tested. damage: a
         Damage, which collects what cannot be decoded; without one it is an error. fast: the synthesis in bfloat16 where the device multiplies it, in
-        0.6 of its time, samples then up to three levels of 8 bits off. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
+        0.6 of its time, samples of photographs then off by a level of 8 bits, of patterns in pure colours by more. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
         """
         with self._scan(source, **options) as (scan, *_):
             yield scan
@@ -115,6 +115,7 @@ class Decoding:
         coder, header = self._for(reader.header), reader.header
         for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
             yield coder, reader.tile(number), spans
+
     def _decode_strips(self, reader, region, alpha, over, damage, known, fast):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
 

@@ -170,6 +170,7 @@ class Encoding:
         return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), halo=[max(0, side - margin) for side in (*row.halo, *column.halo)], **options)
 
     _analyse_spilling = spilling(_analyse)
+
     def _encode_bucket(self, items, quality, effort, h, w):
         """Tiles of latents [1,M,h,w] and their samples."""
         latents, samples = zip(*items)
@@ -187,6 +188,7 @@ class Encoding:
 
 
 def hundredths_of(quality):
+    """A quality as the whole number of hundredths that files hold. Raises BadOption."""
     try:
         value = float(quality)
     except (TypeError, ValueError):

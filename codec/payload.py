@@ -27,14 +27,15 @@ def encode(model, y, quality, fit=None):
     target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
 
     def rounding(target, each):
-        """y in 2^-LATENT as a decoder will have it; each(t, symbols, their rows, where the symbols of each tile but the last end, all residuals, all rows) is told of every step."""
+        """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are coded, their rows
+        and where those of each tile but the last end; residuals and rows of all."""
         def quantise(t, mean, rows):
             where, ends = _coded(rows, valid[t])
             residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)  # float32 will do: a mean has 22 bits
             wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
             symbols = rounded(m, wanted, own)
             residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
-            each(t, symbols, own, ends, residual, rows)
+            each(t, (symbols, own, ends), (residual, rows))
             return residual
 
         return n.prior.walk(z, quality, quantise)
@@ -42,7 +43,7 @@ def encode(model, y, quality, fit=None):
     if fit is not None:
         residuals, rows = (torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32))
 
-        def keep(t, _symbols, _own, _ends, *step):
+        def keep(t, _, step):
             for whole, part in zip((residuals, rows), step):
                 place(whole, t, part)
 
@@ -51,7 +52,8 @@ def encode(model, y, quality, fit=None):
     for encoder, *own in zip(encoders, *(np.split(x, count) for x in (_flat(z), _z_rows(model, z.shape, quality)))):
         encoder.put(*own, m.tables_z)
 
-    def put(_t, symbols, own, ends, *_):
+    def put(_t, coded, _):
+        symbols, own, ends = coded
         for encoder, *parts in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, own))):
             encoder.put(*parts, m.tables_y)
 

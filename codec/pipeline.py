@@ -1,8 +1,4 @@
-"""The path from a picture to the bytes of an .aec file and back: a Codec, whose `encode` reads top to bottom (`encoding`) and `decode` bottom to top (`decoding`).
-
-    picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
-                      +-> samples, where these cost less (`contest`, `exact`) -------+
-"""
+"""The path from a picture to the bytes of an .aec file and back: a Codec, whose `encode` reads top to bottom (`encoding`) and `decode` bottom to top (`decoding`)."""
 import torch
 
 from .decoding import Decoding

@@ -106,6 +106,10 @@ def test_effort_and_fast_are_those_of_the_library(pictures):
     (pictures / "a.aec").write_bytes(file)
     succeed("decompress", "a.aec", "--fast", "-o", "fast.png")
     assert (np.asarray(Image.open("fast.png")) == np.asarray(codec.decompress(file, fast=True, device="cpu"))).all()
+    os.mkdir("tree")
+    os.link("a.png", "tree/a.png")
+    succeed("batch", "tree", "made", "--effort", 2)
+    assert (pictures / "made" / "a.aec").read_bytes() == file
 
 
 def test_output_does_not_depend_on_the_way_it_is_asked_for(pictures, samples):

@@ -106,4 +106,4 @@ if __name__ == "__main__":
     parser.add_argument("--log")
     options = parser.parse_args()
     found = sorted(path for path in options.photographs.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    campaigns.write(options.log, "order", run(options.minutes, options.sides, found, options.seed, options.model, options.effort))
+    campaigns.write(options.log, "order with effort" if options.effort else "order", run(options.minutes, options.sides, found, options.seed, options.model, options.effort))
