@@ -12,6 +12,8 @@ Conventions:
 - bpp is 8 * size of the whole file in bytes / (width * height), of files that really are written and decoded.
 - PSNR is over all three channels of 8-bit RGB; `psnr_y` over unrounded full-range BT.601 luma. MS-SSIM is over RGB; where curves need it
   in dB it is -10 log10(1 - MS-SSIM). SSIMULACRA2 is the score of its library.
+- Butteraugli is the 3-norm that `butteraugli_main --pnorm 3` prints, at its 80 nits; on curves -10 log10 of it. CVVDP is in JOD, of a still picture
+  on its `standard_4k` display. IW-SSIM is over luma, on curves in dB as MS-SSIM. PSNR-HVS-M is over unrounded full-range BT.601 luma.
 - Means over a set are arithmetic means of per-picture values (of bpp, dB, MS-SSIM), at equal quality settings.
 - BD-rate is the mean difference in log-rate over the range of the metric that both curves cover; nothing is extrapolated.
 - Pictures are compared as 8-bit RGB without metadata. One thread per process while points are measured, so that they come out the same anywhere.

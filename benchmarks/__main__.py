@@ -25,9 +25,11 @@ def main():
     """
 
 
-def _names(known):
+def _names(known, groups=None):
+    """A click callback: names with commas between; a name of `groups` stands for those it has."""
+
     def split(_context, _parameter, value):
-        names = [n for n in (value or "").split(",") if n]
+        names = [name for n in (value or "").split(",") if n for name in (groups or {}).get(n, (n,))]
         for name in names:
             if name not in known:
                 raise click.BadParameter(f"'{name}' is none of {', '.join(known)}")
@@ -57,8 +59,8 @@ WHAT = [
     click.option("--codecs", callback=_names(codecs.NAMES), metavar="NAME,...",
                  help=f"Of {', '.join(codecs.NAMES)}. Default: {', '.join(codecs.DEFAULT)} as far as they can run."),
     click.option("--qualities", multiple=True, callback=_qualities, metavar="NAME=Q,...", help="Other qualities for a codec; may be repeated."),
-    click.option("--metrics", callback=_names(metrics.NAMES), default=",".join(metrics.DEFAULT), show_default=True, metavar="NAME,...",
-                 help=f"Of {', '.join(metrics.NAMES)}; the last is slow."),
+    click.option("--metrics", callback=_names(metrics.NAMES, {"eye": metrics.EYE}), default=",".join(metrics.DEFAULT), show_default=True, metavar="NAME,...",
+                 help=f"Of {', '.join(metrics.NAMES)}, or eye: {', '.join(metrics.EYE)}."),
     click.option("--avif-speed", type=click.IntRange(0, 10), default=codecs.AVIF_SPEED, show_default=True, help="AVIF's effort, 0 the slowest."),
 ]
 HOW = [

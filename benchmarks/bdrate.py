@@ -14,7 +14,7 @@ from .metrics import UNITS, curve_value
 METHODS = ("pchip", "akima")
 ANCHORS = ("webp", "jpeg", "avif", "avif444", "jxl")
 MIN_POINTS = 3
-MIN_RANGE = {"dB": 1.0, "points": 5.0}  # of the metric; less common range than this says nothing about a codec
+MIN_RANGE = {"dB": 1.0, "points": 5.0, "JOD": 0.2}  # of the metric; less common range than this says nothing about a codec
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def curves(points):
     for (codec, quality), group in groups.items():
         if len(group) == len(pictures):
             means = {key: bdrate.mean(group, key) for key in ("bpp", *metrics.NAMES)}
-            means["msssim_db"] = metrics.curve_value("msssim", means["msssim"])
+            spread = [name for name in metrics.NAMES if metrics.METRICS[name].decibel]
+            means |= {f"{name}_db": metrics.curve_value(name, means[name]) for name in spread}
             records.append({"codec": codec, "quality": quality, "pictures": len(group), **means})
     return records
 

@@ -5,7 +5,7 @@ Everything a person should know at once goes to stderr; the result is returned, 
 import contextlib
 import datetime
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import click
 
@@ -45,6 +45,12 @@ def measure(request):
     started = time.perf_counter()
     _check_device(request.device)
     chosen, left_out = choose(request)
+    names, without = metrics.available(request.metrics)
+    for reason in without.values():
+        click.echo(reason, err=True)
+    if not names:
+        raise SessionError("none of the metrics asked for can be computed here")
+    request = replace(request, metrics=names)
     wanted = _qualities(request, chosen)
     here = machine.describe(request.threads)
     identities = {name: record.identity(codec, request.metrics, here) for name, codec in chosen.items()}
@@ -67,7 +73,7 @@ def measure(request):
         "metrics": list(request.metrics),
         "codecs": {name: {"label": codec.label, "settings": codec.settings, "trained": codec.trained, "options": codec.options,
                           "identity": identities[name]} for name, codec in chosen.items()},
-        "left_out": left_out,
+        "left_out": left_out | without,
         "images": entries,
         "points": done,
         "curves": record.curves(done),
