@@ -1,4 +1,5 @@
 """The command line: `python -m benchmarks run | report | compare | gate`. It ties options to the package's parts and computes nothing itself."""
+
 import shlex
 import signal
 import sys
@@ -34,6 +35,7 @@ def _names(known, groups=None):
             if name not in known:
                 raise click.BadParameter(f"'{name}' is none of {', '.join(known)}")
         return tuple(dict.fromkeys(names))
+
     return split
 
 
@@ -53,46 +55,113 @@ def _qualities(_context, _parameter, values):
 
 POSITIVE = click.IntRange(min=1)
 WHAT = [
-    click.option("--images", multiple=True, required=True, metavar="kodak|synthetic|DIR|FILE",
-                 help="Pictures; further files may follow, so that a shell's * works."),
+    click.option(
+        "--images",
+        multiple=True,
+        required=True,
+        metavar="kodak|synthetic|DIR|FILE",
+        help="Pictures; further files may follow, so that a shell's * works.",
+    ),
     click.argument("more", nargs=-1, metavar="[FILE]..."),
-    click.option("--codecs", callback=_names(codecs.NAMES), metavar="NAME,...",
-                 help=f"Of {', '.join(codecs.NAMES)}. Default: {', '.join(codecs.DEFAULT)} as far as they can run."),
-    click.option("--qualities", multiple=True, callback=_qualities, metavar="NAME=Q,...", help="Other qualities for a codec; may be repeated."),
-    click.option("--metrics", callback=_names(metrics.NAMES, {"eye": metrics.EYE}), default=",".join(metrics.DEFAULT), show_default=True, metavar="NAME,...",
-                 help=f"Of {', '.join(metrics.NAMES)}, or eye: {', '.join(metrics.EYE)}."),
-    click.option("--avif-speed", type=click.IntRange(0, 10), default=codecs.AVIF_SPEED, show_default=True, help="AVIF's effort, 0 the slowest."),
+    click.option(
+        "--codecs",
+        callback=_names(codecs.NAMES),
+        metavar="NAME,...",
+        help=f"Of {', '.join(codecs.NAMES)}. Default: {', '.join(codecs.DEFAULT)} as far as they can run.",
+    ),
+    click.option(
+        "--qualities",
+        multiple=True,
+        callback=_qualities,
+        metavar="NAME=Q,...",
+        help="Other qualities for a codec; may be repeated.",
+    ),
+    click.option(
+        "--metrics",
+        callback=_names(metrics.NAMES, {"eye": metrics.EYE}),
+        default=",".join(metrics.DEFAULT),
+        show_default=True,
+        metavar="NAME,...",
+        help=f"Of {', '.join(metrics.NAMES)}, or eye: {', '.join(metrics.EYE)}.",
+    ),
+    click.option(
+        "--avif-speed",
+        type=click.IntRange(0, 10),
+        default=codecs.AVIF_SPEED,
+        show_default=True,
+        help="AVIF's effort, 0 the slowest.",
+    ),
 ]
 HOW = [
-    click.option("--out", default=OUT, show_default=True, metavar="FILE", type=click.Path(dir_okay=False),
-                 help="The result. What it already holds is used again where nothing has changed."),
+    click.option(
+        "--out",
+        default=OUT,
+        show_default=True,
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help="The result. What it already holds is used again where nothing has changed.",
+    ),
     click.option("--fresh", is_flag=True, help="Use nothing of an earlier run again."),
-    click.option("-j", "--jobs", type=POSITIVE, default=1, show_default=True, help="Processes that measure points, one thread each."),
+    click.option(
+        "-j",
+        "--jobs",
+        type=POSITIVE,
+        default=1,
+        show_default=True,
+        help="Processes that measure points, one thread each.",
+    ),
 ]
 SPEED = [
     click.option("--speed/--no-speed", default=True, show_default=True, help="Whether the speed part follows."),
     click.option("--repeats", type=POSITIVE, default=5, show_default=True, help="Rounds of the speed part."),
-    click.option("--speed-pictures", type=POSITIVE, default=4, show_default=True, help="Pictures of the speed part, evenly chosen."),
-    click.option("--threads", type=POSITIVE, default=1, show_default=True, help="Threads each codec may use in the speed part."),
+    click.option(
+        "--speed-pictures",
+        type=POSITIVE,
+        default=4,
+        show_default=True,
+        help="Pictures of the speed part, evenly chosen.",
+    ),
+    click.option(
+        "--threads", type=POSITIVE, default=1, show_default=True, help="Threads each codec may use in the speed part."
+    ),
     click.option("--cold/--no-cold", default=True, show_default=True, help="Whether whole processes are timed too."),
-    click.option("--device", default="cpu", show_default=True, metavar="cpu|cuda",
-                 help="cuda adds our codec's batch throughput to the speed part; points are measured on the CPU."),
+    click.option(
+        "--device",
+        default="cpu",
+        show_default=True,
+        metavar="cpu|cuda",
+        help="cuda adds our codec's batch throughput to the speed part; points are measured on the CPU.",
+    ),
     click.option("--batch", type=POSITIVE, default=16, show_default=True, help="Pictures per batch on that device."),
     click.option("--profile", is_flag=True, help="Break our codec's time down by stage."),
 ]
 
 LIMITS = [
-    click.option("--max-bd", type=float, default=0.5, show_default=True, metavar="PERCENT",
-                 help="Rate that ours may lose at equal quality, on any metric."),
-    click.option("--max-slower", type=float, default=15.0, show_default=True, metavar="PERCENT",
-                 help="Processor time that ours may lose in relation to WebP's, on one kind of processor."),
+    click.option(
+        "--max-bd",
+        type=float,
+        default=0.5,
+        show_default=True,
+        metavar="PERCENT",
+        help="Rate that ours may lose at equal quality, on any metric.",
+    ),
+    click.option(
+        "--max-slower",
+        type=float,
+        default=15.0,
+        show_default=True,
+        metavar="PERCENT",
+        help="Processor time that ours may lose in relation to WebP's, on one kind of processor.",
+    ),
 ]
+
 
 def _takes(*groups):
     def add(function):
         for option in reversed([option for group in groups for option in group]):
             function = option(function)
         return function
+
     return add
 
 
@@ -105,7 +174,9 @@ def run(context, images, more, **options):
     Interrupted, the same command goes on where it stopped. Exit code 1: a picture or codec failed; the rest was measured.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    request = session.Request((*images, *more), command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]), **options)
+    request = session.Request(
+        (*images, *more), command=shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]), **options
+    )
     result = session.measure(request)
     record.write(request.out, result)
     record.Journal(request.out).remove()
@@ -135,7 +206,10 @@ def gate(context, renew, max_bd, max_slower):
         if renew:
             click.echo(f"written to {gates.renew(result)}")
             if gates.share(result) < gates.QUIET:
-                click.echo(f"ours had a processor {gates.share(result):.0%} of the time: better do this again on a quiet machine", err=True)
+                click.echo(
+                    f"ours had a processor {gates.share(result):.0%} of the time: better do this again on a quiet machine",
+                    err=True,
+                )
         else:
             _judged(context, gates.judge(result, lambda: gates.measure(folder), max_bd, max_slower))
 

@@ -29,7 +29,14 @@ from . import digits, machine
 
 OUT = "benchmarks/results/autoencoders.json"
 SMALL = {"hidden": (128, 64), "max_iter": 80, "random_state": 0}  # for 64 pixels
-LARGE = {"hidden": (512, 256, 128), "latent_dim": 32, "batch_size": 64, "max_iter": 30, "n_iter_no_change": 5, "random_state": 0}  # for 784
+LARGE = {
+    "hidden": (512, 256, 128),
+    "latent_dim": 32,
+    "batch_size": 64,
+    "max_iter": 30,
+    "n_iter_no_change": 5,
+    "random_state": 0,
+}  # for 784
 
 handwritten, printed = lru_cache(digits.handwritten), lru_cache(digits.printed)
 
@@ -47,7 +54,9 @@ def unexplained(estimator, rows, clean=None):
 
 def unexplained_by_pca(estimator, data):
     pca = PCA(estimator.latent_dim_, svd_solver="full").fit(data.train)
-    return float(np.square((data.test - pca.inverse_transform(pca.transform(data.test))) / estimator.scaling_.spread).mean())
+    return float(
+        np.square((data.test - pca.inverse_transform(pca.transform(data.test))) / estimator.scaling_.spread).mean()
+    )
 
 
 def linear():
@@ -56,9 +65,19 @@ def linear():
     for size in (2, 8, 16):
         estimator = fitted(kind="linear", latent_dim=size)
         pca = PCA(size, svd_solver="full").fit(data.train)
-        angle = float(np.degrees(subspace_angles(estimator.network_.decoder[0].weight.cpu().numpy(), pca.components_.T)[0]))
+        angle = float(
+            np.degrees(subspace_angles(estimator.network_.decoder[0].weight.cpu().numpy(), pca.components_.T)[0])
+        )
         ours, theirs = unexplained(estimator, data.test), unexplained_by_pca(estimator, data)
-        lines.append({"latent": size, "degrees": angle, "error": ours, "pca": theirs, "met": angle < 1 and abs(ours / theirs - 1) < 0.01})
+        lines.append(
+            {
+                "latent": size,
+                "degrees": angle,
+                "error": ours,
+                "pca": theirs,
+                "met": angle < 1 and abs(ours / theirs - 1) < 0.01,
+            }
+        )
     return lines
 
 
@@ -73,7 +92,16 @@ def reconstruction():
     ):
         estimator, data = fitted(source, **options), source()
         ours, theirs = unexplained(estimator, data.test), unexplained_by_pca(estimator, data)
-        lines.append({"network": name, "error": ours, "pca": theirs, "ratio": ours / theirs, "epochs": estimator.n_iter_, "met": ours < theirs * 2 / 3})
+        lines.append(
+            {
+                "network": name,
+                "error": ours,
+                "pca": theirs,
+                "ratio": ours / theirs,
+                "epochs": estimator.n_iter_,
+                "met": ours < theirs * 2 / 3,
+            }
+        )
     return lines
 
 
@@ -86,7 +114,16 @@ def denoising():
         corrupted = estimator.corrupt(data.test, random_state=0)
         untouched = float(np.square((data.test - corrupted) / estimator.scaling_.spread).mean())
         ours, theirs = unexplained(estimator, corrupted, data.test), unexplained(plain, corrupted, data.test)
-        lines.append({"noise": noise, "level": level, "input": untouched, "plain": theirs, "denoising": ours, "met": ours < min(theirs, untouched)})
+        lines.append(
+            {
+                "noise": noise,
+                "level": level,
+                "input": untouched,
+                "plain": theirs,
+                "denoising": ours,
+                "met": ours < min(theirs, untouched),
+            }
+        )
     return lines
 
 
@@ -103,7 +140,11 @@ def sparse():
         codes = estimator.transform(data.test)
         small = codes < near * codes.max()
         ours = unexplained(estimator, data.test)
-        without = float(np.square((data.test - estimator.inverse_transform(np.where(small, 0, codes))) / estimator.scaling_.spread).mean())
+        without = float(
+            np.square(
+                (data.test - estimator.inverse_transform(np.where(small, 0, codes))) / estimator.scaling_.spread
+            ).mean()
+        )
         lines.append({"sparsity": sparsity, "near": near, "near_zero": float(small.mean()), "active": float((~small).sum(1).mean()), "error": ours, "without": without,
                       "plain": plain, "ratio": ours / plain, "met": bool(small.mean() >= 0.8) and ours < 1.2 * plain})  # fmt: skip
     return lines
@@ -114,7 +155,16 @@ def contractive():
     data, (plain, ours) = handwritten(), (fitted(kind=kind, latent_dim=16) for kind in ("undercomplete", "contractive"))
     norms = [float(estimator.jacobian_norm(data.test).mean()) for estimator in (plain, ours)]
     errors = [unexplained(estimator, data.test) for estimator in (plain, ours)]
-    return [{"plain": norms[0], "contractive": norms[1], "ratio": norms[0] / norms[1], "error_plain": errors[0], "error": errors[1], "met": norms[0] >= 2 * norms[1]}]
+    return [
+        {
+            "plain": norms[0],
+            "contractive": norms[1],
+            "ratio": norms[0] / norms[1],
+            "error_plain": errors[0],
+            "error": errors[1],
+            "met": norms[0] >= 2 * norms[1],
+        }
+    ]
 
 
 def variational():
@@ -122,11 +172,18 @@ def variational():
     lines, count = [], 2000
     for source, options in ((handwritten, {"latent_dim": 8}), (printed, {})):
         data = source()
-        judge = MLPClassifier((128,), max_iter=100, early_stopping=True, random_state=0).fit(data.train, data.train_labels)
+        judge = MLPClassifier((128,), max_iter=100, early_stopping=True, random_state=0).fit(
+            data.train, data.train_labels
+        )
         plain, ours = fitted(source, **options), fitted(source, kind="variational", loss="bce", **options)
         codes = plain.transform(data.train)
-        random = plain.inverse_transform(np.random.default_rng(0).normal(codes.mean(0), codes.std(0), (count, codes.shape[1])))
-        sure = [float((judge.predict_proba(rows).max(1) >= 0.8).mean()) for rows in (ours.sample(count, 0), random, data.test)]
+        random = plain.inverse_transform(
+            np.random.default_rng(0).normal(codes.mean(0), codes.std(0), (count, codes.shape[1]))
+        )
+        sure = [
+            float((judge.predict_proba(rows).max(1) >= 0.8).mean())
+            for rows in (ours.sample(count, 0), random, data.test)
+        ]
         lines.append({"pixels": data.train.shape[1], "samples": sure[0], "plain": sure[1], "real_digits": sure[2],
                       "judge_accuracy": float(judge.score(data.test, data.test_labels)), "met": sure[0] > sure[1]})  # fmt: skip
     return lines
@@ -138,7 +195,9 @@ def one_class():
     for label in range(10):
         estimator = Autoencoder(hidden=(64,), latent_dim=8, random_state=0).fit(data.train[data.train_labels == label])
         areas.append(float(roc_auc_score(data.test_labels != label, estimator.reconstruction_error(data.test))))
-    return [{"mean": float(np.mean(areas)), "least": min(areas), "by_class": areas, "met": float(np.mean(areas)) >= 0.95}]
+    return [
+        {"mean": float(np.mean(areas)), "least": min(areas), "by_class": areas, "met": float(np.mean(areas)) >= 0.95}
+    ]
 
 
 def features():
@@ -151,7 +210,9 @@ def features():
         train, test, found = (train - middle) / spread, (test - middle) / spread, []
         for draw in range(20):
             rng = np.random.default_rng(draw)
-            labelled = np.concatenate([rng.choice(np.flatnonzero(data.train_labels == label), 10, replace=False) for label in range(10)])
+            labelled = np.concatenate(
+                [rng.choice(np.flatnonzero(data.train_labels == label), 10, replace=False) for label in range(10)]
+            )
             search = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [0.01, 0.1, 1.0, 10.0]}, cv=5)
             found.append(search.fit(train[labelled], data.train_labels[labelled]).score(test, data.test_labels))
         scores[name] = np.array(found)
@@ -167,8 +228,17 @@ def size():
     for width in (2, 8, 32, 128):
         estimator = fitted(hidden=(128,), latent_dim=width)
         errors = [estimator.reconstruction_error(rows) for rows in (data.test, shuffled)]
-        lines.append({"latent": width, "digits": float(errors[0].mean()), "shuffled": float(errors[1].mean()), "ratio": float(errors[1].mean() / errors[0].mean())})
-    lines[-1]["met"] = lines[0]["digits"] > 5 * lines[-1]["digits"] and lines[-1]["shuffled"] < 0.25 * lines[0]["shuffled"]
+        lines.append(
+            {
+                "latent": width,
+                "digits": float(errors[0].mean()),
+                "shuffled": float(errors[1].mean()),
+                "ratio": float(errors[1].mean() / errors[0].mean()),
+            }
+        )
+    lines[-1]["met"] = (
+        lines[0]["digits"] > 5 * lines[-1]["digits"] and lines[-1]["shuffled"] < 0.25 * lines[0]["shuffled"]
+    )
     return lines
 
 
@@ -191,20 +261,36 @@ def bad_input():
     return lines
 
 
-EXPERIMENTS = {f.__name__: f for f in (linear, denoising, sparse, contractive, one_class, features, size, bad_input, reconstruction, variational)}
+EXPERIMENTS = {
+    f.__name__: f
+    for f in (linear, denoising, sparse, contractive, one_class, features, size, bad_input, reconstruction, variational)
+}
 
 
 def _cell(value):
     if isinstance(value, bool):
         return "yes" if value else "NO"
-    return f"{value:.4g}" if isinstance(value, float) else ", ".join(map(_cell, value)) if isinstance(value, list) else str(value)
+    return (
+        f"{value:.4g}"
+        if isinstance(value, float)
+        else ", ".join(map(_cell, value))
+        if isinstance(value, list)
+        else str(value)
+    )
 
 
 def table(name, record):
     """Markdown lines."""
     keys = list(dict.fromkeys(key for line in record["lines"] for key in line))
     rows = ["| " + " | ".join(_cell(line.get(key, "")) for key in keys) + " |" for line in record["lines"]]
-    return [f"**{name}**: {record['wanted']} ({record['seconds']:.0f} s)", "", "| " + " | ".join(keys) + " |", "|" + "---|" * len(keys), *rows, ""]
+    return [
+        f"**{name}**: {record['wanted']} ({record['seconds']:.0f} s)",
+        "",
+        "| " + " | ".join(keys) + " |",
+        "|" + "---|" * len(keys),
+        *rows,
+        "",
+    ]
 
 
 def main():
@@ -222,7 +308,11 @@ def main():
         start = time.perf_counter()
         with warnings.catch_warnings(action="ignore"):
             lines = EXPERIMENTS[name]()
-        results[name] = {"wanted": " ".join(EXPERIMENTS[name].__doc__.split()), "lines": lines, "seconds": round(time.perf_counter() - start, 1)}
+        results[name] = {
+            "wanted": " ".join(EXPERIMENTS[name].__doc__.split()),
+            "lines": lines,
+            "seconds": round(time.perf_counter() - start, 1),
+        }
         print("\n".join(table(name, results[name])), flush=True)
         results["machine"] = machine.describe(torch.get_num_threads())
         with atomic(arguments.output, overwrite=True) as file:

@@ -3,6 +3,7 @@
 The integral is that of the `bjontegaard` package. Here is what must come before it: the range both curves cover, and refusing where that says
 too little.
 """
+
 import importlib.metadata
 import statistics
 from dataclasses import dataclass
@@ -14,7 +15,11 @@ from .metrics import UNITS, curve_value
 METHODS = ("pchip", "akima")
 ANCHORS = ("webp", "jpeg", "avif", "avif444", "jxl")
 MIN_POINTS = 3
-MIN_RANGE = {"dB": 1.0, "points": 5.0, "JOD": 0.2}  # of the metric; less common range than this says nothing about a codec
+MIN_RANGE = {
+    "dB": 1.0,
+    "points": 5.0,
+    "JOD": 0.2,
+}  # of the metric; less common range than this says nothing about a codec
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,13 @@ def difference(anchor, test, method="pchip", unit="dB"):
     low, high = max(c[0][0] for c in curves), min(c[-1][0] for c in curves)
     if high <= low:
         spans = [f"{c[0][0]:.2f}..{c[-1][0]:.2f}" for c in curves]
-        return Difference(None, reason=f"the curves share no range: the anchor covers {spans[0]} {unit}, the tested codec {spans[1]}")
+        return Difference(
+            None, reason=f"the curves share no range: the anchor covers {spans[0]} {unit}, the tested codec {spans[1]}"
+        )
     if high - low < MIN_RANGE[unit]:
-        return Difference(None, low, high, f"the curves share only {low:.2f}..{high:.2f} {unit}, less than {MIN_RANGE[unit]:g}")
+        return Difference(
+            None, low, high, f"the curves share only {low:.2f}..{high:.2f} {unit}, less than {MIN_RANGE[unit]:g}"
+        )
     (d1, r1), (d2, r2) = [tuple(zip(*curve)) for curve in curves]
     value = bjontegaard.bd_rate(r1, d1, r2, d2, method, require_matching_points=False, min_overlap=0)
     return Difference(float(value), low, high)
@@ -54,15 +63,31 @@ def between(anchor, test, metric, method):
     unit = UNITS[metric]
     whole = difference(anchor[0], test[0], method, unit)
     shared = {"metric": metric, "method": method}
-    records = [{**shared, "scope": "set", "value": whole.value, "low": whole.low, "high": whole.high, "reason": whole.reason}]
+    records = [
+        {**shared, "scope": "set", "value": whole.value, "low": whole.low, "high": whole.high, "reason": whole.reason}
+    ]
     single = {name: difference(anchor[1][name], test[1][name], method, unit) for name in anchor[1] if name in test[1]}
     values = [d.value for d in single.values() if d.value is not None]
     quartiles = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3 or [None] * 3
     reason = None
     if not values:
-        reason = next((f"no picture can be compared; {name}: {d.reason}" for name, d in single.items()), "no picture is common to both")
-    records.append({**shared, "scope": "picture", "value": quartiles[1], "p25": quartiles[0], "p75": quartiles[2],
-                    "by_picture": {name: d.value for name, d in single.items()}, "low": None, "high": None, "reason": reason})
+        reason = next(
+            (f"no picture can be compared; {name}: {d.reason}" for name, d in single.items()),
+            "no picture is common to both",
+        )
+    records.append(
+        {
+            **shared,
+            "scope": "picture",
+            "value": quartiles[1],
+            "p25": quartiles[0],
+            "p75": quartiles[2],
+            "by_picture": {name: d.value for name, d in single.items()},
+            "low": None,
+            "high": None,
+            "reason": reason,
+        }
+    )
     return records
 
 
@@ -78,8 +103,15 @@ def curves(points, metric):
         by_quality = {}
         for p in own:
             by_quality.setdefault(p["quality"], []).append(p)
-        whole = [(mean(q, "bpp"), curve_value(metric, mean(q, metric))) for q in by_quality.values() if len(q) == len(pictures)]
-        single = {name: [(p["bpp"], curve_value(metric, p[metric])) for p in own if p["image"] == name] for name in sorted(pictures)}
+        whole = [
+            (mean(q, "bpp"), curve_value(metric, mean(q, metric)))
+            for q in by_quality.values()
+            if len(q) == len(pictures)
+        ]
+        single = {
+            name: [(p["bpp"], curve_value(metric, p[metric])) for p in own if p["image"] == name]
+            for name in sorted(pictures)
+        }
         result[codec] = whole, single
     return result
 
@@ -102,5 +134,8 @@ def table(points, metrics):
         for anchor in (a for a in ANCHORS if a in by_codec):
             for codec in (c for c in by_codec if c != anchor):
                 for method in METHODS:
-                    records += [{"codec": codec, "anchor": anchor, **r} for r in between(by_codec[anchor], by_codec[codec], metric, method)]
+                    records += [
+                        {"codec": codec, "anchor": anchor, **r}
+                        for r in between(by_codec[anchor], by_codec[codec], metric, method)
+                    ]
     return records

@@ -4,6 +4,7 @@ Before: `data`. After: `metrics`. Pillow's formats and ours are here, CompressAI
 its exact `settings` in words, the `versions` of its libraries, `qualities` to draw a curve with, the range `low`..`high` (`whole`: integers only),
 `options` that `build` was given as far as they matter, and `trained`, False where it is good for speed only.
 """
+
 import hashlib
 import importlib.metadata
 import io
@@ -14,8 +15,25 @@ from pathlib import Path
 
 from PIL import AvifImagePlugin, Image, features
 
-NAMES = ("aec", "aec-effort3", "aec-effort9", "aec-fast", "jpeg", "jpeg444", "webp", "avif", "avif444", "jpeg2000", "jxl",
-         "bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018", "cheng2020-anchor", "cheng2020-attn")
+NAMES = (
+    "aec",
+    "aec-effort3",
+    "aec-effort9",
+    "aec-fast",
+    "jpeg",
+    "jpeg444",
+    "webp",
+    "avif",
+    "avif444",
+    "jpeg2000",
+    "jxl",
+    "bmshj2018-factorized",
+    "bmshj2018-hyperprior",
+    "mbt2018-mean",
+    "mbt2018",
+    "cheng2020-anchor",
+    "cheng2020-attn",
+)
 DEFAULT = ("aec", "jpeg", "webp", "avif", "jxl")
 AVIF_SPEED = 6
 
@@ -31,6 +49,7 @@ def build(name, avif_speed=AVIF_SPEED, device="cpu", threads=1):
     if name in FORMATS:
         return Pillow(name, FORMATS[name], avif_speed, threads)
     from .zoo import Zoo
+
     return Zoo(name, device, threads)
 
 
@@ -63,7 +82,10 @@ class Aec:
 
     @cached_property
     def versions(self):
-        return {"aecodec": f"{self.version} (code {self.code})", **{name: importlib.metadata.version(name) for name in ("torch", "compressai")}}
+        return {
+            "aecodec": f"{self.version} (code {self.code})",
+            **{name: importlib.metadata.version(name) for name in ("torch", "compressai")},
+        }
 
     def encode(self, image, quality):
         return self._codec.encode(image, quality, effort=self.effort, strip="all", max_pixels=0)
@@ -83,8 +105,24 @@ class Aec:
 
     def cold(self, direction, quality, source, target):
         """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
-        words = ["compress", "-q", str(quality), "-e", str(self.effort), "--strip", "all"] if direction == "encode" else ["decompress", *["--fast"] * self.fast]
-        return [sys.executable, "-m", "codec", *words, "-d", self.device, str(source), "-o", str(target), "-f", "--quiet"]
+        words = (
+            ["compress", "-q", str(quality), "-e", str(self.effort), "--strip", "all"]
+            if direction == "encode"
+            else ["decompress", *["--fast"] * self.fast]
+        )
+        return [
+            sys.executable,
+            "-m",
+            "codec",
+            *words,
+            "-d",
+            self.device,
+            str(source),
+            "-o",
+            str(target),
+            "-f",
+            "--quiet",
+        ]
 
 
 @dataclass(frozen=True)
@@ -112,11 +150,27 @@ FORMATS = {
     "avif": Format("AVIF 4:2:0", "AVIF", {"subsampling": "4:2:0"}, AVIF_QUALITIES, 0, 100, "avif"),
     "avif444": Format("AVIF 4:4:4", "AVIF", {"subsampling": "4:4:4"}, AVIF_QUALITIES, 0, 100, "avif"),
     # The quality of JPEG 2000 is the PSNR in dB its encoder aims at.
-    "jpeg2000": Format("JPEG 2000", "JPEG2000", {"irreversible": True, "mct": 1, "quality_mode": "dB"}, (24, 26, 28, 30, 32, 35, 38, 42), 10, 60,
-                       "jpg_2000", whole=False),
+    "jpeg2000": Format(
+        "JPEG 2000",
+        "JPEG2000",
+        {"irreversible": True, "mct": 1, "quality_mode": "dB"},
+        (24, 26, 28, 30, 32, 35, 38, 42),
+        10,
+        60,
+        "jpg_2000",
+        whole=False,
+    ),
     # 100 is lossless, another coder.
-    "jxl": Format("JPEG XL", "JXL", {"effort": 7, "lossless_jpeg": False}, (20, 35, 50, 60, 70, 80, 88, 94), 1, 99,
-                  "pillow-jxl-plugin", "pillow_jxl"),
+    "jxl": Format(
+        "JPEG XL",
+        "JXL",
+        {"effort": 7, "lossless_jpeg": False},
+        (20, 35, 50, 60, 70, 80, 88, 94),
+        1,
+        99,
+        "pillow-jxl-plugin",
+        "pillow_jxl",
+    ),
 }
 
 
@@ -143,7 +197,11 @@ class Pillow:
 
     @cached_property
     def versions(self):
-        library = importlib.metadata.version(self.format.library) if self.format.package else features.version(self.format.library)
+        library = (
+            importlib.metadata.version(self.format.library)
+            if self.format.package
+            else features.version(self.format.library)
+        )
         return {"pillow": importlib.metadata.version("pillow"), self.format.library: library}
 
     def encode(self, image, quality):
@@ -163,7 +221,9 @@ class Pillow:
         """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
         lines = ["from PIL import Image"]
         if self.format.package:
-            lines.append(f"import {self.format.package}; {self.format.package}.JpegXLImagePlugin.DECODE_THREADS = {self.threads}")
+            lines.append(
+                f"import {self.format.package}; {self.format.package}.JpegXLImagePlugin.DECODE_THREADS = {self.threads}"
+            )
         if self.format.pillow == "AVIF":
             lines.append(f"from PIL import AvifImagePlugin; AvifImagePlugin.DEFAULT_MAX_THREADS = {self.threads}")
         pillow, arguments = (self.format.pillow, self._arguments(quality)) if direction == "encode" else ("PPM", {})

@@ -3,6 +3,7 @@
 Ours is the command line; Pillow's formats are one line of Python each. The codecs take turns. A process that starts and imports torch alone is
 measured with them, as the floor below which no torch program can go.
 """
+
 import json
 import os
 import statistics
@@ -34,7 +35,9 @@ def process(command, threads):
     """(seconds, peak resident MiB) of a whole process. Raises ColdError."""
     path = os.pathsep.join(filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
-    launcher = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCH, *command], capture_output=True, text=True, env=environment)
+    launcher = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", LAUNCH, *command], capture_output=True, text=True, env=environment
+    )
     try:
         seconds, peak, code = json.loads(launcher.stdout.splitlines()[-1])
     except (ValueError, IndexError):
@@ -55,17 +58,24 @@ def measure(chosen, image, qualities, threads, repeats=REPEATS):
         picture = Path(folder, "picture.png")
         image.save(picture)
         names = [n for n, c in chosen.items() if c.cold("encode", qualities[n], picture, picture)]
-        for round_ in tqdm(range(-1, repeats), "timing new processes", unit="round", disable=None):  # the first fills the system's file cache
+        for round_ in tqdm(
+            range(-1, repeats), "timing new processes", unit="round", disable=None
+        ):  # the first fills the system's file cache
             for floor, command in FLOORS.items():
                 seconds, _ = process(command, threads)
                 floors[floor] += [seconds] * (round_ >= 0)
             for name in list(names):
-                coded, decoded = Path(folder, f"{name}.{'aec' if name == 'aec' else 'bin'}"), Path(folder, f"{name}.ppm")
+                coded, decoded = (
+                    Path(folder, f"{name}.{'aec' if name == 'aec' else 'bin'}"),
+                    Path(folder, f"{name}.ppm"),
+                )
                 for way, source, target in (("encode", picture, coded), ("decode", coded, decoded)):
                     try:
                         measured = process(chosen[name].cold(way, qualities[name], source, target), threads)
                     except ColdError as error:
-                        failures.append({"image": None, "codec": name, "quality": qualities[name], "error": f"cold {way}: {error}"})
+                        failures.append(
+                            {"image": None, "codec": name, "quality": qualities[name], "error": f"cold {way}: {error}"}
+                        )
                         names.remove(name)
                         break
                     if round_ >= 0:
@@ -74,5 +84,9 @@ def measure(chosen, image, qualities, threads, repeats=REPEATS):
     for name in names:
         seconds = {way: sorted(s for s, _ in measured) for way, measured in runs[name].items()}
         peaks = {way: max(p for _, p in measured) for way, measured in runs[name].items()}
-        results[name] = {way: statistics.median(s) for way, s in seconds.items()}, peaks, {way: [s[0], s[-1]] for way, s in seconds.items()}
+        results[name] = (
+            {way: statistics.median(s) for way, s in seconds.items()},
+            peaks,
+            {way: [s[0], s[-1]] for way, s in seconds.items()},
+        )
     return results, {name: statistics.median(seconds) for name, seconds in floors.items()}, failures

@@ -3,6 +3,7 @@
 Rate is compared by BD-rate over the pictures both results have. Times of different runs are not comparable; their ratios to WebP within each run are,
 as long as the processor is the same. Judged are the ratios of processor time (see `speed`), which a busy machine hardly disturbs.
 """
+
 from dataclasses import dataclass, field
 
 from . import bdrate, metrics
@@ -33,7 +34,12 @@ def compare(old, new, max_bd=0.5, max_slower=15.0):
         return result
     result.lines.append(f"{len(digests)} pictures in common")
     if max_bd is not None:
-        _rates(*[_shared_points(run, digests) for run in (old, new)], [m for m in old["metrics"] if m in new["metrics"]], max_bd, result)
+        _rates(
+            *[_shared_points(run, digests) for run in (old, new)],
+            [m for m in old["metrics"] if m in new["metrics"]],
+            max_bd,
+            result,
+        )
     if max_slower is not None:
         _speeds(old, new, max_slower, result)
     return result
@@ -49,11 +55,17 @@ def _circumstances(old, new, result):
         before, after = old["codecs"][name]["settings"], new["codecs"][name]["settings"]
         if before != after:
             result.lines.append(f"settings of {name}: {before} -> {after}")
-    result.lines += [f"machine, {change}" for change in _differences(old, new, ("cpu", "cpu_model", "cores", "threads"))]
+    result.lines += [
+        f"machine, {change}" for change in _differences(old, new, ("cpu", "cpu_model", "cores", "threads"))
+    ]
 
 
 def _differences(old, new, keys):
-    return [f"{key}: {old['machine'].get(key)} -> {new['machine'].get(key)}" for key in keys if old["machine"].get(key) != new["machine"].get(key)]
+    return [
+        f"{key}: {old['machine'].get(key)} -> {new['machine'].get(key)}"
+        for key in keys
+        if old["machine"].get(key) != new["machine"].get(key)
+    ]
 
 
 def _shared_points(run, digests):
@@ -78,7 +90,10 @@ def _rates(old, new, names, max_bd, result):
 
 
 def _speeds(old, new, max_slower, result):
-    by_codec = [{s["codec"]: s["ratios"].get(REFERENCE) for s in run["speed"] if s["device"] == "cpu" and s["batch"] == 1} for run in (old, new)]
+    by_codec = [
+        {s["codec"]: s["ratios"].get(REFERENCE) for s in run["speed"] if s["device"] == "cpu" and s["batch"] == 1}
+        for run in (old, new)
+    ]
     shared = [c for c in by_codec[0] if by_codec[0][c] and by_codec[1].get(c) and c != REFERENCE]
     other = _differences(old, new, ("cpu", "cpu_model", "threads"))
     if OURS not in shared:

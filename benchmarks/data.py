@@ -1,4 +1,5 @@
 """The pictures of a run: folders, files, the Kodak set from its public home, or the `synthetic` ones. What comes next: `codecs`."""
+
 import hashlib
 import http.client
 import os
@@ -40,7 +41,9 @@ def pictures(sources):
         elif str(source) in SETS:
             paths += SETS[str(source)]()
         else:
-            raise DataError(f"there is no file or folder {source}; --images takes folders, files, or {' or '.join(SETS)}")
+            raise DataError(
+                f"there is no file or folder {source}; --images takes folders, files, or {' or '.join(SETS)}"
+            )
     names = [p.name for p in paths]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
@@ -56,7 +59,9 @@ def load(path):
                 raise DataError(f"{Path(path).name} has more than 8 bits per channel, which the baselines cannot hold")
             rgba = image.convert("RGBA") if image.has_transparency_data else None
             if rgba is not None and rgba.getchannel("A").getextrema() != (255, 255):
-                raise DataError(f"{Path(path).name} is transparent in places; the metrics are defined on opaque pictures")
+                raise DataError(
+                    f"{Path(path).name} is transparent in places; the metrics are defined on opaque pictures"
+                )
             image = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0].replace(str(path), "").strip(" '") or type(error).__name__
@@ -93,7 +98,9 @@ def kodak():
     folder = cache_folder("kodak")
     base = os.environ.get("AECODEC_KODAK_URL", KODAK_URL)
     sums = dict(reversed(line.split()) for line in KODAK_SUMS.read_text().splitlines())
-    missing = [name for name, digest in sums.items() if not (folder / name).is_file() or sha256(folder / name) != digest]
+    missing = [
+        name for name, digest in sums.items() if not (folder / name).is_file() or sha256(folder / name) != digest
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     for name in tqdm(missing, "fetching Kodak", unit="picture", disable=None):
         try:

@@ -15,7 +15,18 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 FONTS = [f"DejaVu{family}{style}" for family in ("Sans", "Serif", "SansMono") for style in ("", "-Bold")]
-FONTS += ["DejaVuSans-Oblique", "DejaVuSerif-Italic", "STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic", "STIXGeneralBolIta", "cmr10", "cmb10", "cmss10", "cmtt10"]
+FONTS += [
+    "DejaVuSans-Oblique",
+    "DejaVuSerif-Italic",
+    "STIXGeneral",
+    "STIXGeneralBol",
+    "STIXGeneralItalic",
+    "STIXGeneralBolIta",
+    "cmr10",
+    "cmb10",
+    "cmss10",
+    "cmtt10",
+]
 SIDE, LARGE = 28, 96  # pixels of a digit, and of the glyph it is taken from
 
 

@@ -6,6 +6,7 @@ Every picture is encoded once. Each setting then decodes the file, and every z s
 those of the plain decoder. Prints how many pictures agree, and ends with status 1 unless all do. `tests/test_exact.py` runs the same on small
 pictures.
 """
+
 import argparse
 import copy
 import json
@@ -54,7 +55,9 @@ def parse(coder, file, pixels=False):
 
 
 def same(tiles, others):
-    return len(tiles) == len(others) and all(len(a) == len(b) and all(map(torch.equal, a, b)) for a, b in zip(tiles, others))
+    return len(tiles) == len(others) and all(
+        len(a) == len(b) and all(map(torch.equal, a, b)) for a, b in zip(tiles, others)
+    )
 
 
 def agrees(coder, file, reference, pixels=False):
@@ -69,7 +72,7 @@ def batch_agrees(coder, quality, tiles):
     """Which of `tiles` of one shape, as `parse` gives them, come out the same when the prior walks over BATCH of them at once."""
     prior, verdicts = coder.model.networks.prior, []
     for start in range(0, len(tiles), BATCH):
-        group = tiles[start:start + BATCH]
+        group = tiles[start : start + BATCH]
         full = [group[i % len(group)] for i in range(BATCH)]
         z, *steps = [torch.cat(parts) for parts in zip(*full)]
         heard = [z]
@@ -81,7 +84,7 @@ def batch_agrees(coder, quality, tiles):
 
         with inference(coder.model.networks):
             prior.walk(z.double(), quality, replay)
-        verdicts += [same([[x[i:i + 1] for x in heard]], [tile]) for i, tile in enumerate(group)]
+        verdicts += [same([[x[i : i + 1] for x in heard]], [tile]) for i, tile in enumerate(group)]
     return verdicts
 
 
@@ -146,7 +149,10 @@ def cuda(coder, allowed="highest"):
 @contextmanager
 def compiled(coder):
     network = coder.model.networks.prior.network
-    with patch.object(network, "features", torch.compile(network.features)), patch.object(network, "step", torch.compile(network.step)):
+    with (
+        patch.object(network, "features", torch.compile(network.features)),
+        patch.object(network, "step", torch.compile(network.step)),
+    ):
         yield coder
 
 
@@ -176,10 +182,18 @@ SETTINGS = {
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser("python -m benchmarks.exactness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.exactness", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", nargs="+", required=True, help="folders, files, or kodak")
     parser.add_argument("--qualities", nargs="+", type=float, default=[5, 50, 95])
-    parser.add_argument("--settings", nargs="+", choices=[*SETTINGS, f"batch of {BATCH}"], metavar="NAME", help="(default: all; those of CUDA where there is a device)")
+    parser.add_argument(
+        "--settings",
+        nargs="+",
+        choices=[*SETTINGS, f"batch of {BATCH}"],
+        metavar="NAME",
+        help="(default: all; those of CUDA where there is a device)",
+    )
     parser.add_argument("--log", help="JSON-lines file to add the figures to, such as tests/campaigns/log.jsonl")
     a = parser.parse_args(arguments)
     chosen = a.settings or [s for s in [*SETTINGS, f"batch of {BATCH}"] if "CUDA" not in s or torch.cuda.is_available()]
@@ -188,7 +202,10 @@ def main(arguments=None):
     files = {q: [coder.encode(path, q, lossless=False) for path in paths] for q in a.qualities}
     references = {q: [parse(coder, file) for file in files[q]] for q in a.qualities}
     count = sum(x.numel() for q in a.qualities for tiles in references[q] for tile in tiles for x in tile)
-    print(f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; torch {torch.__version__}", flush=True)
+    print(
+        f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; torch {torch.__version__}",
+        flush=True,
+    )
     print(f"{'':24}" + "".join(f"{f'q {q:g}':>12}" for q in a.qualities) + f"{'seconds':>10}")
     whole, began = True, time.perf_counter()
     for name in chosen:
@@ -196,16 +213,35 @@ def main(arguments=None):
         for q in a.qualities:
             if name in SETTINGS:
                 with SETTINGS[name](coder) as other:
-                    verdicts = [agrees(other, file, reference, pixels="synthesis" in name) for file, reference in zip(files[q], references[q])]
+                    verdicts = [
+                        agrees(other, file, reference, pixels="synthesis" in name)
+                        for file, reference in zip(files[q], references[q])
+                    ]
             else:
-                tiles = sorted((tile for reference in references[q] for tile in reference), key=lambda tile: tile[0].shape)
-                verdicts = [v for _, group in groupby(tiles, key=lambda tile: tile[0].shape) for v in batch_agrees(coder, round(100 * q), list(group))]
+                tiles = sorted(
+                    (tile for reference in references[q] for tile in reference), key=lambda tile: tile[0].shape
+                )
+                verdicts = [
+                    v
+                    for _, group in groupby(tiles, key=lambda tile: tile[0].shape)
+                    for v in batch_agrees(coder, round(100 * q), list(group))
+                ]
             whole &= all(verdicts)
             cells.append(f"{sum(verdicts)} of {len(verdicts)}")
-        print(f"{name:24}" + "".join(f"{cell:>12}" for cell in cells) + f"{time.perf_counter() - started:>10.0f}", flush=True)
+        print(
+            f"{name:24}" + "".join(f"{cell:>12}" for cell in cells) + f"{time.perf_counter() - started:>10.0f}",
+            flush=True,
+        )
     if a.log:
-        line = {"campaign": f"exactness of {len(files) * len(paths):,} files", "settings": len(chosen), "integers per setting": count, "all identical": whole, "torch": torch.__version__,
-                "seconds": round(time.perf_counter() - began), "date": time.strftime("%Y-%m-%d")}
+        line = {
+            "campaign": f"exactness of {len(files) * len(paths):,} files",
+            "settings": len(chosen),
+            "integers per setting": count,
+            "all identical": whole,
+            "torch": torch.__version__,
+            "seconds": round(time.perf_counter() - began),
+            "date": time.strftime("%Y-%m-%d"),
+        }
         with open(a.log, "a") as log:
             log.write(json.dumps(line) + "\n")
     return not whole

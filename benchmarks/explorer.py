@@ -41,7 +41,13 @@ def empty(note):
 def gains(run, ours, anchor):
     """{picture: percent of bytes of ours against the anchor at equal PSNR}, from the run's table; without an entry {}."""
     for entry in run["bd_rate"]:
-        if (entry["codec"], entry["anchor"], entry["metric"], entry["method"], entry["scope"]) == (ours, anchor, "psnr", "pchip", "picture"):
+        if (entry["codec"], entry["anchor"], entry["metric"], entry["method"], entry["scope"]) == (
+            ours,
+            anchor,
+            "psnr",
+            "pchip",
+            "picture",
+        ):
             return {name: value for name, value in entry["by_picture"].items() if value is not None}
     return {}
 
@@ -114,7 +120,9 @@ def fit(images, limit):
             # Bytes grow with the area: sides that cannot fit need no try.
             likely = side * math.sqrt(limit / total) * 1.05
             remaining = [s for s in remaining[1:] if s <= likely] or remaining[-1:] * (side != remaining[-1])
-    raise ValueError(f"{len(images)} pictures do not fit into {limit} bytes even as crops of {LONG_SIDES[-1]} pixels; take fewer pictures or codecs")
+    raise ValueError(
+        f"{len(images)} pictures do not fit into {limit} bytes even as crops of {LONG_SIDES[-1]} pixels; take fewer pictures or codecs"
+    )
 
 
 def _cropped(image, side):
@@ -127,10 +135,18 @@ def bits_map(codec, image, quality, box):
     if not hasattr(codec, "bits_map"):
         return None
     x, y, w, h = box
-    cells = np.asarray(codec.bits_map(image, quality), dtype=np.float64)[y // CELL : -(-(y + h) // CELL), x // CELL : -(-(x + w) // CELL)]
+    cells = np.asarray(codec.bits_map(image, quality), dtype=np.float64)[
+        y // CELL : -(-(y + h) // CELL), x // CELL : -(-(x + w) // CELL)
+    ]
     top = float(cells.max()) or 1.0
     values = np.rint(np.maximum(cells, 0) / top * 255).astype(np.uint8)
-    return {"width": values.shape[1], "height": values.shape[0], "cell": CELL, "top": top / CELL**2, "data": base64.b64encode(values.tobytes()).decode()}
+    return {
+        "width": values.shape[1],
+        "height": values.shape[0],
+        "cell": CELL,
+        "top": top / CELL**2,
+        "data": base64.b64encode(values.tobytes()).decode(),
+    }
 
 
 def collect(run, paths, names, chosen, sizes, gain, limit):
@@ -146,7 +162,14 @@ def collect(run, paths, names, chosen, sizes, gain, limit):
     with tqdm(total=len(names) * len(chosen) * len(sizes), desc="matching sizes", unit="file", disable=None) as bar:
         for name in names:
             original = data.load(paths[name])
-            entry = {"name": name, "width": original.width, "height": original.height, "gain": gain.get(name), "original": f"p{len(images)}", "versions": {}}
+            entry = {
+                "name": name,
+                "width": original.width,
+                "height": original.height,
+                "gain": gain.get(name),
+                "original": f"p{len(images)}",
+                "versions": {},
+            }
             pictures.append(entry)
             images.append(original)
             for key, codec in chosen.items():
@@ -180,4 +203,9 @@ def _version(codec, original, bpp, known):
     quality, file = match(codec, original, bpp * area / 8, known)
     decoded = codec.decode(file)
     measured = metrics.measure(original, decoded, METRICS)
-    return {"quality": quality, "bytes": len(file), "bpp": 8 * len(file) / area, **{name: measured[name] for name in METRICS}}, decoded
+    return {
+        "quality": quality,
+        "bytes": len(file),
+        "bpp": 8 * len(file) / area,
+        **{name: measured[name] for name in METRICS},
+    }, decoded

@@ -5,6 +5,7 @@ everywhere, against the newest one; times only where there is one of the same ki
 the least of many rounds in which both codecs take turns, and where that is too much, further rounds are added to the same before it counts. What is
 left then is that neighbours empty the caches, which costs ours more than WebP, up to a sixth: on a machine seen to be busy twice the loss is allowed.
 """
+
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,15 @@ from . import compare, record, session
 FOLDER = Path(__file__).with_name("results") / "gate"
 ATTEMPTS = 4
 QUIET = 0.8  # ours had the processor for more of the time than this
-REQUEST = session.Request(("synthetic",), out="", command="python -m benchmarks gate --renew", codecs=(compare.OURS, compare.REFERENCE), repeats=6,
-                          speed_pictures=2, cold=False)
+REQUEST = session.Request(
+    ("synthetic",),
+    out="",
+    command="python -m benchmarks gate --renew",
+    codecs=(compare.OURS, compare.REFERENCE),
+    repeats=6,
+    speed_pictures=2,
+    cold=False,
+)
 
 
 def measure(folder):
@@ -56,7 +64,9 @@ def judge(result, again, max_bd, max_slower):
         time = compare.compare(own, result, None, max_slower)
     if time.worse and share(result) < QUIET:
         time = compare.compare(own, result, None, 2 * max_slower)
-        time.lines.append(f"the machine is busy, ours had a processor {share(result):.0%} of the time: {2 * max_slower:+g} % is allowed")
+        time.lines.append(
+            f"the machine is busy, ours had a processor {share(result):.0%} of the time: {2 * max_slower:+g} % is allowed"
+        )
     return compare.Comparison([*dict.fromkeys(rate.lines + time.lines)], rate.worse + time.worse, time.unjudged)
 
 

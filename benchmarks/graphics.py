@@ -4,6 +4,7 @@
 Draws four pictures (text, a window, a chart, pixel art), and a window, a page and a slide with photographs of --images in them; codes each at the codecs' usual
 qualities and prints a Markdown table.
 """
+
 import argparse
 import io
 import math
@@ -80,7 +81,9 @@ def slide(rng, photographs):
     picture = Image.new("RGB", (1280, 720), (24, 30, 48))
     picture.paste(photographs[3].resize((800, 533)), (480, 90))
     for i in range(6):
-        ImageDraw.Draw(picture).text((40, 120 + 70 * i), " ".join(rng.choice(WORDS, 3)), fill=(230, 230, 240), font=ImageFont.load_default(34))
+        ImageDraw.Draw(picture).text(
+            (40, 120 + 70 * i), " ".join(rng.choice(WORDS, 3)), fill=(230, 230, 240), font=ImageFont.load_default(34)
+        )
     return picture
 
 
@@ -92,14 +95,20 @@ def psnr(one, other):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", type=Path, help="write the pictures to this folder")
-    parser.add_argument("--images", nargs="+", default=[], help="four photographs or more for pictures that are half drawn")
+    parser.add_argument(
+        "--images", nargs="+", default=[], help="four photographs or more for pictures that are half drawn"
+    )
     arguments = parser.parse_args()
     keep, photographs = arguments.keep, [data.load(path) for path in data.pictures(arguments.images)[:4]]
     rng, coder = np.random.default_rng(0), codec.Codec()
     print("| bytes (dB) |", " | ".join(["aecodec 60", "aecodec 60 --lossy", *OTHERS]), "|")
     print("|---|" + "---|" * (len(OTHERS) + 2))
-    half = [partial(draw, photographs=photographs) for draw in (illustrated_window, illustrated_page, slide) if photographs]
-    for name, draw in [(draw.__name__, draw) for draw in (text, window, chart, pixel_art)] + [(draw.func.__name__, draw) for draw in half]:
+    half = [
+        partial(draw, photographs=photographs) for draw in (illustrated_window, illustrated_page, slide) if photographs
+    ]
+    for name, draw in [(draw.__name__, draw) for draw in (text, window, chart, pixel_art)] + [
+        (draw.func.__name__, draw) for draw in half
+    ]:
         picture = draw(rng)
         if keep:
             keep.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@
 The pictures are synthetic and written strip by strip: clouds of 1/f noise whose squares never repeat, fine texture, and a brightness that drifts.
 Each is compressed and decompressed by a process of its own, and what came out is read strip by strip and compared with what went in.
 """
+
 import json
 import math
 import resource
@@ -25,7 +26,10 @@ from .cold import process
 PERIOD = 1024  # px after which the clouds come again, elsewhere and in another light
 STRIP = 64  # rows
 FLAT = 64  # px: side of the picture whose time is the cost of starting
-SMALL, COPIES = 10, 10  # megapixels below which so many copies are coded by one command: else most of its time is the start
+SMALL, COPIES = (
+    10,
+    10,
+)  # megapixels below which so many copies are coded by one command: else most of its time is the start
 REPEATS = 5  # of the start
 
 
@@ -88,7 +92,10 @@ def measure(megapixels, suffix, quality, model, threads, folder):
     copies, repeats = (1, REPEATS) if width == FLAT else (COPIES if megapixels < SMALL else 1, 1)
     names = [f"picture-{i}" for i in range(copies)]
     folders = {kind: Path(folder, kind) for kind in (suffix, "aec", "out")}
-    sources, coded, decoded = ([folders[kind] / f"{name}.{end}" for name in names] for kind, end in ((suffix, suffix), ("aec", "aec"), ("out", "png" if copies > 1 else suffix)))
+    sources, coded, decoded = (
+        [folders[kind] / f"{name}.{end}" for name in names]
+        for kind, end in ((suffix, suffix), ("aec", "aec"), ("out", "png" if copies > 1 else suffix))
+    )
     for place in folders.values():
         place.mkdir()
     write(sources[0], width, height)
@@ -96,16 +103,27 @@ def measure(megapixels, suffix, quality, model, threads, folder):
         shutil.copy(sources[0], copy)
     row = {"megapixels": width * height / 1e6, "width": width, "height": height, "copies": copies}
     command = [sys.executable, "-m", "codec"]
-    ways = {"compress": ["--lossy", "-q", quality, *sources, "-o", folders["aec"]], "decompress": [*coded, "-o", folders["out"] if copies > 1 else decoded[0]]}
+    ways = {
+        "compress": ["--lossy", "-q", quality, *sources, "-o", folders["aec"]],
+        "decompress": [*coded, "-o", folders["out"] if copies > 1 else decoded[0]],
+    }
     for way, arguments in ways.items():
         times = []
         for _ in range(repeats):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds, peak = process([*command, way, "-f", "-j", "1", "--max-pixels", "0", "-d", "cpu", "-m", model, *map(str, arguments)], threads)
+            seconds, peak = process(
+                [*command, way, "-f", "-j", "1", "--max-pixels", "0", "-d", "cpu", "-m", model, *map(str, arguments)],
+                threads,
+            )
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             times.append((seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak))
-        row[way] = {name: round(value, 3) for name, value in zip(("seconds", "cpu", "mib"), map(statistics.median, zip(*times)))}
-    row |= {"bpp": round(8 * coded[0].stat().st_size / (width * height), 4), "psnr": round(difference(decoded[0], width, height), 3)}
+        row[way] = {
+            name: round(value, 3) for name, value in zip(("seconds", "cpu", "mib"), map(statistics.median, zip(*times)))
+        }
+    row |= {
+        "bpp": round(8 * coded[0].stat().st_size / (width * height), 4),
+        "psnr": round(difference(decoded[0], width, height), 3),
+    }
     for place in folders.values():
         shutil.rmtree(place)
     return row
@@ -126,14 +144,38 @@ def line(row, start):
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--megapixels", type=click.FloatRange(0.01, 4000), multiple=True, default=(1, 100), show_default=True, help="May be repeated.")
+@click.option(
+    "--megapixels",
+    type=click.FloatRange(0.01, 4000),
+    multiple=True,
+    default=(1, 100),
+    show_default=True,
+    help="May be repeated.",
+)
 @click.option("--format", "suffix", type=click.Choice(["png", "tiff", "ppm"]), default="png", show_default=True)
 @click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60, show_default=True)
-@click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="A tiny one shows what is left when the networks cost nothing.")
+@click.option(
+    "-m",
+    "--model",
+    default="default",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A tiny one shows what is left when the networks cost nothing.",
+)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--folder", type=click.Path(file_okay=False, exists=True), help="Where the pictures are put; 1000 MP of TIFF take 6 GB there for a while.")
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, exists=True),
+    help="Where the pictures are put; 1000 MP of TIFF take 6 GB there for a while.",
+)
 @click.option("--out", type=click.Path(dir_okay=False), help="The result as JSON.")
-@click.option("--tolerance", type=float, default=15, show_default=True, help="Percent by which a megapixel may take longer than at the first size, starts not counted.")
+@click.option(
+    "--tolerance",
+    type=float,
+    default=15,
+    show_default=True,
+    help="Percent by which a megapixel may take longer than at the first size, starts not counted.",
+)
 @click.pass_context
 def main(context, megapixels, suffix, quality, model, threads, folder, out, tolerance):
     """Peak memory and time per megapixel as the picture grows. Exit code 1: more than 2 GB up to 100 MP, 3 GB beyond, or too slow."""
@@ -145,18 +187,29 @@ def main(context, megapixels, suffix, quality, model, threads, folder, out, tole
             rows.append(measure(size, suffix, quality, model, threads, place))
             click.echo(line(rows[-1], start))
     if out:
-        result = {"command": shlex.join(["python", "-m", "benchmarks.huge", *sys.argv[1:]]), "machine": machine.describe(threads), "format": suffix,
-                  "quality": quality, "model": model, "start": start, "rows": rows}
+        result = {
+            "command": shlex.join(["python", "-m", "benchmarks.huge", *sys.argv[1:]]),
+            "machine": machine.describe(threads),
+            "format": suffix,
+            "quality": quality,
+            "model": model,
+            "start": start,
+            "rows": rows,
+        }
         Path(out).write_text(json.dumps(result, indent=1) + "\n")
     wrong = []
     for row in rows:
         for way in ("compress", "decompress"):
             limit = 2e9 if row["megapixels"] <= 100.1 else 3e9
             if (used := row[way]["mib"] * 2**20) > limit:
-                wrong.append(f"{way} of {row['megapixels']:.0f} MP took {used / 1e9:.2f} GB, more than {limit / 1e9:.0f}")
+                wrong.append(
+                    f"{way} of {row['megapixels']:.0f} MP took {used / 1e9:.2f} GB, more than {limit / 1e9:.0f}"
+                )
             slower = per_megapixel(row, start, way) / per_megapixel(rows[0], start, way) - 1
             if slower * 100 > tolerance:
-                wrong.append(f"{way} of {row['megapixels']:.0f} MP took {slower:.0%} longer per megapixel than {rows[0]['megapixels']:.0f} MP")
+                wrong.append(
+                    f"{way} of {row['megapixels']:.0f} MP took {slower:.0%} longer per megapixel than {rows[0]['megapixels']:.0f} MP"
+                )
     for sentence in wrong:
         click.echo(f"WORSE: {sentence}", err=True)
     context.exit(bool(wrong))

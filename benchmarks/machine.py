@@ -1,4 +1,5 @@
 """What a run was made on. It goes into `record`."""
+
 import os
 import platform
 import re
@@ -8,9 +9,16 @@ from pathlib import Path
 
 def describe(threads):
     """The machine entry of RUN.json. threads: that the speed part gives each codec."""
-    return {"cpu": _cpu(), "cpu_model": _cpu_model(), "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), "threads": threads,
-            "ram_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1), "os": f"{platform.system()} {platform.release()}",
-            "python": platform.python_version(), "gpu": _gpu()}
+    return {
+        "cpu": _cpu(),
+        "cpu_model": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": threads,
+        "ram_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "os": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "gpu": _gpu(),
+    }
 
 
 def _cpu():
@@ -31,7 +39,9 @@ def _cpu_model():
 def _gpu():
     """Name of the first CUDA device, None without one."""
     try:
-        reply = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20)
+        reply = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=20
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return reply.stdout.splitlines()[0].strip() if reply.returncode == 0 and reply.stdout else None

@@ -7,6 +7,7 @@ Decodes the golden files, and the pictures of --images coded here, in one proces
 For each it prints how many files have the same integers throughout the parse, to the bit, and how far pixels are off at most, in levels of
 8 bits. Ends with status 1 unless all integers are the same and no pixel is off by more than one level. `benchmarks.exactness` is about settings within a process.
 """
+
 import argparse
 import json
 import os
@@ -50,7 +51,17 @@ def decode(folder, output):
         parses[path.stem] = digest(coder, file)
         pixels[path.stem] = coder.decode_picture(file).pixels
     np.savez(output, **pixels)
-    print("\n" + json.dumps({"torch": torch.__version__, "python": platform.python_version(), "aten": torch.backends.cpu.get_cpu_capability(), "parses": parses}))
+    print(
+        "\n"
+        + json.dumps(
+            {
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+                "aten": torch.backends.cpu.get_cpu_capability(),
+                "parses": parses,
+            }
+        )
+    )
 
 
 def files(folder):
@@ -61,9 +72,13 @@ def machine(python, limits, folder):
     """Figures and pixels {name: array} of a process. Raises SystemExit where it fails."""
     with tempfile.TemporaryDirectory() as out:
         output = Path(out, "pixels.npz")
-        clean = {k: v for k, v in os.environ.items() if k not in {name for limit in LIMITS.values() for name in limit}} | {"OMP_NUM_THREADS": "1"}
+        clean = {
+            k: v for k, v in os.environ.items() if k not in {name for limit in LIMITS.values() for name in limit}
+        } | {"OMP_NUM_THREADS": "1"}
         command = [python, "-m", "benchmarks.machines", "--decode", str(folder), str(output)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=clean | {"PYTHONPATH": str(ROOT)} | limits)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, env=clean | {"PYTHONPATH": str(ROOT)} | limits
+        )
         if done.returncode:
             raise SystemExit(f"{python} {limits}: {done.stderr[-2000:]}")
         figures = json.loads(done.stdout.splitlines()[-1])
@@ -75,14 +90,27 @@ def compare(reference, other):
     """Figures of `other` against `reference`, both as `machine` gives them."""
     (known, pixels), (found, decoded) = reference, other
     same = sum(found["parses"][name] == parse for name, parse in known["parses"].items())
-    levels = [np.abs(decoded[name].astype(int) - samples).max() / (257 if samples.itemsize == 2 else 1) for name, samples in pixels.items()]
+    levels = [
+        np.abs(decoded[name].astype(int) - samples).max() / (257 if samples.itemsize == 2 else 1)
+        for name, samples in pixels.items()
+    ]
     moved = [(decoded[name] != samples).mean() for name, samples in pixels.items()]
-    return {"torch": found["torch"], "python": found["python"], "aten": found["aten"], "onednn": found["onednn"], "files": len(pixels), "same_integers": same,
-            "largest_difference": round(float(max(levels)), 3), "samples_that_differ": round(float(np.mean(moved)), 7)}
+    return {
+        "torch": found["torch"],
+        "python": found["python"],
+        "aten": found["aten"],
+        "onednn": found["onednn"],
+        "files": len(pixels),
+        "same_integers": same,
+        "largest_difference": round(float(max(levels)), 3),
+        "samples_that_differ": round(float(np.mean(moved)), 7),
+    }
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser("python -m benchmarks.machines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.machines", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", nargs="+", default=[], help="folders, files, or kodak")
     parser.add_argument("--qualities", nargs="+", type=float, default=[5, 50, 95])
     parser.add_argument("--python", nargs="+", default=[], metavar="PATH", help="interpreters of other environments")
@@ -100,7 +128,9 @@ def main(arguments=None):
             coder = codec.Codec(device="cpu")
             for path in data.pictures(a.images):
                 for quality in a.qualities:
-                    Path(folder, f"default-{path.stem}-{quality:g}.aec").write_bytes(coder.encode(path, quality, lossless=False))
+                    Path(folder, f"default-{path.stem}-{quality:g}.aec").write_bytes(
+                        coder.encode(path, quality, lossless=False)
+                    )
         machines = [(name, sys.executable, limits) for name, limits in LIMITS.items()]
         machines += [(name, python, LIMITS[name]) for python in a.python for name in ("as it is", "SSE4.1")]
         reference, whole = None, True
@@ -108,10 +138,17 @@ def main(arguments=None):
             started = time.perf_counter()
             found = machine(python, limits, folder)
             reference = reference or found
-            figures = {"machine": name} | compare(reference, found) | {"seconds": round(time.perf_counter() - started), "date": time.strftime("%Y-%m-%d")}
+            figures = (
+                {"machine": name}
+                | compare(reference, found)
+                | {"seconds": round(time.perf_counter() - started), "date": time.strftime("%Y-%m-%d")}
+            )
             whole &= figures["same_integers"] == figures["files"] and figures["largest_difference"] <= 1
-            print(f"{name:12} torch {figures['torch']:14} {figures['aten']:10} oneDNN {figures['onednn']:28} integers {figures['same_integers']} of {figures['files']} files the same, "
-                  f"pixels at most {figures['largest_difference']:g} levels off", flush=True)
+            print(
+                f"{name:12} torch {figures['torch']:14} {figures['aten']:10} oneDNN {figures['onednn']:28} integers {figures['same_integers']} of {figures['files']} files the same, "
+                f"pixels at most {figures['largest_difference']:g} levels off",
+                flush=True,
+            )
             if a.log:
                 with open(a.log, "a") as log:
                     log.write(json.dumps(figures) + "\n")

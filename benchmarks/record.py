@@ -2,6 +2,7 @@
 
 A point may be used again where its picture (SHA-256), its codec's `identity` (settings, versions, metrics, machine) and its quality are the same.
 """
+
 import csv
 import hashlib
 import json
@@ -73,7 +74,9 @@ class Journal:
     def add(self, points):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a") as file:
-            file.write("".join("\n" + json.dumps(p) for p in points))  # newline first: a line that was cut harms no other
+            file.write(
+                "".join("\n" + json.dumps(p) for p in points)
+            )  # newline first: a line that was cut harms no other
 
     def remove(self):
         self.path.unlink(missing_ok=True)
@@ -85,7 +88,10 @@ def known_points(out, journal):
     if Path(out).exists():
         run = read(out)
         digests = {image["name"]: image["sha256"] for image in run["images"]}
-        points = [{**p, "sha256": digests[p["image"]], "identity": run["codecs"][p["codec"]]["identity"]} for p in run["points"]]
+        points = [
+            {**p, "sha256": digests[p["image"]], "identity": run["codecs"][p["codec"]]["identity"]}
+            for p in run["points"]
+        ]
     return {(p["sha256"], p["identity"], p["quality"]): p for p in points + journal.read()}
 
 
@@ -115,4 +121,7 @@ def published():
     with open(PUBLISHED, newline="") as file:
         rows = list(csv.DictReader(file))
     number = lambda text: float(text) if text else None
-    return [{**row, "quality": int(row["quality"]), **{key: number(row[key]) for key in ("bpp", "psnr", "msssim")}} for row in rows]
+    return [
+        {**row, "quality": int(row["quality"]), **{key: number(row[key]) for key in ("bpp", "psnr", "msssim")}}
+        for row in rows
+    ]

@@ -3,6 +3,7 @@
 A task is one picture with one codec at several qualities. Each process works with one thread, so that as many as there are cores can run, and so that
 float networks give the same bytes on every run.
 """
+
 import functools
 import multiprocessing
 import os
@@ -60,7 +61,16 @@ def plan(paths, entries, chosen, qualities, names, known):
                 else:
                     missing.append(quality)
             if missing:
-                tasks.append(Task(str(by_name[entry["name"]]), entry["name"], name, tuple(codec.options.items()), tuple(missing), tuple(names)))
+                tasks.append(
+                    Task(
+                        str(by_name[entry["name"]]),
+                        entry["name"],
+                        name,
+                        tuple(codec.options.items()),
+                        tuple(missing),
+                        tuple(names),
+                    )
+                )
     return points, tasks
 
 
@@ -107,7 +117,10 @@ def _result(future, task):
     try:
         return task, future.result()
     except BrokenProcessPool:
-        return task, ([], [_failure(task, q, "a measuring process was killed, perhaps for want of memory") for q in task.qualities])
+        return task, (
+            [],
+            [_failure(task, q, "a measuring process was killed, perhaps for want of memory") for q in task.qualities],
+        )
 
 
 def _start_worker(interruptible=False):
@@ -128,9 +141,20 @@ def work(task):
         return [], [_failure(task, quality, str(error)) for quality in task.qualities]
     for quality in task.qualities:
         try:
-            points.append({"image": task.name, "codec": task.codec, "quality": quality, **point(codec, image, quality, task.metrics)})
+            points.append(
+                {
+                    "image": task.name,
+                    "codec": task.codec,
+                    "quality": quality,
+                    **point(codec, image, quality, task.metrics),
+                }
+            )
         except Exception as error:  # whatever a foreign codec raises, the other points are still wanted
-            failures.append(_failure(task, quality, f"{type(error).__name__}: {str(error).strip() or 'no reason given'}".splitlines()[0]))
+            failures.append(
+                _failure(
+                    task, quality, f"{type(error).__name__}: {str(error).strip() or 'no reason given'}".splitlines()[0]
+                )
+            )
     return points, failures
 
 
@@ -143,8 +167,13 @@ def point(codec, image, quality, names):
     end = time.perf_counter()
     if decoded.size != image.size:
         raise ValueError(f"{image.width}x{image.height} pixels were decoded to {decoded.width}x{decoded.height}")
-    return {"bytes": len(coded), "bpp": 8 * len(coded) / (image.width * image.height), **metrics.measure(image, decoded, names),
-            "encode_s": round(encoded - start, 6), "decode_s": round(end - encoded, 6)}
+    return {
+        "bytes": len(coded),
+        "bpp": 8 * len(coded) / (image.width * image.height),
+        **metrics.measure(image, decoded, names),
+        "encode_s": round(encoded - start, 6),
+        "decode_s": round(end - encoded, 6),
+    }
 
 
 def _failure(task, quality, error):

@@ -2,6 +2,7 @@
 
 Everything a person should know at once goes to stderr; the result is returned, and a journal beside its file keeps what an interruption would lose.
 """
+
 import contextlib
 import datetime
 import time
@@ -71,8 +72,16 @@ def measure(request):
         "machine": here,
         "versions": {**versions, **metrics.versions(request.metrics), "bjontegaard": bdrate.version()},
         "metrics": list(request.metrics),
-        "codecs": {name: {"label": codec.label, "settings": codec.settings, "trained": codec.trained, "options": codec.options,
-                          "identity": identities[name]} for name, codec in chosen.items()},
+        "codecs": {
+            name: {
+                "label": codec.label,
+                "settings": codec.settings,
+                "trained": codec.trained,
+                "options": codec.options,
+                "identity": identities[name],
+            }
+            for name, codec in chosen.items()
+        },
         "left_out": left_out | without,
         "images": entries,
         "points": done,
@@ -118,7 +127,9 @@ def _qualities(request, chosen):
         codec = chosen[name]
         for quality in values:
             if not codec.low <= quality <= codec.high or codec.whole and quality != int(quality):
-                raise SessionError(f"{name} takes {'whole ' if codec.whole else ''}qualities {codec.low}..{codec.high}, not {quality:g}")
+                raise SessionError(
+                    f"{name} takes {'whole ' if codec.whole else ''}qualities {codec.low}..{codec.high}, not {quality:g}"
+                )
     return wanted
 
 
@@ -144,7 +155,7 @@ def _sample(paths, entries, count):
     """(name, picture) of `count` good pictures, evenly chosen."""
     good = {entry["name"] for entry in entries}
     paths = [p for p in paths if p.name in good]
-    return [(p.name, data.load(p)) for p in paths[::max(1, len(paths) // count)][:count]]
+    return [(p.name, data.load(p)) for p in paths[:: max(1, len(paths) // count)][:count]]
 
 
 def _times(request, sample):
@@ -155,12 +166,16 @@ def _times(request, sample):
     qualities = {name: quality for name, (quality, _, _) in matched.items()}
     with _torch_threads(request.threads):
         warm = speed.warm(chosen, pictures, qualities, request.repeats)
-    outside, floor, broken = cold.measure(chosen, pictures[0], qualities, request.threads) if request.cold else ({}, {}, [])
+    outside, floor, broken = (
+        cold.measure(chosen, pictures[0], qualities, request.threads) if request.cold else ({}, {}, [])
+    )
     entries = speed.entries(chosen, pictures, matched, warm, outside, request)
     if request.device != "cpu" and "aec" in chosen:
         codec = codecs.build("aec", device=request.device, threads=request.threads)
         for size in sorted({1, request.batch}):
-            entries.append(speed.on_device(codec, pictures, qualities["aec"], request.repeats, size, stages.Clock(codec)))
+            entries.append(
+                speed.on_device(codec, pictures, qualities["aec"], request.repeats, size, stages.Clock(codec))
+            )
     return entries, floor, broken
 
 
@@ -169,7 +184,9 @@ def _profile(request, sample, times):
     name, picture = sample[0]
     quality = next((entry["quality"] for entry in times if entry["codec"] == "aec"), 60)
     with _torch_threads(request.threads):
-        return stages.profile(codecs.build("aec", device=request.device, threads=request.threads), name, picture, quality, request.repeats)
+        return stages.profile(
+            codecs.build("aec", device=request.device, threads=request.threads), name, picture, quality, request.repeats
+        )
 
 
 @contextlib.contextmanager

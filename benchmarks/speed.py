@@ -6,6 +6,7 @@ within turns.
 Beside it stands processor time: the seconds that all threads of a codec really ran, the least of all rounds. A busy machine lengthens it far less than
 the time on the clock, so that `compare` can judge by it; what a codec only waits for is not in it.
 """
+
 import statistics
 import time
 
@@ -61,8 +62,14 @@ def settings(chosen, images):
     target = MATCH_PSNR
     if MATCH in chosen:
         files = [chosen[MATCH].encode(image, MATCH_QUALITY) for image in images]
-        target = statistics.fmean(metrics.measure(i, chosen[MATCH].decode(f), ("psnr",))["psnr"] for i, f in zip(images, files))
-        result[MATCH] = MATCH_QUALITY, statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, images)), target
+        target = statistics.fmean(
+            metrics.measure(i, chosen[MATCH].decode(f), ("psnr",))["psnr"] for i, f in zip(images, files)
+        )
+        result[MATCH] = (
+            MATCH_QUALITY,
+            statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, images)),
+            target,
+        )
     for name, codec in tqdm(chosen.items(), "matching PSNR", unit="codec", disable=None):
         if name not in result:
             result[name] = quality_for(codec, images, target)
@@ -100,7 +107,10 @@ def _now():
 
 def processor(times, pictures):
     """Seconds of processor time per picture: the least of each picture's rounds, averaged. times: of one codec, by `warm`; pictures: how many."""
-    return {way: statistics.fmean(min(seconds[i::pictures]) for i in range(pictures)) for way, seconds in times["processor"].items()}
+    return {
+        way: statistics.fmean(min(seconds[i::pictures]) for i in range(pictures))
+        for way, seconds in times["processor"].items()
+    }
 
 
 def held(times):
@@ -120,14 +130,29 @@ def entries(chosen, images, matched, times, outside, request):
     for name, codec in chosen.items():
         quality, bpp, psnr = matched[name] if codec.trained else (matched[name][0], None, None)
         start, peak, range_ = outside.get(name, (None, None, None))
-        result.append({
-            "codec": name, "device": "cpu", "trained": codec.trained, "threads": request.threads, "quality": quality, "bpp": bpp, "psnr": psnr,
-            "pictures": len(images), "repeats": request.repeats, "batch": 1,
-            "encode": spread(times[name]["encode"], megapixels), "decode": spread(times[name]["decode"], megapixels),
-            "processor": processor(times[name], len(images)), "held": held(times[name]), "cold": start, "cold_range": range_,
-            "peak_mb": peak, "stages": None,
-            "ratios": {r: _against(name, r, times, outside, len(images)) for r in REFERENCES if r in chosen},
-        })
+        result.append(
+            {
+                "codec": name,
+                "device": "cpu",
+                "trained": codec.trained,
+                "threads": request.threads,
+                "quality": quality,
+                "bpp": bpp,
+                "psnr": psnr,
+                "pictures": len(images),
+                "repeats": request.repeats,
+                "batch": 1,
+                "encode": spread(times[name]["encode"], megapixels),
+                "decode": spread(times[name]["decode"], megapixels),
+                "processor": processor(times[name], len(images)),
+                "held": held(times[name]),
+                "cold": start,
+                "cold_range": range_,
+                "peak_mb": peak,
+                "stages": None,
+                "ratios": {r: _against(name, r, times, outside, len(images)) for r in REFERENCES if r in chosen},
+            }
+        )
     return result
 
 
@@ -161,11 +186,26 @@ def on_device(codec, images, quality, repeats, size, clock):
             seconds["decode"].append((end - middle) / size)
     megapixels = [statistics.fmean(i.width * i.height / 1e6 for i in batch)] * repeats
     return {
-        "codec": codec.name, "device": codec.device, "trained": True, "threads": codec.threads, "quality": quality,
-        "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)), "psnr": None,
-        "pictures": len(images), "repeats": repeats, "batch": size,
-        "encode": spread(seconds["encode"], megapixels), "decode": spread(seconds["decode"], megapixels),
-        "processor": None, "held": None, "cold": None, "cold_range": None, "peak_mb": None,
-        "stages": {"encode": clock.shares(lambda: codec.encode_batch(batch, quality)), "decode": clock.shares(lambda: codec.decode_batch(files))},
+        "codec": codec.name,
+        "device": codec.device,
+        "trained": True,
+        "threads": codec.threads,
+        "quality": quality,
+        "bpp": statistics.fmean(8 * len(f) / (i.width * i.height) for f, i in zip(files, batch)),
+        "psnr": None,
+        "pictures": len(images),
+        "repeats": repeats,
+        "batch": size,
+        "encode": spread(seconds["encode"], megapixels),
+        "decode": spread(seconds["decode"], megapixels),
+        "processor": None,
+        "held": None,
+        "cold": None,
+        "cold_range": None,
+        "peak_mb": None,
+        "stages": {
+            "encode": clock.shares(lambda: codec.encode_batch(batch, quality)),
+            "decode": clock.shares(lambda: codec.decode_batch(files)),
+        },
         "ratios": {},
     }

@@ -3,13 +3,21 @@
 The stages are named once, in `Clock.__init__`; everything outside them is "rest". A stage inside another stops the outer one's clock. A transfer is a
 call that brings a tensor to another device, whatever the codec's own is: what a GPU's clock does can be tested without one.
 """
+
 import contextlib
 import functools
 import statistics
 import threading
 import time
 
-GROUPS = {"analysis": "transform", "hyper-analysis": "transform", "synthesis": "transform", "prior": "prior", "rANS": "rans", "transfer": "transfer"}
+GROUPS = {
+    "analysis": "transform",
+    "hyper-analysis": "transform",
+    "synthesis": "transform",
+    "prior": "prior",
+    "rANS": "rans",
+    "transfer": "transfer",
+}
 MATRIX = 2048  # rows of the matrices whose product shows what the machine can do
 
 
@@ -22,11 +30,21 @@ class Clock:
 
         self._torch, self._cuda = torch, torch.device(aec.device).type == "cuda"
         networks = aec._codec.model.networks
-        self._targets = [(type(networks.analysis), "forward", "analysis"),  # of the class: its copies in bytes, one per quality, count too
-                         (networks.hyper_analysis, "forward", "hyper-analysis"),
-                         (networks.synthesis, "forward", "synthesis"), (networks.prior, "walk", "prior"),
-                         (container, "pack", "container"), (container.Reader, "__init__", "container"), (container.Reader, "_read", "container"),
-                         (image, "load", "pixels"), (image, "to_pil", "pixels")]
+        self._targets = [
+            (
+                type(networks.analysis),
+                "forward",
+                "analysis",
+            ),  # of the class: its copies in bytes, one per quality, count too
+            (networks.hyper_analysis, "forward", "hyper-analysis"),
+            (networks.synthesis, "forward", "synthesis"),
+            (networks.prior, "walk", "prior"),
+            (container, "pack", "container"),
+            (container.Reader, "__init__", "container"),
+            (container.Reader, "_read", "container"),
+            (image, "load", "pixels"),
+            (image, "to_pil", "pixels"),
+        ]
         self._targets += [(entropy.Encoder, method, "rANS") for method in ("put", "finish")]
         self._targets += [(entropy.Decoder, method, "rANS") for method in ("__init__", "get", "finish")]
         self._targets += [(torch.Tensor, method, "transfer") for method in ("cpu", "to")]
@@ -59,20 +77,27 @@ class Clock:
                     return self._counted(function, stage, args, kwargs)
                 result = function(*args, **kwargs)
                 if stage == "transfer" and result.device == args[0].device:
-                    stack[-1][0] = stack[-2][0] if len(stack) > 1 else None  # to another type, or nothing at all: part of the stage around it
+                    stack[-1][0] = (
+                        stack[-2][0] if len(stack) > 1 else None
+                    )  # to another type, or nothing at all: part of the stage around it
                 return result
             finally:
                 self._add(stack)
                 stack.pop()
                 if stack:
                     stack[-1][1] = self._now()
+
         return timed
 
     def _counted(self, function, stage, args, kwargs):
         from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
         of_bytes = getattr(self._torch.ops.onednn, "qconv2d_pointwise", None)
-        formulas = {of_bytes: lambda x, step, zero, weight, *_, out_shape, **__: conv_flop_count(x, weight, out_shape)} if of_bytes else {}
+        formulas = (
+            {of_bytes: lambda x, step, zero, weight, *_, out_shape, **__: conv_flop_count(x, weight, out_shape)}
+            if of_bytes
+            else {}
+        )
         with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
             result = function(*args, **kwargs)
         with self._lock:
@@ -111,9 +136,16 @@ def profile(aec, name, image, quality, repeats):
     clock = Clock(aec)
     coded = aec.encode(image, quality)
     aec.decode(coded)
-    return {"device": aec.device, "threads": aec.threads, "picture": name, "quality": quality, "matmul_gflops": matmul_gflops(aec.device),
-            "matmul_bf16_gflops": matmul_gflops(aec.device, "bfloat16"),
-            "encode": _stages(clock, lambda: aec.encode(image, quality), repeats), "decode": _stages(clock, lambda: aec.decode(coded), repeats)}
+    return {
+        "device": aec.device,
+        "threads": aec.threads,
+        "picture": name,
+        "quality": quality,
+        "matmul_gflops": matmul_gflops(aec.device),
+        "matmul_bf16_gflops": matmul_gflops(aec.device, "bfloat16"),
+        "encode": _stages(clock, lambda: aec.encode(image, quality), repeats),
+        "decode": _stages(clock, lambda: aec.decode(coded), repeats),
+    }
 
 
 def _stages(clock, function, repeats):
@@ -131,7 +163,14 @@ def _stages(clock, function, repeats):
     for stage in [s for s in medians if s != "whole"] + ["whole"]:
         operations = counted.get(stage, (0, 0))[1] if stage != "whole" else sum(f for _, f in counted.values())
         gflop = operations / 1e9 or None
-        rows.append({"stage": stage, "seconds": medians[stage], "gflop": gflop, "gflops": gflop / medians[stage] if gflop else None})
+        rows.append(
+            {
+                "stage": stage,
+                "seconds": medians[stage],
+                "gflop": gflop,
+                "gflops": gflop / medians[stage] if gflop else None,
+            }
+        )
     return rows
 
 

@@ -10,7 +10,9 @@ def text(run):
         lines.append(f"  {name:22}{codec['label']}: {codec['settings']}")
     lines.append("  " + ", ".join(f"{name} {version}" for name, version in run["versions"].items()))
     machine = run["machine"]
-    lines.append(f"  {machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s) per codec in the speed part")
+    lines.append(
+        f"  {machine['cpu']}, {machine['cores']} cores, {machine['threads']} thread(s) per codec in the speed part"
+    )
     if machine["gpu"]:
         lines.append(f"  {machine['gpu']}")
     lines += _rates(run) + _speeds(run) + _profile(run["profile"])
@@ -30,14 +32,23 @@ def _rates(run):
     lines, notes = [], {}
     for metric in run["metrics"]:
         for anchor in ANCHORS:
-            rows = {(r["codec"], r["scope"], r["method"]): r for r in wanted if (r["anchor"], r["metric"]) == (anchor, metric)}
+            rows = {
+                (r["codec"], r["scope"], r["method"]): r
+                for r in wanted
+                if (r["anchor"], r["metric"]) == (anchor, metric)
+            }
             if not rows:
                 continue
             title = f"BD-rate on {metric} against {anchor}, % (negative: smaller files)"
             lines += ["", f"{title:62}{'set PCHIP':>12}{'set Akima':>12}{'pictures':>12} [quartiles]"]
             for codec in dict.fromkeys(c for c, _, _ in rows):
-                whole, akima, single = [rows[codec, scope, method] for scope, method in (("set", "pchip"), ("set", "akima"), ("picture", "pchip"))]
-                quartiles = f"[{_percent(single['p25'])} {_percent(single['p75'])}]" if single["value"] is not None else ""
+                whole, akima, single = [
+                    rows[codec, scope, method]
+                    for scope, method in (("set", "pchip"), ("set", "akima"), ("picture", "pchip"))
+                ]
+                quartiles = (
+                    f"[{_percent(single['p25'])} {_percent(single['p75'])}]" if single["value"] is not None else ""
+                )
                 span = f"   over {whole['low']:.1f}..{whole['high']:.1f}" if whole["value"] is not None else ""
                 numbers = "".join(f"{_percent(r['value']):>12}" for r in (whole, akima, single))
                 lines.append(f"  {codec:60}{numbers} {quartiles}{span}")
@@ -54,21 +65,35 @@ def _speeds(run):
     if not run["speed"]:
         return []
     heads = f"{'encode':24}{'decode':24}{'MP/s e/d':>12}{'cold e/d':>13}{'peak e/d':>12}{'x webp e/d':>14}{'x avif e/d':>14}"
-    lines = ["", "Speed, at equal PSNR: ms per picture [quartiles], MP/s; cold: ms of a whole process; peak: its MiB; x webp: as many times WebP's",
-             f"  {'codec':24}{'PSNR':>6}{'bpp':>7}   {heads}"]
+    lines = [
+        "",
+        "Speed, at equal PSNR: ms per picture [quartiles], MP/s; cold: ms of a whole process; peak: its MiB; x webp: as many times WebP's",
+        f"  {'codec':24}{'PSNR':>6}{'bpp':>7}   {heads}",
+    ]
     for s in run["speed"]:
         name = s["codec"] + ("" if s["trained"] else " (untrained)")
         if s["device"] != "cpu":
             name += f" {s['device']}, {s['batch']} at once"
-        ways = [f"{s[w]['median'] * 1e3:.1f} [{s[w]['p25'] * 1e3:.1f} {s[w]['p75'] * 1e3:.1f}]" for w in ("encode", "decode")]
+        ways = [
+            f"{s[w]['median'] * 1e3:.1f} [{s[w]['p25'] * 1e3:.1f} {s[w]['p75'] * 1e3:.1f}]"
+            for w in ("encode", "decode")
+        ]
         pairs = [_pair(s["encode"]["mp_s"], s["decode"]["mp_s"])]
         pairs.append(_pair(*(s["cold"][w] * 1e3 for w in ("encode", "decode"))) if s["cold"] else "-")
         pairs.append(_pair(*(s["peak_mb"][w] for w in ("encode", "decode"))) if s["peak_mb"] else "-")
-        pairs += [_pair(s["ratios"][r]["encode"], s["ratios"][r]["decode"]) if r in s["ratios"] else "-" for r in ("webp", "avif")]
+        pairs += [
+            _pair(s["ratios"][r]["encode"], s["ratios"][r]["decode"]) if r in s["ratios"] else "-"
+            for r in ("webp", "avif")
+        ]
         psnr, bpp = ("-", "-") if s["psnr"] is None else (f"{s['psnr']:.2f}", f"{s['bpp']:.3f}")
-        lines.append(f"  {name:24}{psnr:>6}{bpp:>7}   {ways[0]:24}{ways[1]:24}{pairs[0]:>12}{pairs[1]:>13}{pairs[2]:>12}{pairs[3]:>14}{pairs[4]:>14}")
+        lines.append(
+            f"  {name:24}{psnr:>6}{bpp:>7}   {ways[0]:24}{ways[1]:24}{pairs[0]:>12}{pairs[1]:>13}{pairs[2]:>12}{pairs[3]:>14}{pairs[4]:>14}"
+        )
         if s["stages"]:
-            lines += [f"    {way}: " + ", ".join(f"{stage} {share:.0%}" for stage, share in s["stages"][way].items()) for way in ("encode", "decode")]
+            lines += [
+                f"    {way}: " + ", ".join(f"{stage} {share:.0%}" for stage, share in s["stages"][way].items())
+                for way in ("encode", "decode")
+            ]
     floors = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in run["cold_floor"].items())
     return lines + ([f"  cold floor: {floors}"] if floors else [])
 
@@ -80,11 +105,18 @@ def _pair(a, b):
 def _profile(profile):
     if not profile:
         return []
-    lines = ["", f"Stages of ours on {profile['picture']} at quality {profile['quality']:g}, {profile['device']}, {profile['threads']} thread(s); "
-             f"a matrix product reaches {profile['matmul_gflops']:.0f} GFLOP/s in fp32 (100 %), {profile['matmul_bf16_gflops']:.0f} in bf16"]
+    lines = [
+        "",
+        f"Stages of ours on {profile['picture']} at quality {profile['quality']:g}, {profile['device']}, {profile['threads']} thread(s); "
+        f"a matrix product reaches {profile['matmul_gflops']:.0f} GFLOP/s in fp32 (100 %), {profile['matmul_bf16_gflops']:.0f} in bf16",
+    ]
     for way in ("encode", "decode"):
         lines.append(f"  {way}")
         for row in profile[way]:
-            work = f"{row['gflop']:8.2f} GFLOP {row['gflops']:7.0f} GFLOP/s {row['gflops'] / profile['matmul_gflops']:5.0%}" if row["gflop"] else ""
+            work = (
+                f"{row['gflop']:8.2f} GFLOP {row['gflops']:7.0f} GFLOP/s {row['gflops'] / profile['matmul_gflops']:5.0%}"
+                if row["gflop"]
+                else ""
+            )
             lines.append(f"    {row['stage']:16}{row['seconds'] * 1e3:8.1f} ms {work}")
     return lines

@@ -3,12 +3,22 @@
 Integers only, and noise from SHAKE-256, whose output a standard fixes; the files are PPM, which no compression library can write otherwise. They code
 like photographs: noise whose amplitude falls with its frequency, a lit ball, flat and striped shapes with hard edges, fine texture in one part.
 """
+
 import hashlib
 
 import numpy as np
 
 WIDTH, HEIGHT = 384, 256
-OCTAVES = {128: 70, 64: 44, 32: 26, 16: 15, 8: 8, 4: 4, 2: 2, 1: 2}  # pixels between the grid points of the noise: its amplitude in 8-bit levels
+OCTAVES = {
+    128: 70,
+    64: 44,
+    32: 26,
+    16: 15,
+    8: 8,
+    4: 4,
+    2: 2,
+    1: 2,
+}  # pixels between the grid points of the noise: its amplitude in 8-bit levels
 
 
 def files():
@@ -21,7 +31,10 @@ def picture(seed):
     """uint8 [HEIGHT, WIDTH, 3]."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     luma = 116 + sum(_noise(seed, step, level) for step, level in OCTAVES.items())
-    red, blue = [sum(_noise(seed + channel, step, level // 3) for step, level in OCTAVES.items() if step >= 8) for channel in (10, 20)]
+    red, blue = [
+        sum(_noise(seed + channel, step, level // 3) for step, level in OCTAVES.items() if step >= 8)
+        for channel in (10, 20)
+    ]
     dx, dy = x - (90 + 150 * (seed % 2)), y - 110
     ball = dx**2 + dy**2 < 62**2
     luma = np.where(ball, luma // 3 + 150 - (dx + 2 * dy) // 2, luma)
@@ -36,7 +49,12 @@ def picture(seed):
 def _noise(seed, step, amplitude):
     """int64 [HEIGHT, WIDTH], -amplitude..amplitude: random values every `step` pixels, bilinear between them."""
     rows, columns = HEIGHT // step + 2, WIDTH // step + 2
-    grid = np.frombuffer(hashlib.shake_256(f"{seed} {step}".encode()).digest(rows * columns), np.uint8).reshape(rows, columns).astype(np.int64) - 128
+    grid = (
+        np.frombuffer(hashlib.shake_256(f"{seed} {step}".encode()).digest(rows * columns), np.uint8)
+        .reshape(rows, columns)
+        .astype(np.int64)
+        - 128
+    )
     (i, fy), (j, fx) = np.divmod(np.arange(HEIGHT), step), np.divmod(np.arange(WIDTH), step)
     lines = grid[i] * (step - fy)[:, None] + grid[i + 1] * fy[:, None]
     return (lines[:, j] * (step - fx) + lines[:, j + 1] * fx) * amplitude // (128 * step**2)

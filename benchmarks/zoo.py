@@ -4,6 +4,7 @@ With weights where torch's cache holds them, otherwise untrained: such a network
 coder excepted: it codes other symbols), while its pictures and sizes mean nothing. No weights are downloaded. mbt2018 and cheng2020 decode one position
 after the other: ten seconds and more per Kodak picture.
 """
+
 import importlib.metadata
 import struct
 import sys
@@ -27,20 +28,34 @@ class Zoo:
     def __init__(self, name, device="cpu", threads=1):
         try:
             import torch
+
             with warnings.catch_warnings(action="ignore"):  # on torch.jit, from its own modules
                 from compressai import zoo
         except ImportError as error:
             raise Unavailable(f"{name} needs compressai: {error}") from None
         torch.set_num_threads(threads)
-        self._torch, self._zoo, self.name, self.device, self.threads, self.options = torch, zoo, name, device, threads, {}
+        self._torch, self._zoo, self.name, self.device, self.threads, self.options = (
+            torch,
+            zoo,
+            name,
+            device,
+            threads,
+            {},
+        )
         folder = Path(torch.hub.get_dir()) / "checkpoints"
-        self.qualities = tuple(q for q, url in zoo.image.model_urls[name]["mse"].items() if (folder / url.rsplit("/", 1)[1]).is_file())
+        self.qualities = tuple(
+            q for q, url in zoo.image.model_urls[name]["mse"].items() if (folder / url.rsplit("/", 1)[1]).is_file()
+        )
         self.trained = len(self.qualities) > 1
         if not self.trained:
             self.qualities = (UNTRAINED_QUALITY,)
         self.low, self.high = self.qualities[0], self.qualities[-1]
         self.label = name if self.trained else f"{name} (untrained)"
-        weights = f"mse weights {self.low}..{self.high}" if self.trained else f"untrained network of quality {self.low}, speed only"
+        weights = (
+            f"mse weights {self.low}..{self.high}"
+            if self.trained
+            else f"untrained network of quality {self.low}, speed only"
+        )
         self.settings = f"CompressAI {name}, {weights}, {device}"
         self._models = {}
 
@@ -64,7 +79,7 @@ class Zoo:
         quality, width, height, *rest = head.unpack_from(data)
         strings, position = [], head.size
         for length in rest[:count]:
-            strings.append([data[position:position + length]])
+            strings.append([data[position : position + length]])
             position += length
         with self._torch.inference_mode():
             x = self._model(quality).decompress(strings, tuple(rest[count:]))["x_hat"][0, :, :height, :width]
@@ -76,7 +91,12 @@ class Zoo:
             work = f"Path({str(target)!r}).write_bytes(codec.encode(data.load({str(source)!r}), {quality}))"
         else:
             work = f"codec.decode(Path({str(source)!r}).read_bytes()).save({str(target)!r}, 'PPM')"
-        lines = ["from pathlib import Path", "from benchmarks import data, zoo", f"codec = zoo.Zoo({self.name!r}, {self.device!r}, {self.threads})", work]
+        lines = [
+            "from pathlib import Path",
+            "from benchmarks import data, zoo",
+            f"codec = zoo.Zoo({self.name!r}, {self.device!r}, {self.threads})",
+            work,
+        ]
         return [sys.executable, "-c", "; ".join(lines)]
 
     def _model(self, quality):

@@ -12,6 +12,7 @@ errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry
 
 torch, numpy and Pillow are imported on first use.
 """
+
 import os
 
 from .errors import CodecError
@@ -23,11 +24,25 @@ __all__ = ["Codec", "CodecError", "compress", "decompress", "info"]
 def __getattr__(name):
     if name == "Codec":
         from .pipeline import Codec
+
         return Codec
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
 
 
-def compress(image, quality=60.0, *, effort=0, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=2**28, model="default", device="auto"):
+def compress(
+    image,
+    quality=60.0,
+    *,
+    effort=0,
+    strip=(),
+    lossless=None,
+    target_size=None,
+    bpp=None,
+    psnr=None,
+    max_pixels=2**28,
+    model="default",
+    device="auto",
+):
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100; effort: 0..9, passes that make the file
     smaller at equal error and take longer.
 
@@ -36,7 +51,18 @@ def compress(image, quality=60.0, *, effort=0, strip=(), lossless=None, target_s
     in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline import Codec
-    return Codec(model, device).encode(image, quality, effort=effort, strip=strip, lossless=lossless, target_size=target_size, bpp=bpp, psnr=psnr, max_pixels=max_pixels)
+
+    return Codec(model, device).encode(
+        image,
+        quality,
+        effort=effort,
+        strip=strip,
+        lossless=lossless,
+        target_size=target_size,
+        bpp=bpp,
+        psnr=psnr,
+        max_pixels=max_pixels,
+    )
 
 
 def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, device="auto"):
@@ -46,12 +72,14 @@ def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, devi
     device multiplies it, samples of photographs then off by a level.
     """
     from .pipeline import Codec
+
     return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)
 
 
 def info(source):
     """Header of an .aec file (bytes or path) as a dict that JSON can hold. Raises CodecError, OSError."""
     from . import container
+
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             header, sizes = container.read_header(file)
@@ -59,7 +87,16 @@ def info(source):
         header, sizes = container.read_header(source)
     sections = {kind: sizes[kind] for kind in container.SECTIONS if kind in sizes}
     return {
-        "width": header.width, "height": header.height, "mode": ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else ""),
-        "depth": header.depth, "quality": header.quality / 100, "lossless": header.lossless and not header.rounded, "model": header.model.hex(), "tiles": header.tile_count,
-        "suffix": header.suffix, "bytes": sizes["file"], "bpp": round(8 * sizes["file"] / (header.width * header.height), 6), "sections": sections,
+        "width": header.width,
+        "height": header.height,
+        "mode": ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else ""),
+        "depth": header.depth,
+        "quality": header.quality / 100,
+        "lossless": header.lossless and not header.rounded,
+        "model": header.model.hex(),
+        "tiles": header.tile_count,
+        "suffix": header.suffix,
+        "bytes": sizes["file"],
+        "bpp": round(8 * sizes["file"] / (header.width * header.height), 6),
+        "sections": sections,
     }

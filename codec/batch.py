@@ -95,7 +95,9 @@ class Naming:
         """The jobs with targets, or with problems. Raises click.UsageError where two jobs would have one target."""
         if self.destination is not None and (len(jobs) > 1 or any(job.root for job in jobs)):
             what = "several inputs or a directory"
-            raise click.UsageError(f"{what} cannot go to '{shown(self.destination)}': give a directory, ending in {os.sep}")
+            raise click.UsageError(
+                f"{what} cannot go to '{shown(self.destination)}': give a directory, ending in {os.sep}"
+            )
         assigned = [job if job.problem else self._aim(job) for job in jobs]
         _refuse_collisions(assigned)
         return assigned
@@ -175,7 +177,10 @@ def run(
             try:
                 value = result()
                 if job.skipped:
-                    done = {"input": job.source, "output": job.target, "skipped": True}, f"{shown(job.source)}: skipped, {shown(job.target)} exists"
+                    done = (
+                        {"input": job.source, "output": job.target, "skipped": True},
+                        f"{shown(job.source)}: skipped, {shown(job.target)} exists",
+                    )
                 else:
                     done = finish(job, value)
             except BrokenPipeError:
@@ -193,7 +198,9 @@ def _streams(job: Job) -> bool:
     return STREAM in (job.source, job.target)
 
 
-def _in_order(jobs: Iterable[Job], work: Callable[[Job], Result], processes: int) -> Iterator[tuple[Job, Callable[[], Result]]]:
+def _in_order(
+    jobs: Iterable[Job], work: Callable[[Job], Result], processes: int
+) -> Iterator[tuple[Job, Callable[[], Result]]]:
     """Does `work` on every job in threads; yields, in the order of `jobs`, each with a function that gives its result or raises its error.
 
     Closing the iterator early drops the jobs not yet begun and waits for none.
@@ -201,7 +208,9 @@ def _in_order(jobs: Iterable[Job], work: Callable[[Job], Result], processes: int
     from concurrent.futures import Future, ThreadPoolExecutor
 
     alone = processes <= 1
-    pool = ThreadPoolExecutor(1 if alone else 2 * processes)  # half of them wait for disks, so that every process always has a next job
+    pool = ThreadPoolExecutor(
+        1 if alone else 2 * processes
+    )  # half of them wait for disks, so that every process always has a next job
     waiting: deque[tuple[Job, Future[Result]]] = deque()
     try:
         for job in jobs:

@@ -22,16 +22,37 @@ from .autoencoders.commands import ae
 from .batch import STREAM, Job
 from .errors import CodecError
 from .latents import commands as latents
-from .options import AEC, CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, PICTURES, REGION, SPEECH, TARGET, TREE, WORK, Failure, Options, takes
+from .options import (
+    AEC,
+    CLUSTER,
+    INPUTS,
+    LIMIT,
+    MODEL,
+    OUTPUTS,
+    PICTURE,
+    PICTURES,
+    REGION,
+    SPEECH,
+    TARGET,
+    TREE,
+    WORK,
+    Failure,
+    Options,
+    takes,
+)
 from .report import shown
 
 
 def main() -> None:
     """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
-    if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:  # before torch: on busy cores, threads that spin while they wait for each other take five times as long
+    if (
+        os.getloadavg()[0] > (os.cpu_count() or 1) / 2
+    ):  # before torch: on busy cores, threads that spin while they wait for each other take five times as long
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on idle ones, threads that sleep take a sixth longer
     for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
-        if getattr(sys, name) is None:  # closed by whoever started this: else the next file opened takes its place. Output that nobody gets is an error
+        if (
+            getattr(sys, name) is None
+        ):  # closed by whoever started this: else the next file opened takes its place. Output that nobody gets is an error
             setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
@@ -73,7 +94,9 @@ def _clean_up() -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(None, "-V", "--version", package_name="aecodec", prog_name="aecodec", message="%(prog)s %(version)s")
+@click.version_option(
+    None, "-V", "--version", package_name="aecodec", prog_name="aecodec", message="%(prog)s %(version)s"
+)
 def cli() -> None:
     """Learned image compression: photographs to small .aec files and back.
 
@@ -87,7 +110,17 @@ def cli() -> None:
 
 @cli.command()
 @takes(INPUTS, PICTURE, TARGET, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def compress(quality: float, effort: int, lossless: bool | None, strip: tuple[str, ...], target_size: float | None, bpp: float | None, psnr: float | None, model: str, **options) -> None:
+def compress(
+    quality: float,
+    effort: int,
+    lossless: bool | None,
+    strip: tuple[str, ...],
+    target_size: float | None,
+    bpp: float | None,
+    psnr: float | None,
+    model: str,
+    **options,
+) -> None:
     """Turn pictures into .aec files.
 
     \b
@@ -99,7 +132,11 @@ def compress(quality: float, effort: int, lossless: bool | None, strip: tuple[st
     """
     options, target = Options(**options), {"target_size": target_size, "bpp": bpp, "psnr": psnr}
     _check_target(target, lossless)
-    produce(options, options.plan(PICTURES, AEC), partial(work.compressing, options, model, quality, effort, lossless, strip, target))
+    produce(
+        options,
+        options.plan(PICTURES, AEC),
+        partial(work.compressing, options, model, quality, effort, lossless, strip, target),
+    )
 
 
 def _check_target(target: dict[str, float | None], lossless: bool | None) -> None:
@@ -130,7 +167,11 @@ def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: 
     if options.remove and (crop or scale != 1 or recover):
         raise click.UsageError("--rm excludes --crop, --scale and --recover: the input holds more than the output")
 
-    produce(options, options.plan({AEC}, ".png", only=AEC), partial(work.decompressing, options, model, crop, scale, recover, fast))
+    produce(
+        options,
+        options.plan({AEC}, ".png", only=AEC),
+        partial(work.decompressing, options, model, crop, scale, recover, fast),
+    )
 
 
 @cli.command()
@@ -240,7 +281,9 @@ def _forward(main: Callable, arguments: tuple[str, ...]) -> None:
         raise Failure(str(error)) from None
 
 
-def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], work.Result]]) -> None:
+def produce(
+    options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], work.Result]]
+) -> None:
     """Runs jobs that have targets. `prepare` can be pickled."""
 
     def drafting(write: Callable, job: Job) -> tuple:
@@ -280,7 +323,9 @@ def produce(options: Options, jobs: list[Job], prepare: Callable[[], Callable[[J
     _run(options, jobs, partial(work.whole, prepare), finish, drafting)
 
 
-def _run(options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple], *around: Callable) -> None:
+def _run(
+    options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple], *around: Callable
+) -> None:
     with options.report(jobs) as report:
         batch.run(jobs, prepare, finish, report, options.jobs, *around)
     click.get_current_context().exit(report.exit_code)

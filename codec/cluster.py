@@ -101,7 +101,9 @@ class ClusterError(CodecError):
     """Ray, or the cluster, refused."""
 
 
-def run(jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float) -> Iterator[dict]:
+def run(
+    jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float
+) -> Iterator[dict]:
     """Does the jobs on a Ray cluster, a local one without `address`; yields the row of each, once, in the order in which they end.
 
     A worker that is killed is replaced, and what is not there yet of its files is done again. Raises ClusterError.
@@ -121,16 +123,27 @@ def run(jobs: list[Job], settings: Settings, address: str | None, actors: int | 
         actors = _actors(ray, actors, num_gpus, len(jobs))
         attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         size = min(BLOCK, max(1, len(jobs) // (4 * actors)))
-        dataset = ray.data.from_items([{"source": job.source, "output": job.target} for job in jobs], override_num_blocks=-(-len(jobs) // size))
+        dataset = ray.data.from_items(
+            [{"source": job.source, "output": job.target} for job in jobs], override_num_blocks=-(-len(jobs) // size)
+        )
         pool = ray.data.ActorPoolStrategy(size=actors)
-        dataset = dataset.map_batches(Counted, fn_constructor_args=(settings, attempts), compute=pool, num_cpus=1, num_gpus=num_gpus or None, batch_size=None)
+        dataset = dataset.map_batches(
+            Counted,
+            fn_constructor_args=(settings, attempts),
+            compute=pool,
+            num_cpus=1,
+            num_gpus=num_gpus or None,
+            batch_size=None,
+        )
         done = set()
         for row in dataset.iter_rows():
             if row["source"] not in done:  # else by an actor that died before Ray knew of it
                 done.add(row["source"])
                 yield row
     except ray.exceptions.RayError as error:
-        raise ClusterError(f"the cluster failed: {(str(error).strip().splitlines() or [type(error).__name__])[-1]}") from None
+        raise ClusterError(
+            f"the cluster failed: {(str(error).strip().splitlines() or [type(error).__name__])[-1]}"
+        ) from None
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterError(f"there is no such cluster: {str(error).strip().splitlines()[0]}") from None
     finally:
@@ -163,7 +176,11 @@ class Counted(Transfer):
         import ray
 
         if ray.get(self._attempts.begin.remote(source)) > RETRIES:
-            return dict.fromkeys(COLUMNS) | {"source": source, "output": target, "error": f"{RETRIES} worker processes died of it"}
+            return dict.fromkeys(COLUMNS) | {
+                "source": source,
+                "output": target,
+                "error": f"{RETRIES} worker processes died of it",
+            }
         row = super().row(source, target)
         self._attempts.end.remote(source)
         return row
@@ -171,12 +188,22 @@ class Counted(Transfer):
 
 def _connect(ray, address: str | None, actors: int | None) -> None:
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    handlers = {signum: signal.getsignal(signum) for signum in signals} if threading.current_thread() is threading.main_thread() else {}
+    handlers = (
+        {signum: signal.getsignal(signum) for signum in signals}
+        if threading.current_thread() is threading.main_thread()
+        else {}
+    )
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         ray.init(address=address, **quiet)
     else:
-        ray.init(address="local", include_dashboard=False, num_cpus=max(actors or 1, os.cpu_count() or 1), object_store_memory=STORE, **quiet)
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            num_cpus=max(actors or 1, os.cpu_count() or 1),
+            object_store_memory=STORE,
+            **quiet,
+        )
     for signum, handler in handlers.items():  # Ray's own would say more than one line
         signal.signal(signum, handler)
 

@@ -94,7 +94,18 @@ LAYOUT = {
 }
 
 # Parts of the field `flags` from the lowest bit up, each with its number of bits.
-FLAGS = ("gray", 1), ("deep", 1), ("suffix", 2), ("alpha", 1), ("icc", 1), ("exif", 1), ("xmp", 1), ("lossless", 1), ("rounded", 1), ("drawn", 1)
+FLAGS = (
+    ("gray", 1),
+    ("deep", 1),
+    ("suffix", 2),
+    ("alpha", 1),
+    ("icc", 1),
+    ("exif", 1),
+    ("xmp", 1),
+    ("lossless", 1),
+    ("rounded", 1),
+    ("drawn", 1),
+)
 
 SMALLEST = {group: sum(field.smallest for field in fields) for group, fields in LAYOUT.items()}
 SMALLEST_FILE = sum(SMALLEST[group] for group in ("start", "picture", "tile", "end"))  # bytes: one tile of no symbols
@@ -152,7 +163,9 @@ def pack(aec: Aec) -> bytes:
     header, tiles = aec.header, aec.tiles
     sections = {kind: aec.sections[kind] for kind in SECTIONS if kind in aec.sections}
     if len(sections) < len(aec.sections) or header.alpha != ("alpha" in sections):
-        raise BadOption(f"sections {sorted(aec.sections)} do not fit a picture with alpha={header.alpha}; known are {', '.join(SECTIONS)}")
+        raise BadOption(
+            f"sections {sorted(aec.sections)} do not fit a picture with alpha={header.alpha}; known are {', '.join(SECTIONS)}"
+        )
     if header.channels not in (1, 3) or header.depth not in (8, 16):
         raise BadOption(f"pictures have 1 or 3 channels of 8 or 16 bits, not {header.channels} of {header.depth}")
     if header.lossless != (header.model == NO_MODEL):
@@ -160,7 +173,9 @@ def pack(aec: Aec) -> bytes:
     if header.rounded and not header.lossless:
         raise BadOption("samples can be rounded only in a lossless picture")
     if "drawn" in sections and not header.may_be_drawn:
-        raise BadOption(f"a section drawn does not fit a picture with lossless={header.lossless}, {header.depth} bits and {header.width} x {header.height} px")
+        raise BadOption(
+            f"a section drawn does not fit a picture with lossless={header.lossless}, {header.depth} bits and {header.width} x {header.height} px"
+        )
     if not re.fullmatch("[a-z0-9]{0,8}", header.suffix):
         raise BadOption(f"the suffix {header.suffix!r} is not 0 to 8 lower-case letters and digits")
     if len(tiles) != header.tile_count:
@@ -168,7 +183,14 @@ def pack(aec: Aec) -> bytes:
     spelled = header.suffix not in SUFFIXES
     suffix = SPELLED if spelled else SUFFIXES.index(header.suffix)
     present = {kind: kind in sections for kind in SECTIONS}
-    flags = _join_flags(gray=header.channels == 1, deep=header.depth == 16, suffix=suffix, lossless=header.lossless, rounded=header.rounded, **present)
+    flags = _join_flags(
+        gray=header.channels == 1,
+        deep=header.depth == 16,
+        suffix=suffix,
+        lossless=header.lossless,
+        rounded=header.rounded,
+        **present,
+    )
     described = [_write("picture", header.model, flags, header.width, header.height, header.quality)]
     described += [_write("suffix", header.suffix.encode())] if spelled else []
     described += [_write("tile", len(tile.payload), crc32(tile.payload), tile.symbols_crc) for tile in tiles]
@@ -208,7 +230,11 @@ class Reader:
 
     def section(self, kind: str) -> bytes | None:
         """The content of a section, None where the file has none of that kind. Raises Truncated, Corrupt."""
-        return self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}") if kind in self.sections else None
+        return (
+            self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
+            if kind in self.sections
+            else None
+        )
 
     def _read(self, place: int, name: str) -> bytes:
         start, size, crc = self._places[place]
@@ -228,7 +254,11 @@ def unpack(data: bytes) -> Aec:
     whatever it claims.
     """
     reader = Reader(data)
-    return Aec(reader.header, [reader.tile(number) for number in range(reader.header.tile_count)], {kind: reader.section(kind) for kind in reader.sections})
+    return Aec(
+        reader.header,
+        [reader.tile(number) for number in range(reader.header.tile_count)],
+        {kind: reader.section(kind) for kind in reader.sections},
+    )
 
 
 def read_header(source) -> tuple[Header, dict[str, int]]:
@@ -239,7 +269,9 @@ def read_header(source) -> tuple[Header, dict[str, int]]:
     """
     source = _read_header(source) if hasattr(source, "read") else source
     header, tiles, sections, header_end = _parse(memoryview(source).cast("B"))
-    sizes = {"header": header_end, "tiles": sum(size for size, *_ in tiles)} | {kind: size for kind, (size, _) in sections.items()}
+    sizes = {"header": header_end, "tiles": sum(size for size, *_ in tiles)} | {
+        kind: size for kind, (size, _) in sections.items()
+    }
     return header, sizes | {"file": sum(sizes.values())}
 
 
@@ -290,7 +322,12 @@ def _parse(data: memoryview, check=None) -> tuple[Header, list[list[int]], dict[
     model, flags, width, height, quality = cursor.read("picture")
     parts = _split_flags(flags)
     suffix = _read_suffix(cursor) if parts["suffix"] == SPELLED else SUFFIXES[parts["suffix"]]
-    channels, depth, lossless, rounded = 1 if parts["gray"] else 3, 16 if parts["deep"] else 8, bool(parts["lossless"]), bool(parts["rounded"])
+    channels, depth, lossless, rounded = (
+        1 if parts["gray"] else 3,
+        16 if parts["deep"] else 8,
+        bool(parts["lossless"]),
+        bool(parts["rounded"]),
+    )
     if lossless != (model == NO_MODEL):
         raise Corrupt(f"the header names model {model.hex()} for a picture whose flag lossless is {lossless}")
     if rounded and not lossless:

@@ -5,6 +5,7 @@ quality. Of drawings and small pictures the latents are decoded for their error,
 is chosen falls; of others a part of the error counts that none of their functions could represent, which needs no decoding: about all of
 it in noise, next to nothing in photographs. Samples are only tried where they may win.
 """
+
 import functools
 import math
 
@@ -56,7 +57,9 @@ class Contest:
             missing = unreachable(pixels, self.config.latent)
             self._least += self.weight * missing * count
             worth = self._worth_trying(pixels, count, missing)
-            self._tiles = {step: coded for step, coded in self._tiles.items() if step in worth}  # a picture is coded one way from end to end
+            self._tiles = {
+                step: coded for step, coded in self._tiles.items() if step in worth
+            }  # a picture is coded one way from end to end
         for step, coded in self._tiles.items():
             samples = exact.rounded(pixels, step) if step > 1 else pixels
             coded.append(Tile(exact.encode(samples), exact.checksum(samples)))
@@ -70,7 +73,9 @@ class Contest:
         steps = {1} if count <= TINY else set()
         if missing > SHARP and count <= FEW:
             steps.update(STEPS)
-        elif (missing > SHARP or self._tiles.get(PAGE)) and PAGE in self._drawn and exact.equal(pixels, PAGE) > DRAWN:  # a page may have margins
+        elif (
+            (missing > SHARP or self._tiles.get(PAGE)) and PAGE in self._drawn and exact.equal(pixels, PAGE) > DRAWN
+        ):  # a page may have margins
             steps.add(PAGE)
         self._drawn &= steps
         if self.weight * missing > ROUGH and (self._noise_step < PAGE or PAGE not in steps):
@@ -88,7 +93,9 @@ class Contest:
         error(): the task of the latents' squared error, mean over the channels, summed over the pixels; only asked for where it may decide.
         """
         bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
-        costs = {step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()}
+        costs = {
+            step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()
+        }
         step = min(costs, key=costs.get, default=0)
         if not step or self.lossless:
             return self._tiles.get(step, coded), step
@@ -111,7 +118,7 @@ def unreachable(pixels, latent):
     missing = [(0, max(0, STRIDE - side)) for side in pixels.shape[:2]]
     pixels = np.pad(pixels, (*missing, (0, 0)), "edge")
     down, across = (side // STRIDE for side in pixels.shape[:2])
-    blocks = pixels[:down * STRIDE, :across * STRIDE].reshape(down, STRIDE, across, STRIDE, -1)
+    blocks = pixels[: down * STRIDE, : across * STRIDE].reshape(down, STRIDE, across, STRIDE, -1)
     some = np.linspace(0, down * across - 1, min(BLOCKS, down * across)).astype(int)
     blocks = blocks[some // across, :, some % across].transpose(0, 3, 1, 2).astype(np.float32)
     blocks = torch.from_numpy(np.broadcast_to(blocks, (len(blocks), 3, STRIDE, STRIDE)).reshape(len(blocks), -1) - 128)

@@ -1,7 +1,8 @@
 """From the bytes of an .aec file to pixels: the half of `pipeline` that its other half, `encoding`, mirrors; strip by strip, of as much of the picture as is wanted.
 
-    container -> rANS, prior (`payload`) -> latents of tiles, which meet in a mosaic -> synthesis -> pixels -> what is drawn over them, scale, alpha
+container -> rANS, prior (`payload`) -> latents of tiles, which meet in a mosaic -> synthesis -> pixels -> what is drawn over them, scale, alpha
 """
+
 import os
 from collections import deque
 from contextlib import contextmanager, nullcontext
@@ -40,7 +41,14 @@ class Decoding:
             header = reader.header
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
-                key = self._for(header).model, header.channels, header.depth, options.get("fast", False), row.stop, column.stop
+                key = (
+                    self._for(header).model,
+                    header.channels,
+                    header.depth,
+                    options.get("fast", False),
+                    row.stop,
+                    column.stop,
+                )
                 known[0] = yield (Decoding._decode_bucket, *key), (reader.tile(0), header.quality)
             return then(scan)
 
@@ -51,7 +59,11 @@ class Decoding:
         fine = [i for i in range(len(found)) if i not in refused]
         if refused and isinstance(quality, tuple):
             quality = tuple(quality[i] for i in fine)
-        pixels = dict(zip(fine, coder._render(y[fine] if refused else y, quality, channels, depth, (0, 0, 0, 0), fast))) if fine else {}
+        pixels = (
+            dict(zip(fine, coder._render(y[fine] if refused else y, quality, channels, depth, (0, 0, 0, 0), fast)))
+            if fine
+            else {}
+        )
         return [refused[i] if i in refused else pixels[i] for i in range(len(found))]
 
     def decode_picture(self, source, **options):
@@ -94,8 +106,16 @@ class Decoding:
             metadata = {kind: sections.get(kind) for kind in KINDS}
             has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
             known = {}
-            strips = lambda: region.reduce(self._for(header)._decode_strips(reader, region, alpha() if has_alpha else None, over, damage, known, fast))
-            yield Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix), reader, known
+            strips = lambda: region.reduce(
+                self._for(header)._decode_strips(
+                    reader, region, alpha() if has_alpha else None, over, damage, known, fast
+                )
+            )
+            yield (
+                Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix),
+                reader,
+                known,
+            )
 
     def verify(self, source, *, max_pixels=MAX_PIXELS):
         """Checks everything about a file except pixels: structure, checksums, every symbol. Raises as `scan`."""
@@ -124,12 +144,17 @@ class Decoding:
         header = reader.header
         halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
         rows, columns = tiles.axes(header.height, header.width, halo)
-        needed = deque((i * len(columns) + j, row, column) for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
-                       for j, column in tiles.reaching(columns, region.left, region.right, halo))
+        needed = deque(
+            (i * len(columns) + j, row, column)
+            for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
+            for j, column in tiles.reaching(columns, region.left, region.right, halo)
+        )
         mosaic, alpha = tiles.Mosaic(), alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
-            pixels = np.empty((bottom - top, region.width, header.channels), f"u{header.depth // 8}")  # takes no memory before a tile was decoded
+            pixels = np.empty(
+                (bottom - top, region.width, header.channels), f"u{header.depth // 8}"
+            )  # takes no memory before a tile was decoded
             if damage is not None:
                 pixels.fill(128 if header.depth == 8 else 128 * 257)
             while needed and needed[0][1].start < row.outer_stop:
@@ -147,14 +172,23 @@ class Decoding:
                 if damage is not None and number in damage.tiles:
                     continue  # stays gray
                 if (x := known.pop(number, None)) is None:
-                    (x,) = self._render(mosaic.window(row, column), header.quality, header.channels, header.depth, (*row.halo, *column.halo), fast)
+                    (x,) = self._render(
+                        mosaic.window(row, column),
+                        header.quality,
+                        header.channels,
+                        header.depth,
+                        (*row.halo, *column.halo),
+                        fast,
+                    )
                 left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
-                pixels[:, left - region.left:right - region.left] = x[top - row.start * STRIDE:bottom - row.start * STRIDE,
-                                                                      left - column.start * STRIDE:right - column.start * STRIDE]
+                pixels[:, left - region.left : right - region.left] = x[
+                    top - row.start * STRIDE : bottom - row.start * STRIDE,
+                    left - column.start * STRIDE : right - column.start * STRIDE,
+                ]
             mosaic.forget(row.stop - halo)
             if over is not None:
-                drawn.paste(pixels, over[top:bottom, region.left:region.right])
-            yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left:region.right])
+                drawn.paste(pixels, over[top:bottom, region.left : region.right])
+            yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left : region.right])
         if alpha and region.bottom == header.height:
             alpha.finish()
 
@@ -162,7 +196,9 @@ class Decoding:
     def _render(self, y, quality, channels, depth, halo=(0, 0, 0, 0), fast=False):
         """Samples [N,H,W,C], without their halo, of latents y [N,M,h,w], which the synthesis turns to pixels."""
         with inference(self.model.networks):
-            x = self.model.networks.synthesis(y, self.model.coordinate(quality), fast and has_bfloat16(self.device), halo=halo).permute(0, 2, 3, 1)
+            x = self.model.networks.synthesis(
+                y, self.model.coordinate(quality), fast and has_bfloat16(self.device), halo=halo
+            ).permute(0, 2, 3, 1)
             if channels == 1:
                 x = x.mean(3, keepdim=True)
             x = x.add_(0.5).clamp_(0, 1).mul_(2**depth - 1).round_()
@@ -178,7 +214,10 @@ class Decoding:
         """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
         if not header.lossless:
             return self._read([tile], row.stop - row.start, column.stop - column.start, header.quality)
-        size = [min(span.stop * STRIDE, end) - span.start * STRIDE for span, end in ((row, header.height), (column, header.width))]
+        size = [
+            min(span.stop * STRIDE, end) - span.start * STRIDE
+            for span, end in ((row, header.height), (column, header.width))
+        ]
         pixels = exact.decode(tile.payload, *size, header.channels, header.depth)
         if exact.checksum(pixels) != tile.symbols_crc:
             raise Corrupt("the pixels of a lossless tile do not match their checksum")
@@ -193,7 +232,7 @@ class Decoding:
             header = reader.header
             bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
             for coder, tile, (row, column) in self._tiles(reader):
-                part = bits[row.start:row.stop, column.start:column.stop]
+                part = bits[row.start : row.stop, column.start : column.stop]
                 if header.lossless:
                     part[:] = 8 * len(tile.payload) / part.size
                     continue
@@ -207,9 +246,14 @@ class Decoding:
             header = reader.header
             if header.lossless:
                 raise BadOption("a lossless file holds pixels and no latent")
-            latent = np.empty((self._for(header).model.config.latent, -(-header.height // STRIDE), -(-header.width // STRIDE)), np.float32)
+            latent = np.empty(
+                (self._for(header).model.config.latent, -(-header.height // STRIDE), -(-header.width // STRIDE)),
+                np.float32,
+            )
             for coder, tile, (row, column) in self._tiles(reader):
-                latent[:, row.start:row.stop, column.start:column.stop] = coder._decode(tile, header, row, column)[0].cpu()
+                latent[:, row.start : row.stop, column.start : column.stop] = coder._decode(tile, header, row, column)[
+                    0
+                ].cpu()
         return latent
 
 
@@ -227,5 +271,9 @@ def _check_size(wanted, max_pixels):
     if max_pixels and pixels > max_pixels:
         raise TooLarge(f"{width} x {height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
     positions = -(-width // STRIDE) * -(-height // STRIDE)
-    if max_pixels and positions * STRIDE**2 > 2 * max(max_pixels, MAX_PIXELS):  # a line of pixels takes as much memory as 16 lines
-        raise TooLarge(f"{width} x {height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows")
+    if max_pixels and positions * STRIDE**2 > 2 * max(
+        max_pixels, MAX_PIXELS
+    ):  # a line of pixels takes as much memory as 16 lines
+        raise TooLarge(
+            f"{width} x {height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows"
+        )

@@ -1,4 +1,5 @@
 """Where the networks run: which devices there are, what they can do, and the state torch must be in while they run."""
+
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -32,5 +33,8 @@ def has_bfloat16(device):
 def inference(networks):
     """No gradients, and no autocast that a caller may have switched on: the prior must stay exact."""
     device = next(networks.parameters()).device.type
-    with torch.inference_mode(), torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext():
+    with (
+        torch.inference_mode(),
+        torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext(),
+    ):
         yield

@@ -4,6 +4,7 @@ Text and lines are what the networks are worst at, photographs what lossless cod
 bitstream, transparent elsewhere; where they were, the networks see a smooth surface, which costs next to nothing. `pipeline` tries it where `contest` finds plain runs, and
 keeps it where it costs less (`MOST_DRAWN` of `container` says up to which size).
 """
+
 import numpy as np
 from PIL import Image
 
@@ -16,7 +17,10 @@ LONGEST = 16383  # pixels of a side of a WebP
 EQUAL = 0.5  # share of a drawn block's pixels that equal a neighbour, and
 CONTRAST = 32  # levels between its darkest and its brightest sample: less is a sky,
 COLOURS = 64  # and the colours that it has at most: more is the edge of a photograph
-ALONE, AMONG = 3, 6  # neighbours, of 8: with fewer that are drawn or of one colour it is not drawn either, with as many or more it is whatever it looks like
+ALONE, AMONG = (
+    3,
+    6,
+)  # neighbours, of 8: with fewer that are drawn or of one colour it is not drawn either, with as many or more it is whatever it looks like
 
 
 def split(pixels):
@@ -33,7 +37,9 @@ def split(pixels):
 def find(pixels):
     """Which blocks of uint8 samples [H, W, C] are drawn or of one colour: bool [ceil(H/16), ceil(W/16)]; none at all if none is drawn."""
     pixels = _padded(pixels)
-    colours = (pixels.astype(np.uint32) << np.arange(0, 8 * pixels.shape[2], 8, dtype=np.uint32)).sum(2, dtype=np.uint32)
+    colours = (pixels.astype(np.uint32) << np.arange(0, 8 * pixels.shape[2], 8, dtype=np.uint32)).sum(
+        2, dtype=np.uint32
+    )
     same = np.zeros(colours.shape, bool)
     same[:, 1:] = colours[:, 1:] == colours[:, :-1]
     same[1:] |= colours[1:] == colours[:-1]
@@ -60,14 +66,14 @@ def decode(data, height, width):
 
 def paste(pixels, samples):
     """Puts what is drawn in samples [H, W, 4] over uint8 pixels [H, W, 1 or 3]."""
-    np.copyto(pixels, samples[..., :pixels.shape[2]], where=samples[..., 3:] > 0)
+    np.copyto(pixels, samples[..., : pixels.shape[2]], where=samples[..., 3:] > 0)
 
 
 def _around(mask, outside):
     """How many of its 8 neighbours are in a mask [H, W], for which also counts whether what is outside of it is."""
     rows, columns = mask.shape
     padded = np.pad(mask, 1, constant_values=outside).astype(np.int8)
-    return sum(padded[i:i + rows, j:j + columns] for i in range(3) for j in range(3)) - mask
+    return sum(padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)) - mask
 
 
 def _padded(pixels):
@@ -97,9 +103,17 @@ def _spread(values, known):
     halves = lambda x: x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, *x.shape[2:]).sum((1, 3))
     total, count = halves(np.pad(values, (*missing, (0, 0))) * weights[..., None]), halves(weights)
     coarse = _spread(total / np.maximum(count, 1)[..., None], count > 0)
-    return np.where(known[..., None], values, _resized(coarse, *weights.shape[::-1])[: known.shape[0], : known.shape[1]])
+    return np.where(
+        known[..., None], values, _resized(coarse, *weights.shape[::-1])[: known.shape[0], : known.shape[1]]
+    )
 
 
 def _resized(samples, width, height):
     """float32 [h, w, C], bilinear."""
-    return np.stack([Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR) for plane in np.moveaxis(samples, 2, 0)], 2)
+    return np.stack(
+        [
+            Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
+            for plane in np.moveaxis(samples, 2, 0)
+        ],
+        2,
+    )

@@ -1,8 +1,9 @@
 """From a picture to the bytes of an .aec file: the half of `pipeline` that reads top to bottom. Its other half: `decoding`, which it asks for errors.
 
-    picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
-                      +-> samples, where these cost less (`contest`, `exact`) -------+
+picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
+                  +-> samples, where these cost less (`contest`, `exact`) -------+
 """
+
 import io
 from contextlib import suppress
 from functools import cache, partial
@@ -29,7 +30,19 @@ TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth
 class Encoding:
     """What a `pipeline.Codec` encodes with."""
 
-    def encode(self, picture, quality=60.0, *, effort=0, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
+    def encode(
+        self,
+        picture,
+        quality=60.0,
+        *,
+        effort=0,
+        strip=(),
+        lossless=None,
+        target_size=None,
+        bpp=None,
+        psnr=None,
+        max_pixels=MAX_PIXELS,
+    ):
         """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01;
         effort: 0..9, how often the latents are fitted to the picture they decode to (`refinement`): smaller files that take longer to make.
 
@@ -38,7 +51,15 @@ class Encoding:
         (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it is sought instead, see `target`. Raises BadImage,
         TooLarge, BadOption.
         """
-        options = {"strip": strip, "lossless": lossless, "target_size": target_size, "bpp": bpp, "psnr": psnr, "max_pixels": max_pixels, "effort": effort}
+        options = {
+            "strip": strip,
+            "lossless": lossless,
+            "target_size": target_size,
+            "bpp": bpp,
+            "psnr": psnr,
+            "max_pixels": max_pixels,
+            "effort": effort,
+        }
         return buckets.run([self._encoding(picture, quality, **options)], self._work)[0]
 
     def encode_batch(self, pictures, quality=60.0, *, return_exceptions=False, **options):
@@ -49,7 +70,19 @@ class Encoding:
         tasks = (self._encoding(picture, quality, **options) for picture in pictures)
         return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._work)
 
-    def _encoding(self, picture, quality, *, effort=0, strip=(), lossless=None, target_size=None, bpp=None, psnr=None, max_pixels=MAX_PIXELS):
+    def _encoding(
+        self,
+        picture,
+        quality,
+        *,
+        effort=0,
+        strip=(),
+        lossless=None,
+        target_size=None,
+        bpp=None,
+        psnr=None,
+        max_pixels=MAX_PIXELS,
+    ):
         """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile and its samples, is sent its Tile, and returns the bytes."""
         target, hundredths = Target.of(target_size, bpp, psnr), hundredths_of(quality)
         if not isinstance(effort, (int, np.integer)) or not 0 <= effort <= MOST_EFFORT:
@@ -72,7 +105,14 @@ class Encoding:
                 return (yield from target.reach(scan, encoding, partial(self.scan, max_pixels=0), lossless))
             file = yield from encoding(hundredths, lossless)
             if lossless is None and (flat := ladder.limit(file, scan)):
-                file = yield from ladder.best(file, hundredths, flat, self.model.lambda_at(hundredths) * pixels, partial(encoding, lossless=None), error)
+                file = yield from ladder.best(
+                    file,
+                    hundredths,
+                    flat,
+                    self.model.lambda_at(hundredths) * pixels,
+                    partial(encoding, lossless=None),
+                    error,
+                )
             return file
 
     def _encoding_at(self, scan, error, split, effort, hundredths, lossless):
@@ -89,7 +129,11 @@ class Encoding:
         if lossless is None and scan.depth == 16:
             lossless = False  # PNG, which keeps deep pixels, is no match for the networks
         window = Window(pixels())
-        contest = None if lossless is False else Contest(self.model.config, self.model.lambda_at(hundredths), scan.channels, lossless)
+        contest = (
+            None
+            if lossless is False
+            else Contest(self.model.config, self.model.lambda_at(hundredths), scan.channels, lossless)
+        )
         coded = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, effort, contest)
         window.finish()
         sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
@@ -98,8 +142,18 @@ class Encoding:
             sections["alpha"] = alpha.getvalue()
 
         def file(payloads, step=0, **more):
-            header = container.Header(scan.width, scan.height, hundredths, scan.channels, scan.depth, scan.has_alpha,
-                                      container.NO_MODEL if step else self.model.id, scan.suffix, step > 0, step > 1)
+            header = container.Header(
+                scan.width,
+                scan.height,
+                hundredths,
+                scan.channels,
+                scan.depth,
+                scan.has_alpha,
+                container.NO_MODEL if step else self.model.id,
+                scan.suffix,
+                step > 0,
+                step > 1,
+            )
             return container.pack(container.Aec(header, payloads, sections | more))
 
         def lost(data):
@@ -114,20 +168,32 @@ class Encoding:
         if not (contest.has_plain and scan.width * scan.height <= container.MOST_DRAWN and split()[0]):
             return whole
         section, rest = split()
-        parted = file((yield from self._encode_tiles(Window([rest]), scan.height, scan.width, hundredths, effort, None)), drawn=section)
+        parted = file(
+            (yield from self._encode_tiles(Window([rest]), scan.height, scan.width, hundredths, effort, None)),
+            drawn=section,
+        )
         costs = yield from cost(parted)
         return parted if costs < 8 * len(whole) or costs < (yield from cost(whole)) else whole
 
     def _encode_tiles(self, window, height, width, quality, effort, contest):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time; yields as `_encoding`."""
-        margin = tiles.synthesis_halo(self.model.config) if effort else 0  # of neighbours' latents, which `refinement` takes
-        rows, columns = tiles.axes(height, width, tiles.analysis_halo(self.model.config) + margin, 1 if effort else TOGETHER)
+        margin = (
+            tiles.synthesis_halo(self.model.config) if effort else 0
+        )  # of neighbours' latents, which `refinement` takes
+        rows, columns = tiles.axes(
+            height, width, tiles.analysis_halo(self.model.config) + margin, 1 if effort else TOGETHER
+        )
         coded = []
         for row in rows:
             pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
             for column in columns:
-                parts = [pixels[row.inner.start * STRIDE:row.inner.stop * STRIDE, left * STRIDE:min(left + tiles.LATENTS, column.stop) * STRIDE]
-                         for left in range(column.start, column.stop, tiles.LATENTS)]
+                parts = [
+                    pixels[
+                        row.inner.start * STRIDE : row.inner.stop * STRIDE,
+                        left * STRIDE : min(left + tiles.LATENTS, column.stop) * STRIDE,
+                    ]
+                    for left in range(column.start, column.stop, tiles.LATENTS)
+                ]
                 if contest:
                     for part in parts:
                         contest.offer(part)
@@ -135,9 +201,18 @@ class Encoding:
                     with inference(self.model.networks):
                         y = self._latent(pixels, row, column, quality, margin)
                     if max(height, width) <= tiles.LATENTS * STRIDE:
-                        coded.append((yield (Encoding._encode_bucket, effort, *y.shape[2:]), ((y, parts[0] if effort else None), quality)))
+                        coded.append(
+                            (
+                                yield (
+                                    (Encoding._encode_bucket, effort, *y.shape[2:]),
+                                    ((y, parts[0] if effort else None), quality),
+                                )
+                            )
+                        )
                     elif effort:
-                        coded += self._encode(y, quality, effort, parts, tuple(min(side, margin) for side in (*row.halo, *column.halo)))
+                        coded += self._encode(
+                            y, quality, effort, parts, tuple(min(side, margin) for side in (*row.halo, *column.halo))
+                        )
                     else:
                         coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]
         return coded
@@ -152,22 +227,36 @@ class Encoding:
                 return self._analyse(pixels, row, column, quality, margin)
             torch.cuda.empty_cache()
             _, columns = tiles.axes(len(pixels), pixels.shape[1], tiles.analysis_halo(self.model.config))
-            return torch.cat([self._analyse_spilling(pixels, row, single, quality, margin) for single in columns if column.start <= single.start < column.stop], 3)
+            return torch.cat(
+                [
+                    self._analyse_spilling(pixels, row, single, quality, margin)
+                    for single in columns
+                    if column.start <= single.start < column.stop
+                ],
+                3,
+            )
         return self._analyse_spilling(pixels, row, column, quality, margin)
 
     def _analyse(self, pixels, row, column, quality, margin=0):
-        part = pixels[:, column.outer_start * STRIDE:column.outer_stop * STRIDE]
+        part = pixels[:, column.outer_start * STRIDE : column.outer_stop * STRIDE]
         missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
         if any(missing):  # the picture's edge is repeated up to whole latent positions
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
         deep = pixels.dtype != np.uint8
-        x = torch.from_numpy(part.astype(np.float32 if deep else np.uint8)).to(self.device).permute(2, 0, 1)[None]  # channels_last by construction
+        x = (
+            torch.from_numpy(part.astype(np.float32 if deep else np.uint8)).to(self.device).permute(2, 0, 1)[None]
+        )  # channels_last by construction
         if not deep and self.model.short_analysis and int8.pays(x):
             analysis, options = self.model.short_analysis(quality), {}
         else:
             x = x.float().mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5)
             analysis, options = self.model.networks.analysis, {"half": has_bfloat16(self.device)}
-        return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), halo=[max(0, side - margin) for side in (*row.halo, *column.halo)], **options)
+        return analysis(
+            x.expand(1, 3, -1, -1),
+            self.model.coordinate(quality),
+            halo=[max(0, side - margin) for side in (*row.halo, *column.halo)],
+            **options,
+        )
 
     _analyse_spilling = spilling(_analyse)
 
@@ -183,7 +272,7 @@ class Encoding:
             if not effort:
                 return payload.encode(self.model, y, quality)
             top, bottom, left, right = margin
-            inner = y[:, :, top:y.shape[2] - bottom, left:y.shape[3] - right]
+            inner = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
             return payload.encode(self.model, inner, quality, Fit(self.model, quality, effort, samples, y, margin))
 
 

@@ -52,7 +52,9 @@ def _load_rans():
         package = importlib.util.find_spec("compressai")
         spec = package and PathFinder.find_spec(name, package.submodule_search_locations)
         if spec is None:
-            raise ModuleNotFoundError("the entropy coder needs the package compressai, which is not installed", name=name)
+            raise ModuleNotFoundError(
+                "the entropy coder needs the package compressai, which is not installed", name=name
+            )
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         sys.modules[name] = module
@@ -100,7 +102,9 @@ class Tables:
         self._rank = np.zeros(slots, np.int32)  # slot of a symbol -> its rank
         self._symbol = np.zeros(slots, np.int32)  # slot of a rank -> its symbol
         self._cost = np.zeros(slots, np.float32)  # slot of a rank -> bits it takes
-        self._escape = 20 - np.log2(TOTAL - cdfs[np.arange(len(cdfs)), widths])  # bits an escape takes beside its groups
+        self._escape = 20 - np.log2(
+            TOTAL - cdfs[np.arange(len(cdfs)), widths]
+        )  # bits an escape takes beside its groups
         self._size_list = sizes.tolist()
         self._rows = []  # [R] lists of cumulative frequencies by rank: the coder reads lists faster than arrays
         for row, (start, width) in enumerate(zip(self._start, widths)):
@@ -139,7 +143,11 @@ class Tables:
         frequencies = np.concatenate([np.diff(cdf[:size]) for cdf, size in zip(self._cdfs, self._sizes)])
         place, width = symbols - self._offsets[indexes], self._sizes[indexes] - 2
         outside = (place < 0) | (place >= width)
-        return np.where(outside, self._escape_bits(place, indexes), np.log2(TOTAL / frequencies[starts[indexes] + np.where(outside, 0, place)]))
+        return np.where(
+            outside,
+            self._escape_bits(place, indexes),
+            np.log2(TOTAL / frequencies[starts[indexes] + np.where(outside, 0, place)]),
+        )
 
     def _escape_bits(self, place, indexes):
         """What escapes take: their frequency, and 4 bits for the number of groups and for each; place [n]: places counted from the first of the row."""
@@ -252,7 +260,7 @@ class Decoder:
         indexes, *span = tables._checked(indexes)
         if len(indexes) > self._limit - self._read:
             raise BadOption(f"{len(indexes)} symbols were asked of a stream that has {self._limit - self._read} left")
-        symbols = [self._get(indexes[i:i + CHUNK], tables, *span) for i in range(0, len(indexes), CHUNK)]
+        symbols = [self._get(indexes[i : i + CHUNK], tables, *span) for i in range(0, len(indexes), CHUNK)]
         return np.concatenate(symbols) if len(symbols) > 1 else symbols[0] if symbols else np.empty(0, np.int32)
 
     def _get(self, indexes, tables, low, high):
@@ -261,7 +269,9 @@ class Decoder:
         ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes, low, high)))
         symbols, bits = tables._to_symbols(ranks, indexes)
         self._spent += bits
-        if self._spent > 8 * len(self._data) + 64 + 1e-4 * self._read:  # a symbol takes up to 2^-14 bits less than its frequency says
+        if (
+            self._spent > 8 * len(self._data) + 64 + 1e-4 * self._read
+        ):  # a symbol takes up to 2^-14 bits less than its frequency says
             raise Corrupt(f"the entropy-coded data end before their symbol {self._read}")
         self._puts.append((tables, ranks, indexes))
         return symbols
@@ -286,7 +296,9 @@ class Decoder:
             raise Corrupt(f"the entropy-coded data do not end after {self._read} symbols")
         first = int.from_bytes(self._data[:8], "little")
         held = math.log2(first) - 31 + 8 * (len(self._data) - 8)  # bits, from the state that holds nothing on
-        if held - self._spent > GROUP - 0.5 - DRIFT * len(self._data) / 4 and _write(self._puts) != self._data:  # 0.5: `_spent` is a sum of float32
+        if (
+            held - self._spent > GROUP - 0.5 - DRIFT * len(self._data) / 4 and _write(self._puts) != self._data
+        ):  # 0.5: `_spent` is a sum of float32
             raise Corrupt("the entropy-coded data are not in their shortest form")
 
 
@@ -298,7 +310,9 @@ def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
     """
     mass = np.append(np.asarray(pmf, np.float64), escape_mass).tolist()
     if not 2 <= len(mass) <= TOTAL or not all(0 <= m < 1e300 for m in mass) or not any(mass):
-        raise BadOption(f"{len(mass) - 1} probabilities and an escape of {escape_mass} are no distribution for a table row")
+        raise BadOption(
+            f"{len(mass) - 1} probabilities and an escape of {escape_mass} are no distribution for a table row"
+        )
     whole = math.fsum(mass)
     shares = [m / whole * (TOTAL - len(mass)) for m in mass]  # so that raising the small ones to 1 cannot exceed TOTAL
     frequencies = [max(1, int(share)) for share in shares]
@@ -317,7 +331,9 @@ def _write(puts) -> bytes:
     for _, run in groupby(puts, key=lambda put: id(put[0])):
         (tables, *_), ranks, indexes = zip(*run)
         ranks, indexes = np.concatenate(ranks), np.concatenate(indexes)
-        coder.encode_with_indexes(_array(ranks, ranks.min(), ranks.max()), *tables._arguments(indexes, int(indexes.min()), int(indexes.max())))
+        coder.encode_with_indexes(
+            _array(ranks, ranks.min(), ranks.max()), *tables._arguments(indexes, int(indexes.min()), int(indexes.max()))
+        )
         total += len(indexes)
     filler = [0] * (MIN_SYMBOLS - total)
     coder.encode_with_indexes(filler, filler, [FILLER], [3], [0])

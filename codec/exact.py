@@ -16,7 +16,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 from . import pil, png
 from .errors import BadImage, Corrupt
 
-WEBP = {"lossless": True, "quality": 75, "method": 4}  # within 3 % of the smallest on screenshots, in a fiftieth of the time
+WEBP = {
+    "lossless": True,
+    "quality": 75,
+    "method": 4,
+}  # within 3 % of the smallest on screenshots, in a fiftieth of the time
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
 SMALL = 256**2  # pixels of tiles that are coded again, the same, at other qualities
@@ -31,7 +35,9 @@ def equal(pixels, step=1):
         return 0.0
     if step > 1:
         rows, above = rounded(rows, step), rounded(above, step)
-    same_as = lambda a, b: functools.reduce(np.logical_and, np.moveaxis(a == b, 2, 0))  # numpy's `all` over three channels takes five times as long
+    same_as = lambda a, b: functools.reduce(
+        np.logical_and, np.moveaxis(a == b, 2, 0)
+    )  # numpy's `all` over three channels takes five times as long
     same = same_as(rows, above)
     same[:, 1:] |= same_as(rows[:, 1:], rows[:, :-1])
     return float(same.mean())
@@ -90,7 +96,9 @@ def decode_webp(data, height, width, channels, name):
     with pil.refusing(f"{name} is broken", Corrupt):
         if len(data) < 5 or data[0] != VP8L:
             raise Corrupt(f"{name} is not a WebP lossless bitstream")
-        (head,) = struct.unpack_from("<I", data, 1)  # 14 bits of width - 1, 14 of height - 1, alpha_is_used, 3 of version
+        (head,) = struct.unpack_from(
+            "<I", data, 1
+        )  # 14 bits of width - 1, 14 of height - 1, alpha_is_used, 3 of version
         if head != width - 1 | height - 1 << 14 | (channels == 4) << 28:
             raise Corrupt(f"{name} is not {kind}")
         odd = len(data) % 2

@@ -23,7 +23,11 @@ SUFFIXES = {
     "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pnm": "PPM",
 }  # fmt: skip
 WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
-WRITERS = {"PNG": png.Writer, "TIFF": tiff.Writer, "PPM": ppm.Writer}  # take rows as they come, of 8 or 16 bits; the other formats get 8
+WRITERS = {
+    "PNG": png.Writer,
+    "TIFF": tiff.Writer,
+    "PPM": ppm.Writer,
+}  # take rows as they come, of 8 or 16 bits; the other formats get 8
 MAX_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels; beyond it libjpeg prints before it fails
 OPTIONS = {
     "JPEG": {"quality": 95, "subsampling": 0},  # the picture has been through one lossy codec: no visible second loss
@@ -137,8 +141,14 @@ def _suffix(path):
 
 def _from_array(array, max_pixels):
     samples = array[..., None] if array.ndim == 2 else array
-    if samples.ndim != 3 or not 1 <= samples.shape[2] <= 4 or array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        raise BadImage(f"an array must be [H, W] or [H, W, 1 to 4] of uint8 or uint16, not {list(array.shape)} of {array.dtype}")
+    if (
+        samples.ndim != 3
+        or not 1 <= samples.shape[2] <= 4
+        or array.dtype.newbyteorder("=") not in (np.uint8, np.uint16)
+    ):
+        raise BadImage(
+            f"an array must be [H, W] or [H, W, 1 to 4] of uint8 or uint16, not {list(array.shape)} of {array.dtype}"
+        )
     check_size(samples.shape[1], samples.shape[0], max_pixels)
     return Picture(*_split(samples.astype(samples.dtype.newbyteorder("="), copy=False)))
 
@@ -161,7 +171,9 @@ def _from_pil(image, file, suffix):
     if image.format == "TIFF" and file is not None:
         pil.check_strips(image)
         pil.check_pages(pil.reopen(image, file))
-    elif getattr(image, "is_animated", False) and image.format != "MPO":  # MPO: the other frames are a JPEG's previews or gain maps
+    elif (
+        getattr(image, "is_animated", False) and image.format != "MPO"
+    ):  # MPO: the other frames are a JPEG's previews or gain maps
         raise BadImage("the picture is an animation, which is not supported")
     samples = deep.read(file, image) if file is not None else None
     if samples is None:
@@ -186,13 +198,17 @@ def _samples(image):
         icc = image.info.get("icc_profile")
         image = _convert_cmyk(image, icc) if metadata.profile_space(icc) == b"CMYK" else image.convert("RGB")
     elif mode == "LAB":
-        image = ImageCms.profileToProfile(image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB")
+        image = ImageCms.profileToProfile(
+            image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
     elif mode == "P":
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     elif mode in ("1", "La", "PA", "RGBa", "RGBX", "YCbCr", "HSV"):
         image = image.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(mode, "RGB"))
     elif mode not in ("L", "LA", "RGB", "RGBA"):
-        raise BadImage(f"the picture has pixels of Pillow's mode {mode}, which is not supported: convert them to 8 or 16 bits first")
+        raise BadImage(
+            f"the picture has pixels of Pillow's mode {mode}, which is not supported: convert them to 8 or 16 bits first"
+        )
     samples = np.asarray(image)
     return samples[..., None] if samples.ndim == 2 else samples
 
@@ -221,7 +237,9 @@ def strip(picture, kinds):
     """
     kinds = {kinds} if isinstance(kinds, str) else set(kinds)
     if unknown := kinds - {"all", *metadata.KINDS}:
-        raise BadOption(f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, not {', '.join(sorted(map(str, unknown)))}")
+        raise BadOption(
+            f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, not {', '.join(sorted(map(str, unknown)))}"
+        )
     kinds = set(metadata.KINDS) if "all" in kinds else kinds
     orientation = metadata.orientation(picture.exif) if "exif" in kinds and picture.exif else 1
     if orientation > 1:
@@ -299,7 +317,9 @@ def save(picture, target, format):
 def _write(picture, name, file):
     if name in WRITERS:
         options = {} if name == "PPM" else {"icc": picture.icc, "exif": metadata.bare(picture.exif), "xmp": picture.xmp}
-        writer = WRITERS[name](file, picture.width, picture.height, picture.channels + picture.has_alpha, picture.depth, **options)
+        writer = WRITERS[name](
+            file, picture.width, picture.height, picture.channels + picture.has_alpha, picture.depth, **options
+        )
         for strip in picture.strips():
             writer.write(_join(strip))
         writer.close()

@@ -4,6 +4,7 @@ Where a file takes a few hundred bytes, luck in rounding a few numbers weighs mo
 few whatever was asked for, the one that costs least: bits + lambda * squared error, as in training. With more lambda such a choice
 never has fewer bits or more error (`contest` chooses likewise); and the files are smaller at the same error, for one quality is luckier than another.
 """
+
 import numpy as np
 
 from . import container
@@ -14,7 +15,9 @@ RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths,
 USUAL = 6000  # one of which, the default, tells what kind of picture it is
 SMALL = 512  # bytes that are few, with any picture,
 SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20,
-EVEN = 0.25  # ... or fewer than these, at the usual quality too, where a picture of one colour and noise has no more than
+EVEN = (
+    0.25  # ... or fewer than these, at the usual quality too, where a picture of one colour and noise has no more than
+)
 FEW = 512**2  # pixels,
 FLAT = 0.1  # or than these, where it has more, up to
 MANY = 1 << 22  # pixels: larger ones are not looked at
@@ -36,7 +39,7 @@ def is_even(scan):
     """Whether a picture of at least a block has one colour, and noise at most."""
     pixels = np.concatenate([piece.pixels for piece in scan.strips()])
     down, across = (side // STRIDE for side in pixels.shape[:2])
-    blocks = pixels[:down * STRIDE, :across * STRIDE].reshape(down, STRIDE, across, STRIDE, pixels.shape[2])
+    blocks = pixels[: down * STRIDE, : across * STRIDE].reshape(down, STRIDE, across, STRIDE, pixels.shape[2])
     return blocks.size > 0 and bool((blocks.mean((1, 3)).std((0, 1)) < LEVEL << scan.depth - 8).all())
 
 

@@ -13,7 +13,26 @@ KINDS = ("exif", "icc", "xmp")
 
 # What a TIFF directory says about the picture rather than about the layout of its pixels: description, make, model, orientation,
 # resolution, software, date, artist, host, copyright, XP titles, rating; then the Exif and GPS directories.
-DESCRIPTIVE_TAGS = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 33432, 40091, 40092, 40093, 40094, 40095)
+DESCRIPTIVE_TAGS = (
+    270,
+    271,
+    272,
+    274,
+    282,
+    283,
+    296,
+    305,
+    306,
+    315,
+    316,
+    18246,
+    33432,
+    40091,
+    40092,
+    40093,
+    40094,
+    40095,
+)
 EXIF_DIRECTORIES = (0x8769, 0x8825)
 INTEROPERABILITY = 0xA005  # inside the Exif directory: an offset that means nothing elsewhere
 
@@ -27,7 +46,9 @@ def from_pil(image, gray):
         rebuilt = Image.Exif()
         rebuilt.update(tags)
         exif = rebuilt.tobytes()
-    elif isinstance(legacy := image.info.get("Raw profile type exif"), str):  # ImageMagick's PNG text before there was a chunk
+    elif isinstance(
+        legacy := image.info.get("Raw profile type exif"), str
+    ):  # ImageMagick's PNG text before there was a chunk
         with contextlib.suppress(ValueError):
             exif = exif or bytes.fromhex("".join(legacy.split("\n")[3:]))
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
@@ -80,7 +101,9 @@ def describe(exif):
             probe[tag] = value
         probe.tobytes()  # a lying value may only show when written
         return tags
-    except Exception:  # whatever Pillow's parser raises on a lying block: the picture is worth more than its description
+    except (
+        Exception
+    ):  # whatever Pillow's parser raises on a lying block: the picture is worth more than its description
         return None
 
 

@@ -2,6 +2,7 @@
 
 `codec.training.export` writes them; models are named by file in `codec/models/`, and by the first bytes of the file's SHA-256 in .aec files.
 """
+
 import functools
 import hashlib
 import json
@@ -24,7 +25,9 @@ from .prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
 FOLDER = Path(__file__).parent / "models"
 FORMAT = "aecodec model 1"
 ID_BYTES = 4
-LEAST_SHIFT = 3  # of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24
+LEAST_SHIFT = (
+    3  # of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24
+)
 SHORTENED = 4  # qualities for which the analysis in bytes is kept: 4 MB each
 MAX_GAIN = 64  # octaves: beyond it float64 could overflow
 BIT = 0.065  # worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high rates: 0.1155)
@@ -35,8 +38,15 @@ class Networks(nn.Module):
 
     def __init__(self, config):
         super().__init__()
-        self.analysis, self.synthesis, self.hyper_analysis, self.prior = Analysis(config), Synthesis(config), HyperAnalysis(config), Prior(config)
-        self.register_buffer("pull", torch.zeros(ROWS))  # by row: how far non-zero residuals are rebuilt nearer to the mean, in steps
+        self.analysis, self.synthesis, self.hyper_analysis, self.prior = (
+            Analysis(config),
+            Synthesis(config),
+            HyperAnalysis(config),
+            Prior(config),
+        )
+        self.register_buffer(
+            "pull", torch.zeros(ROWS)
+        )  # by row: how far non-zero residuals are rebuilt nearer to the mean, in steps
 
 
 class Model:
@@ -54,18 +64,25 @@ class Model:
             networks.load_state_dict(checked(tensors, networks.state_dict()), assign=True)
             _check_exact(networks.prior)
             rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
-            self.tables_y, self.tables_z = [_tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows]
+            self.tables_y, self.tables_z = [
+                _tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows
+            ]
             if tables:
                 raise ValueError(f"unexpected {', '.join(tables)}")
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
         self.device = torch.device(device)
-        self._coordinates, self.short_analysis = functools.lru_cache(QUALITIES)(self._coordinate), functools.lru_cache(SHORTENED)(self._short_analysis)
+        self._coordinates, self.short_analysis = (
+            functools.lru_cache(QUALITIES)(self._coordinate),
+            functools.lru_cache(SHORTENED)(self._short_analysis),
+        )
         self.thresholds = rounding_thresholds(self.tables_y, self.networks.pull.cpu()).to(device)
 
     def coordinate(self, quality):
         """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it: float32 [1 or N]."""
-        return torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
+        return (
+            torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
+        )
 
     def lambda_at(self, quality):
         """Bits that one unit of squared error per pixel, of samples of 8 bits, is worth at a quality in hundredths, as in training."""
@@ -126,14 +143,16 @@ def refusing(sentence):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[:240]  # names in the file may command a terminal
+        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[
+            :240
+        ]  # names in the file may command a terminal
         raise BadWeights(f"{sentence}: {reason}") from None
 
 
 def read_metadata(data, expected):
     """The text fields of a safetensors file, {name: text}. Raises BadWeights unless its format is the one expected."""
     size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8:8 + size], object_pairs_hook=_unique)["__metadata__"]
+    metadata = json.loads(data[8 : 8 + size], object_pairs_hook=_unique)["__metadata__"]
     if metadata["format"] != expected:
         raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {expected!r}")
     return metadata
@@ -162,12 +181,20 @@ def _check_exact(prior):
     for name, layer in prior.named_modules():
         if isinstance(layer, FixedLayer):
             lowest = 0 if name.startswith("network.heads") else LEAST_SHIFT
-            if int(layer.bound().max()) >= EXACT or int(layer.limit.min()) < 0 or not lowest <= int(layer.shift.min()) <= int(layer.shift.max()) <= 20:
+            if (
+                int(layer.bound().max()) >= EXACT
+                or int(layer.limit.min()) < 0
+                or not lowest <= int(layer.shift.min()) <= int(layer.shift.max()) <= 20
+            ):
                 raise BadWeights(f"the weight file's layer {name} does not keep its sums exact")
     for name, vector in (("quality_bias", prior.quality_bias), ("phase_bias", prior.network.phase_bias)):
         if vector.double().abs().max() >= EXACT or (vector != vector.round()).any():
             raise BadWeights(f"the weight file's {name} does not keep sums exact")
-    if max(gain.double().abs().max() for gain in (prior.gain_y, prior.gain_z)) > MAX_GAIN << GAIN or prior.exp2.min() < 1 << 15 or prior.exp2.max() > 1 << 16:
+    if (
+        max(gain.double().abs().max() for gain in (prior.gain_y, prior.gain_z)) > MAX_GAIN << GAIN
+        or prior.exp2.min() < 1 << 15
+        or prior.exp2.max() > 1 << 16
+    ):
         raise BadWeights("the weight file's gains are out of range")
 
 

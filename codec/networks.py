@@ -5,6 +5,7 @@ Every transform is a linear 16x16 DCT-initialised shortcut plus a residual branc
 [0, len(lambdas)-1]; one network serves every rate through per-channel log-gains learned at the anchors (Cui et al. 2021, "Asymmetric gained
 deep image compression with continuous rate adaptation").
 """
+
 import math
 from dataclasses import asdict, dataclass
 
@@ -12,27 +13,33 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-STRIDE = 16      # picture pixels per latent position
+STRIDE = 16  # picture pixels per latent position
 HYPER_STRIDE = 4  # latent positions per hyper-latent position
 
 
 # Where a size of a Config may lie, if not in 1..1024; the latent has no more channels than a 16 x 16 DCT of three colours functions.
-LIMITS = {"latent": (4, 768), "anchors": (2, 64), "analysis_blocks": (0, 64), "synthesis_blocks": (0, 64), "lambda_min": (1e-6, 1.0)}
+LIMITS = {
+    "latent": (4, 768),
+    "anchors": (2, 64),
+    "analysis_blocks": (0, 64),
+    "synthesis_blocks": (0, 64),
+    "lambda_min": (1e-6, 1.0),
+}
 
 
 @dataclass(frozen=True)
 class Config:
     """Everything needed to build the networks; stored inside the weight file."""
 
-    latent: int = 320         # M, channels of y
-    hyper: int = 64           # Nz, channels of z
-    width: int = 128          # channels at 1/8 resolution
-    deep: int = 144           # channels at 1/16 resolution
+    latent: int = 320  # M, channels of y
+    hyper: int = 64  # Nz, channels of z
+    width: int = 128  # channels at 1/8 resolution
+    deep: int = 144  # channels at 1/16 resolution
     analysis_blocks: int = 3  # residual blocks at 1/8 in the analysis
     synthesis_blocks: int = 2
-    render: int = 32          # channels of the renderer at 1/4 resolution
-    prior: int = 192          # channels of the prior at 1/16
-    prior_mid: int = 64       # channels of its 3x3 convolutions
+    render: int = 32  # channels of the renderer at 1/4 resolution
+    prior: int = 192  # channels of the prior at 1/16
+    prior_mid: int = 64  # channels of its 3x3 convolutions
     anchors: int = 11
     lambda_min: float = 0.0006  # lambda of anchor 0 in rate + lambda * 255^2 * MSE; factor 2 per anchor
 
@@ -81,7 +88,11 @@ class Gain(nn.Module):
 
     def __init__(self, anchors, channels, init=None):
         super().__init__()
-        self.w = nn.Parameter(torch.zeros(anchors, channels) if init is None else torch.as_tensor(init, dtype=torch.float32)[:, None].repeat(1, channels))
+        self.w = nn.Parameter(
+            torch.zeros(anchors, channels)
+            if init is None
+            else torch.as_tensor(init, dtype=torch.float32)[:, None].repeat(1, channels)
+        )
 
     def log(self, q):
         low = q.floor().clamp(0, self.w.shape[0] - 2).long()
@@ -128,7 +139,7 @@ def shed(x, halo, keep):
     """x [N,C,h,w] without what is beyond `keep` positions of its halo (those at top, bottom, left and right), and what is left of that."""
     left = [min(side, keep) for side in halo]
     top, bottom, start, end = (side - kept for side, kept in zip(halo, left))
-    return x[:, :, top:x.shape[2] - bottom, start:x.shape[3] - end], left
+    return x[:, :, top : x.shape[2] - bottom, start : x.shape[3] - end], left
 
 
 def dct_basis(channels, size=STRIDE):
@@ -140,7 +151,12 @@ def dct_basis(channels, size=STRIDE):
     colour = torch.tensor([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]], dtype=torch.float64)
     colour = colour / colour.norm(dim=1, keepdim=True)
     # Chroma energy falls about 2.6 times faster with frequency than luma energy (measured on the training photographs).
-    order = sorted(((math.hypot(u, v) + 0.3) * (2.6 if c else 1), c, u, v) for c in range(3) for u in range(size) for v in range(size))
+    order = sorted(
+        ((math.hypot(u, v) + 0.3) * (2.6 if c else 1), c, u, v)
+        for c in range(3)
+        for u in range(size)
+        for v in range(size)
+    )
     basis = torch.stack([torch.einsum("c,i,j->cij", colour[c], d[u], d[v]) for _, c, u, v in order[:channels]])
     return basis[[i for g in range(4) for i in range(g, channels, 4)]].float()
 
@@ -162,12 +178,16 @@ class Analysis(nn.Module):
         if self.last.weight.is_meta:  # the weights will come from a file
             return
         with torch.no_grad():
-            self.linear.weight.copy_((dct_basis(c.latent) * STEP_RECIPROCAL).permute(0, 2, 3, 1).reshape(c.latent, -1, 1, 1))
+            self.linear.weight.copy_(
+                (dct_basis(c.latent) * STEP_RECIPROCAL).permute(0, 2, 3, 1).reshape(c.latent, -1, 1, 1)
+            )
             self.last.weight.mul_(0.3)
 
     def branch(self, x, q, halo):
         t, halo = self.first(x), [2 * side for side in halo]
-        beyond = 4 + 2 * len(self.blocks) + 2  # positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one
+        beyond = (
+            4 + 2 * len(self.blocks) + 2
+        )  # positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one
         for block in self.blocks:
             beyond -= 2
             t, halo = shed(block(t, q), halo, beyond)
@@ -202,12 +222,16 @@ class Synthesis(nn.Module):
         if self.last.weight.is_meta:
             return
         with torch.no_grad():
-            self.linear.weight.copy_((dct_basis(c.latent) / STEP_RECIPROCAL).permute(0, 2, 3, 1).reshape(c.latent, -1).t()[:, :, None, None])
+            self.linear.weight.copy_(
+                (dct_basis(c.latent) / STEP_RECIPROCAL).permute(0, 2, 3, 1).reshape(c.latent, -1).t()[:, :, None, None]
+            )
             self.last.weight.mul_(0.03)
             self.last.bias.zero_()
 
     def branch(self, y, q, halo):
-        beyond = 2 * len(self.blocks) + 2  # positions at 1/8 that the rest of the branch sees: two 3x3 per block, three at 1/4
+        beyond = (
+            2 * len(self.blocks) + 2
+        )  # positions at 1/8 that the rest of the branch sees: two 3x3 per block, three at 1/4
         t, halo = shed(self.first_block(self.first(y), q), halo, beyond // 2)
         t, halo = shuffle(self.up8(t), 2), [2 * side for side in halo]
         for block in self.blocks:

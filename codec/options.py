@@ -19,7 +19,9 @@ from .report import Report, shown
 
 AEC = ".aec"
 # What -r takes for pictures; a file named on the command line may have any name.
-PICTURES = frozenset(".avif .bmp .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .qoi .tif .tiff .webp".split())
+PICTURES = frozenset(
+    ".avif .bmp .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .qoi .tif .tiff .webp".split()
+)
 METADATA = ("exif", "icc", "xmp")
 
 
@@ -66,7 +68,10 @@ def _size(_context, _parameter, value: str | None) -> float | None:
     if value is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(?:([kKMG])(i?))?B?", value, re.ASCII)
-    if not match or not (size := float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index((match[2] or " ").upper())) >= 1:
+    if (
+        not match
+        or not (size := float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index((match[2] or " ").upper())) >= 1
+    ):
         raise click.BadParameter(f"'{value}' is not a number of bytes, like 50000, 50kB or 48KiB")
     return size
 
@@ -80,7 +85,12 @@ def _positive(_context, _parameter, value: float | None) -> float | None:
 INPUTS = [
     click.argument("names", nargs=-1, metavar="[FILE]...", type=click.Path()),
     click.option("-r", "--recursive", is_flag=True, help="Go through directories; -o DIR/ then mirrors their tree."),
-    click.option("--filelist", metavar="FILE", type=click.Path(), help="Read more names from FILE (-: stdin), one per line or NUL separated."),
+    click.option(
+        "--filelist",
+        metavar="FILE",
+        type=click.Path(),
+        help="Read more names from FILE (-: stdin), one per line or NUL separated.",
+    ),
 ]
 SPEECH = [
     click.option("--json", "as_json", is_flag=True, help="One JSON object per file on stdout."),
@@ -88,33 +98,113 @@ SPEECH = [
     click.option("--quiet", is_flag=True, help="Nothing but errors."),
 ]
 WORK = [
-    click.option("-d", "--device", default="auto", show_default=True, callback=_device, metavar="auto|cpu|cuda[:N]", help="Where the networks run."),
-    click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Files at a time, each in a process of its own; the output does not depend on it."),
+    click.option(
+        "-d",
+        "--device",
+        default="auto",
+        show_default=True,
+        callback=_device,
+        metavar="auto|cpu|cuda[:N]",
+        help="Where the networks run.",
+    ),
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Files at a time, each in a process of its own; the output does not depend on it.",
+    ),
     click.option("--no-progress", is_flag=True, help="No progress bar (there is one on a terminal only)."),
 ]
 LIMIT = [
-    click.option("--max-pixels", type=click.IntRange(min=0), default=2**28, show_default=True, help="Refuse larger pictures; 0 is no limit."),
+    click.option(
+        "--max-pixels",
+        type=click.IntRange(min=0),
+        default=2**28,
+        show_default=True,
+        help="Refuse larger pictures; 0 is no limit.",
+    ),
 ]
 PICTURE = [
-    click.option("-q", "--quality", type=click.FloatRange(1, 100), default=60.0, show_default=True, callback=_quality, help="1 smallest, 100 best; decimals allowed."),
-    click.option("-e", "--effort", type=click.IntRange(0, 9), default=0, show_default=True,
-                 help="Passes that fit what is coded to the picture it decodes to: fewer bytes at equal PSNR, each in 1.3 times the time of an encoding without."),
-    click.option("--lossless/--lossy", default=None, help="Keep every pixel exactly, or never; without either, where it costs less, as with graphics."),
-    click.option("--strip", default="", callback=_strip, metavar="exif,icc,xmp|all", help="Leave out this metadata; all of it is kept otherwise."),
+    click.option(
+        "-q",
+        "--quality",
+        type=click.FloatRange(1, 100),
+        default=60.0,
+        show_default=True,
+        callback=_quality,
+        help="1 smallest, 100 best; decimals allowed.",
+    ),
+    click.option(
+        "-e",
+        "--effort",
+        type=click.IntRange(0, 9),
+        default=0,
+        show_default=True,
+        help="Passes that fit what is coded to the picture it decodes to: fewer bytes at equal PSNR, each in 1.3 times the time of an encoding without.",
+    ),
+    click.option(
+        "--lossless/--lossy",
+        default=None,
+        help="Keep every pixel exactly, or never; without either, where it costs less, as with graphics.",
+    ),
+    click.option(
+        "--strip",
+        default="",
+        callback=_strip,
+        metavar="exif,icc,xmp|all",
+        help="Leave out this metadata; all of it is kept otherwise.",
+    ),
 ]
 TARGET = [
-    click.option("--target-size", metavar="BYTES", callback=_size, help="The best file of at most this size, in place of -q; 50kB and 48KiB too."),
-    click.option("--bpp", type=float, callback=_positive, help="The best file of at most so many bits per pixel, in place of -q."),
-    click.option("--psnr", type=float, metavar="DB", callback=_positive, help="The smallest file of at least this PSNR, in place of -q."),
+    click.option(
+        "--target-size",
+        metavar="BYTES",
+        callback=_size,
+        help="The best file of at most this size, in place of -q; 50kB and 48KiB too.",
+    ),
+    click.option(
+        "--bpp", type=float, callback=_positive, help="The best file of at most so many bits per pixel, in place of -q."
+    ),
+    click.option(
+        "--psnr",
+        type=float,
+        metavar="DB",
+        callback=_positive,
+        help="The smallest file of at least this PSNR, in place of -q.",
+    ),
 ]
 REGION = [
-    click.option("--crop", metavar="X,Y,W,H", callback=_crop, help="Only this rectangle of the stored pixels (not turned as EXIF says)."),
-    click.option("--scale", type=click.Choice(["1", "1/2", "1/4", "1/8", "1/16"]), default="1", callback=_scale, help="Smaller: the means of squares of pixels."),
+    click.option(
+        "--crop",
+        metavar="X,Y,W,H",
+        callback=_crop,
+        help="Only this rectangle of the stored pixels (not turned as EXIF says).",
+    ),
+    click.option(
+        "--scale",
+        type=click.Choice(["1", "1/2", "1/4", "1/8", "1/16"]),
+        default="1",
+        callback=_scale,
+        help="Smaller: the means of squares of pixels.",
+    ),
     click.option("--recover", is_flag=True, help="Decode what is left of damaged files; the rest becomes gray."),
-    click.option("--fast", is_flag=True, help="Compute pixels in bfloat16 where the processor can: a fifth faster, samples of photographs off by a level."),
+    click.option(
+        "--fast",
+        is_flag=True,
+        help="Compute pixels in bfloat16 where the processor can: a fifth faster, samples of photographs off by a level.",
+    ),
 ]
 MODEL = [
-    click.option("-m", "--model", default="default", show_default=True, metavar="NAME|FILE", help="One of `aecodec models`, or a weight file; files name the installed model they need."),
+    click.option(
+        "-m",
+        "--model",
+        default="default",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="One of `aecodec models`, or a weight file; files name the installed model they need.",
+    ),
 ]
 TREE = [
     click.option("--decompress", is_flag=True, help="From .aec files to pictures, not the other way."),
@@ -126,15 +216,34 @@ TREE = [
 CLUSTER = [
     click.option("--ray", is_flag=True, help="On a Ray cluster."),
     click.option("--address", metavar="HOST:PORT", help="Of the cluster; without it one is started on this machine."),
-    click.option("--actors", type=click.IntRange(min=1), help="Processes of the cluster, each with its model.  [default: all its CPUs, or GPUs]"),
-    click.option("--num-gpus", type=click.FloatRange(min=0), default=0, show_default=True, help="GPUs of each; 0.5 for two processes on one."),
+    click.option(
+        "--actors",
+        type=click.IntRange(min=1),
+        help="Processes of the cluster, each with its model.  [default: all its CPUs, or GPUs]",
+    ),
+    click.option(
+        "--num-gpus",
+        type=click.FloatRange(min=0),
+        default=0,
+        show_default=True,
+        help="GPUs of each; 0.5 for two processes on one.",
+    ),
 ]
 OUTPUTS = [
-    click.option("-o", "--output", "destination", metavar="FILE|DIR/|-", type=click.Path(), help="Output file, directory or stdout."),
+    click.option(
+        "-o",
+        "--output",
+        "destination",
+        metavar="FILE|DIR/|-",
+        type=click.Path(),
+        help="Output file, directory or stdout.",
+    ),
     click.option("--output-dir", metavar="DIR", type=click.Path(), help="Output directory, made if it is not there."),
     click.option("-c", "--stdout", is_flag=True, help="Write to stdout, like -o -."),
     click.option("-f", "--force", is_flag=True, help="Overwrite existing outputs; write binary data to a terminal."),
-    click.option("-n", "--no-clobber", is_flag=True, help="Skip inputs whose output exists, whatever is in it, without an error."),
+    click.option(
+        "-n", "--no-clobber", is_flag=True, help="Skip inputs whose output exists, whatever is in it, without an error."
+    ),
     click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
     click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is proved to decode."),
 ]
@@ -182,7 +291,9 @@ class Options:
             try:
                 names += batch.read_list(self.filelist)
             except OSError as error:
-                raise click.UsageError(f"the file list '{shown(self.filelist)}' cannot be read: {error.strerror}") from None
+                raise click.UsageError(
+                    f"the file list '{shown(self.filelist)}' cannot be read: {error.strerror}"
+                ) from None
         if not names:
             raise click.UsageError("no input is given; - is standard input")
         return batch.gather(names, suffixes, self.recursive)

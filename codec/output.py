@@ -41,7 +41,11 @@ class Draft:
         self._lent = False  # to this process, by the one that keeps it
         self._special = _is_special(target)
         # Short and without the target's name in it, which may already be as long as the file system allows.
-        self.path = target if self._special else os.path.join(os.path.dirname(target) or ".", f".aecodec-{secrets.token_hex(8)}.part")
+        self.path = (
+            target
+            if self._special
+            else os.path.join(os.path.dirname(target) or ".", f".aecodec-{secrets.token_hex(8)}.part")
+        )
         self._announce()
 
     def _announce(self) -> None:
@@ -148,7 +152,11 @@ class _Drafts:
     """The files that are not yet kept or dropped in this process."""
 
     def __init__(self):
-        self.lock, self.paths, self.closed = threading.RLock(), set(), False  # re-entrant: a signal's handler may run while its thread has it
+        self.lock, self.paths, self.closed = (
+            threading.RLock(),
+            set(),
+            False,
+        )  # re-entrant: a signal's handler may run while its thread has it
 
 
 _drafts = _Drafts()

@@ -2,6 +2,7 @@
 
 `prior` says for every symbol which table row codes it, `entropy` codes it; only integers pass between the two.
 """
+
 import functools
 import zlib
 from contextlib import contextmanager
@@ -29,9 +30,12 @@ def encode(model, y, quality, fit=None):
     def rounding(target, each):
         """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are coded, their rows
         and where those of each tile but the last end; residuals and rows of all."""
+
         def quantise(t, mean, rows):
             where, ends = _coded(rows, valid[t])
-            residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)  # float32 will do: a mean has 22 bits
+            residual = torch.sub(
+                gather(target, t), mean.float(), alpha=2.0**-LATENT
+            )  # float32 will do: a mean has 22 bits
             wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
             symbols = rounded(m, wanted, own)
             residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
@@ -41,7 +45,9 @@ def encode(model, y, quality, fit=None):
         return n.prior.walk(z, quality, quantise)
 
     if fit is not None:
-        residuals, rows = (torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32))
+        residuals, rows = (
+            torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32)
+        )
 
         def keep(t, _, step):
             for whole, part in zip((residuals, rows), step):
@@ -74,7 +80,11 @@ def decode(model, tiles, h, w, quality, refused=None):
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     _, reciprocal, _ = n.prior.gains(quality)
-    return rebuilt(n.pull, decoded, symbols, rows).mul_(reciprocal.float())[:, :, :h, :w].contiguous(memory_format=torch.channels_last)
+    return (
+        rebuilt(n.pull, decoded, symbols, rows)
+        .mul_(reciprocal.float())[:, :, :h, :w]
+        .contiguous(memory_format=torch.channels_last)
+    )
 
 
 def rebuilt(pull, decoded, symbols, rows):
@@ -119,7 +129,10 @@ def read(model, tiles, h, w, quality, refused=None):
     rows_z = _z_rows(model, shape, quality)
     z = get(rows_z, len(rows_z) // count * np.arange(1, count), m.tables_z).view(shape)
     valid = _valid(h, w, m.device)
-    symbols, y_rows = (torch.empty(count, m.config.latent, high, wide, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32))
+    symbols, y_rows = (
+        torch.empty(count, m.config.latent, high, wide, dtype=dtype, device=m.device)
+        for dtype in (torch.float64, torch.int32)
+    )
 
     def reading(t, mean, rows):
         residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
@@ -135,7 +148,9 @@ def read(model, tiles, h, w, quality, refused=None):
             with tile(i):
                 decoders[i].finish()
                 if _checksum(*own) != tiles[i].symbols_crc:
-                    raise Corrupt("the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise")
+                    raise Corrupt(
+                        "the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise"
+                    )
     return z, symbols, decoded, y_rows
 
 
@@ -151,14 +166,18 @@ def bits(model, tile, h, w, quality):
     z, symbols, _, rows = read(model, [tile], h, w, quality)
     symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
     spent = np.where(_flat(rows) > 0, model.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
-    hyper = model.tables_z.bits(_flat(z), _z_rows(model, z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
+    hyper = (
+        model.tables_z.bits(_flat(z), _z_rows(model, z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
+    )
     return spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
 
 
 def _z_rows(model, shape, quality):
     count, channels, h, w = shape
     qualities = quality if isinstance(quality, tuple) else (quality,) * count
-    return np.concatenate([np.repeat(np.arange(channels, dtype=np.int32) + model.bank(one), h * w) for one in qualities])
+    return np.concatenate(
+        [np.repeat(np.arange(channels, dtype=np.int32) + model.bank(one), h * w) for one in qualities]
+    )
 
 
 @functools.lru_cache(16)

@@ -17,7 +17,10 @@ from .errors import BadImage, CodecError
 
 # Pillow's names of the formats that are read. Each has a signature, and none runs another program (EPS would start Ghostscript).
 READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI")
-REASONS = {"not identified by this driver": "its header describes no picture", "cannot load this image": "it holds no pixels"}
+REASONS = {
+    "not identified by this driver": "its header describes no picture",
+    "cannot load this image": "it holds no pixels",
+}
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
 
 
@@ -30,7 +33,9 @@ class _Quiet:
     def __init__(self):
         self._lock = threading.Lock()
         self._inside = 0
-        logging.getLogger("PIL").addHandler(logging.NullHandler())  # else logging prints its errors when nobody configured it
+        logging.getLogger("PIL").addHandler(
+            logging.NullHandler()
+        )  # else logging prints its errors when nobody configured it
         try:  # libtiff as Pillow linked it
             self._set_tiff_printer = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
             self._set_tiff_printer.argtypes = [ctypes.c_void_p]
@@ -105,7 +110,9 @@ def open_picture(file):
 def decode(image):
     """Decodes `image` in place, however large it is: the number of pixels has been checked, so Pillow's own limit does not apply."""
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and getattr(image, "_im", 0) is None:
-        image.im = Image.core.new(image.mode, getattr(image, "_tile_size", image.size))  # else Pillow checks its limit once more
+        image.im = Image.core.new(
+            image.mode, getattr(image, "_tile_size", image.size)
+        )  # else Pillow checks its limit once more
     image.load()
     return image
 
@@ -120,7 +127,11 @@ def check_strips(image):
     """Raises BadImage unless the strips or tiles of an opened TIFF cover its picture: Pillow leaves the rest black. libtiff looks itself."""
     tiles = [tile.extents for tile in image.tile if tile.codec_name != "libtiff"]
     planes = len(image.getbands()) if image.tag_v2.get(284) == 2 else 1
-    if tiles and sum((right - left) * (bottom - top) for left, top, right, bottom in tiles) < planes * image.width * image.height:
+    if (
+        tiles
+        and sum((right - left) * (bottom - top) for left, top, right, bottom in tiles)
+        < planes * image.width * image.height
+    ):
         raise BadImage("the picture is a broken TIFF file (parts of its pixels are missing)")
 
 

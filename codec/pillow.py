@@ -50,7 +50,9 @@ class AecImageFile(ImageFile.ImageFile):
         if self.tile:
             from .pipeline import Codec
 
-            limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0  # Pillow's own, checked once more where memory is taken
+            limit = (
+                2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
+            )  # Pillow's own, checked once more where memory is taken
             try:
                 self.fp.seek(0)
                 decoded = Codec(*self._coder).decode(self.fp, max_pixels=limit, scale=1 / self._step)
@@ -122,7 +124,13 @@ def _save(picture, file, _filename, model, device):
         loaded = image.load(frame, max_pixels=0)
         if exif and not loaded.exif:
             raise BadOption("exif does not hold an EXIF block")
-        data = Codec(given.get("model", model), device).encode(loaded, given.get("quality", 60), effort=given.get("effort", 0), max_pixels=0, **{name: given.get(name) for name in ("lossless", "target_size", "bpp", "psnr")})
+        data = Codec(given.get("model", model), device).encode(
+            loaded,
+            given.get("quality", 60),
+            effort=given.get("effort", 0),
+            max_pixels=0,
+            **{name: given.get(name) for name in ("lossless", "target_size", "bpp", "psnr")},
+        )
     except BadOption:  # a ValueError
         raise
     except CodecError as error:

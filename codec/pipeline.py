@@ -1,4 +1,5 @@
 """The path from a picture to the bytes of an .aec file and back: a Codec, whose `encode` reads top to bottom (`encoding`) and `decode` bottom to top (`decoding`)."""
+
 import torch
 
 from .decoding import Decoding

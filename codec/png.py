@@ -17,7 +17,15 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (gray, RGB, palette, gra
 PALETTE = 3
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # the other way round
-PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7: x, y, steps
+PASSES = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # Adam7: x, y, steps
 LEVEL = 3  # zlib: on photographs 1.5 % smaller than level 1, and than Pillow's level 3
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 BLOCK = 1 << 18  # bytes read and inflated at a time, which bounds the memory
@@ -55,7 +63,9 @@ def chunks(file, skip=()):
         if kind == b"IHDR" and not first:
             raise BadImage("the picture is a broken PNG file (it has two headers)")
         if not kind[0] & 32 and kind not in CRITICAL:
-            raise BadImage(f"the picture is a PNG file with a kind of data that is not known ({ascii(kind.decode('latin-1'))})")
+            raise BadImage(
+                f"the picture is a PNG file with a kind of data that is not known ({ascii(kind.decode('latin-1'))})"
+            )
         if kind in skip:
             file.seek(length + 4, 1)
             yield kind, b""
@@ -128,7 +138,9 @@ def rows(file, kinds):
     for block in inflated(file, kinds):
         waiting += block
         while len(waiting) >= stretch:
-            unfiltered = _unfilter(np.frombuffer(bytes(waiting[:stretch]), np.uint8).reshape(-1, stride), above, max(1, bits // 8))
+            unfiltered = _unfilter(
+                np.frombuffer(bytes(waiting[:stretch]), np.uint8).reshape(-1, stride), above, max(1, bits // 8)
+            )
             del waiting[:stretch]
             above = unfiltered[-1]
             yield unfiltered
@@ -155,7 +167,9 @@ def _unfilter(filtered, above, pixel):
         with pil.refusing("the picture is a broken PNG file"):
             image = Image.frombytes(mode, size, zlib.compress(lanes, 0), "zip", mode, 0)
         results.append(np.asarray(image)[1:].reshape(len(filtered), size[0], len(mode)))
-    return results[0].reshape(len(filtered), -1) if parts == 1 else np.concatenate(results, 2).reshape(len(filtered), -1)
+    return (
+        results[0].reshape(len(filtered), -1) if parts == 1 else np.concatenate(results, 2).reshape(len(filtered), -1)
+    )
 
 
 def _lanes(stacked, part, pixel):
@@ -174,7 +188,9 @@ class Writer:
         self._file, self._pixel, self._type = file, channels * depth // 8, np.dtype(f">u{depth // 8}")
         self._deflate = zlib.compressobj(level)
         self._above = np.zeros(width * self._pixel, np.uint8)
-        file.write(SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, COLOURS[channels], 0, 0, 0)))
+        file.write(
+            SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, COLOURS[channels], 0, 0, 0))
+        )
         if icc:
             file.write(chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
         if exif:
@@ -185,7 +201,11 @@ class Writer:
     def write(self, samples):
         count = max(1, STRETCH // len(self._above) // 4)
         for top in range(0, len(samples), count):
-            block = np.ascontiguousarray(samples[top : top + count], self._type).view(np.uint8).reshape(-1, len(self._above))
+            block = (
+                np.ascontiguousarray(samples[top : top + count], self._type)
+                .view(np.uint8)
+                .reshape(-1, len(self._above))
+            )
             if data := self._deflate.compress(_filter(block, self._above, self._pixel)):
                 self._file.write(chunk(b"IDAT", data))
             self._above = block[-1]
@@ -236,7 +256,10 @@ def cut(file, opened):
 
     def small(raw, kept):
         """A PNG of unfiltered rows [n, bytes per row], uncompressed, with the chunks `kept`."""
-        contents = {b"IHDR": struct.pack(">II", width, len(raw)) + kinds[b"IHDR"][8:], b"IDAT": zlib.compress(np.pad(raw, ((0, 0), (1, 0))), 0)}
+        contents = {
+            b"IHDR": struct.pack(">II", width, len(raw)) + kinds[b"IHDR"][8:],
+            b"IDAT": zlib.compress(np.pad(raw, ((0, 0), (1, 0))), 0),
+        }
         return SIGNATURE + b"".join(chunk(kind, contents.get(kind, data)) for kind, data in kept)
 
     colouring = [(kind, data) for kind, data in others if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")]

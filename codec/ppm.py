@@ -35,11 +35,15 @@ def cut(file, opened):
     maximum = int(head[1])
     stride = opened.width * (3 if opened.mode == "RGB" else 1) * (2 if maximum > 255 else 1)
     if (there := file.seek(0, os.SEEK_END) - offset) < stride * opened.height:
-        raise BadImage(f"the picture is a truncated PPM file ({stride * opened.height} bytes of pixels expected, {there} there)")
+        raise BadImage(
+            f"the picture is a truncated PPM file ({stride * opened.height} bytes of pixels expected, {there} there)"
+        )
 
     def small(top, count):
         file.seek(offset + top * stride)
-        return b"P%d\n%d %d\n%d\n" % (6 if opened.mode == "RGB" else 5, opened.width, count, maximum) + file.read(count * stride)
+        return b"P%d\n%d %d\n%d\n" % (6 if opened.mode == "RGB" else 5, opened.width, count, maximum) + file.read(
+            count * stride
+        )
 
     def pieces():
         count = max(1, STRETCH // stride)

@@ -7,6 +7,7 @@
 Four steps over a 2x2 grid of positions and four channel groups: in step t group g is coded at the positions of phase PHASE[(t + g) % 4].
 The prior works in a quality-independent domain: latents divided by their gain; means are multiplied by it again, log-scales get its logarithm.
 """
+
 import functools
 import math
 import os
@@ -18,8 +19,8 @@ import torch.nn.functional as F
 from .networks import add, shuffle
 
 STEPS = 4
-PHASE = (0, 3, 1, 2)    # order of the 2x2 positions (row-major index): diagonal first
-SLOPE = 0.125           # of the leaky ReLUs: a power of two stays exact
+PHASE = (0, 3, 1, 2)  # order of the 2x2 positions (row-major index): diagonal first
+SLOPE = 0.125  # of the leaky ReLUs: a power of two stays exact
 
 
 class Block(nn.Module):
@@ -30,7 +31,11 @@ class Block(nn.Module):
 
     def __init__(self, layer, channels, mid):
         super().__init__()
-        self.a, self.d, self.b = layer(channels, mid, 1, True), layer(mid, mid, 3, True, True), layer(mid, channels, 1, False, True)
+        self.a, self.d, self.b = (
+            layer(channels, mid, 1, True),
+            layer(mid, mid, 3, True, True),
+            layer(mid, channels, 1, False, True),
+        )
         self.f1, self.f2 = layer(channels, 2 * channels, 1, True), layer(2 * channels, channels, 1, False, True)
 
     def forward(self, x):
@@ -49,7 +54,9 @@ class PriorNetwork(nn.Module):
         self.body = Block(layer, p, c.prior_mid)
         self.join = nn.ModuleList(layer(p + (m if t else 0), p, 1, False) for t in range(STEPS))
         self.blocks = nn.ModuleList(Block(layer, p, c.prior_mid) for _ in range(STEPS))
-        self.heads = nn.ModuleList(layer(p, 2 * m // 4, 1, False) for _ in range(4))  # one per channel group: M/4 means, M/4 log2-scales
+        self.heads = nn.ModuleList(
+            layer(p, 2 * m // 4, 1, False) for _ in range(4)
+        )  # one per channel group: M/4 means, M/4 log2-scales
         self.phase_bias = vectors(STEPS, p, 2, 2)
 
     def features(self, z, quality_bias):
@@ -72,7 +79,7 @@ class PriorNetwork(nn.Module):
 def phase(x, p):
     """Positions of phase p of x [N,C,h,w]: [N,C,h/2,w/2]."""
     if torch.is_grad_enabled():
-        return x[:, :, p // 2::2, p % 2::2]
+        return x[:, :, p // 2 :: 2, p % 2 :: 2]
     # the same in a third of the time, which counts for small pictures
     n, c, h, w = x.shape
     a, b, i, j = x.stride()
@@ -96,11 +103,11 @@ def place(x, t, step):
 
 FRACTION, HEAD, LATENT, GAIN = 7, 12, 8, 10
 ROWS = 84
-ROW_START = -2.5             # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
+ROW_START = -2.5  # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
 ROW_SHIFT = HEAD - 3
-EXACT = 1 << 23              # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
-QUALITIES = 64               # at which constants are kept: 20 kB each
-MAX_RESIDUAL = 1 << 14       # a symbol beyond it is no picture's
+EXACT = 1 << 23  # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
+QUALITIES = 64  # at which constants are kept: 20 kB each
+MAX_RESIDUAL = 1 << 14  # a symbol beyond it is no picture's
 
 
 def fixed(x):
@@ -110,7 +117,9 @@ def fixed(x):
 
 def float32_is_whole():
     """Whether products of float32 matrices keep every bit: a caller, for the whole process, or the environment may have allowed TF32 or bf16."""
-    if any(os.environ.get(f"{library}_DEFAULT_FPMATH_MODE", "STRICT").upper() != "STRICT" for library in ("ONEDNN", "DNNL")):
+    if any(
+        os.environ.get(f"{library}_DEFAULT_FPMATH_MODE", "STRICT").upper() != "STRICT" for library in ("ONEDNN", "DNNL")
+    ):
         return False
     try:
         return torch.get_float32_matmul_precision() == "highest"
@@ -125,7 +134,9 @@ def _two_to(exponents):
 
 def for_each(of):
     """The function of a quality that returns tensors [1,...], also for a tuple of qualities, whose tensors follow each other in the first dimension."""
-    return lambda quality: [torch.cat(parts) for parts in zip(*map(of, quality))] if isinstance(quality, tuple) else of(quality)
+    return lambda quality: (
+        [torch.cat(parts) for parts in zip(*map(of, quality))] if isinstance(quality, tuple) else of(quality)
+    )
 
 
 def as_type(dtype, *tensors):
@@ -160,7 +171,9 @@ class FixedLayer(nn.Module):
         the rounding term, except where the leaky ReLU comes first.
         """
         scale = _two_to(-self.shift.long())
-        self.matrix = (self.weight * scale[:, None, None, None]).permute(2, 3, 1, 0).flatten(0, 2).to(dtype).contiguous()  # [kernel^2 * inputs, outputs]
+        self.matrix = (
+            (self.weight * scale[:, None, None, None]).permute(2, 3, 1, 0).flatten(0, 2).to(dtype).contiguous()
+        )  # [kernel^2 * inputs, outputs]
         self.offset = (self.bias * scale + (0 if self.act else 0.5)).to(dtype)
         self.high = self.limit.to(dtype)
         self.low = -self.high
@@ -177,8 +190,8 @@ class FixedLayer(nn.Module):
                 x.addmm_(torch.clamp(other, low[c:], high[c:]).flatten(0, 2), matrix[c:])
         else:  # three neighbours side by side, then a product for each of the three rows
             x = F.pad(x, (0, 0, 1, 1, 1, 1))
-            x = torch.cat([x[:, :, j:j + w] for j in range(3)], 3).flatten(1, 2)
-            above, here, below = [(x[:, i * w:(i + h) * w].flatten(0, 1), m) for i, m in enumerate(matrix.chunk(3))]
+            x = torch.cat([x[:, :, j : j + w] for j in range(3)], 3).flatten(1, 2)
+            above, here, below = [(x[:, i * w : (i + h) * w].flatten(0, 1), m) for i, m in enumerate(matrix.chunk(3))]
             x = torch.addmm(offset, *above).addmm_(*here).addmm_(*below)
         if self.act:
             x = F.leaky_relu_(x, SLOPE).add_(0.5)
@@ -193,7 +206,9 @@ class FixedNetwork(PriorNetwork):
             if isinstance(layer, FixedLayer):
                 layer.freeze(dtype)
         self.phase_bias.data = self.phase_bias.data.to(dtype)
-        self.low, self.high, self.offset = [torch.stack([getattr(head, name) for head in self.heads])[:, None] for name in ("low", "high", "offset")]
+        self.low, self.high, self.offset = [
+            torch.stack([getattr(head, name) for head in self.heads])[:, None] for name in ("low", "high", "offset")
+        ]
         self.matrix = torch.stack([head.matrix for head in self.heads])
 
     def speak(self, t, x):
@@ -253,7 +268,13 @@ class Prior(nn.Module):
         row_offset = ((log_y << (HEAD - GAIN)) - int(ROW_START * (1 << HEAD))).int().view(1, 4, -1, 1, 1)
         unit = self.power(-self.interpolate(self.gain_z, quality)) * (1 << FRACTION)
         bias = self.interpolate(self.quality_bias, quality).to(self.dtype)[None, :, None, None]
-        return gain.unflatten(1, (4, -1)) * 2.0**(LATENT - HEAD), reciprocal.unflatten(1, (4, -1)) * 2.0**(FRACTION - LATENT), row_offset, unit, bias
+        return (
+            gain.unflatten(1, (4, -1)) * 2.0 ** (LATENT - HEAD),
+            reciprocal.unflatten(1, (4, -1)) * 2.0 ** (FRACTION - LATENT),
+            row_offset,
+            unit,
+            bias,
+        )
 
     def walk(self, z, quality, code):
         """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each of the four steps.
@@ -266,11 +287,24 @@ class Prior(nn.Module):
         features = self.network.features(fixed(z * unit).to(dtype), bias.to(dtype))
         n, _, h, w = features.shape
         y = torch.empty(n, self.config.latent, h, w, dtype=torch.float64, device=z.device)
-        context = torch.zeros(n, h, w, self.config.latent, dtype=dtype, device=z.device).permute(0, 3, 1, 2)  # channels_last
+        context = torch.zeros(n, h, w, self.config.latent, dtype=dtype, device=z.device).permute(
+            0, 3, 1, 2
+        )  # channels_last
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
-            mean = mean.to(torch.float64, memory_format=torch.contiguous_format).mul_(to_latent).add_(0.5).floor_().clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
-            rows = scale.to(torch.int32, memory_format=torch.contiguous_format).add_(row_offset).bitwise_right_shift_(ROW_SHIFT).clamp_(0, ROWS - 1)
+            mean = (
+                mean.to(torch.float64, memory_format=torch.contiguous_format)
+                .mul_(to_latent)
+                .add_(0.5)
+                .floor_()
+                .clamp_(-MAX_RESIDUAL << LATENT, MAX_RESIDUAL << LATENT)
+            )
+            rows = (
+                scale.to(torch.int32, memory_format=torch.contiguous_format)
+                .add_(row_offset)
+                .bitwise_right_shift_(ROW_SHIFT)
+                .clamp_(0, ROWS - 1)
+            )
             step = torch.add(mean, code(t, mean, rows), alpha=1 << LATENT)
             place(y, t, step)
             if t < STEPS - 1:

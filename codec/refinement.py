@@ -6,6 +6,7 @@ first latents and all such wishes. (Newton steps for all latents at once, a half
 error.) The decoder knows nothing of it. Annealed stochastic rounding (Yang et al. 2020, "Improving inference for neural image compression") took fifty times the passes
 for as much.
 """
+
 import torch
 import torch.nn.functional as F
 
@@ -41,15 +42,25 @@ class Fit:
         inside = self.around[:, :, *self.inner]
         h, w = inside.shape[2:]
         inside.copy_((steps * reciprocal)[:, :, :h, :w])
-        gradients = [self._gradient_of(self.around[i:i + 1], *own) for i, own in enumerate(self.own)]  # one by one: files are those of single pictures
-        return F.pad(torch.cat(gradients)[:, :, *self.inner] * reciprocal, (0, steps.shape[3] - w, 0, steps.shape[2] - h))
+        gradients = [
+            self._gradient_of(self.around[i : i + 1], *own) for i, own in enumerate(self.own)
+        ]  # one by one: files are those of single pictures
+        return F.pad(
+            torch.cat(gradients)[:, :, *self.inner] * reciprocal, (0, steps.shape[3] - w, 0, steps.shape[2] - h)
+        )
 
     def _gradient_of(self, y, samples, quality):
         """The same by the latents y [1,M,...] themselves, of one tile with its margin."""
         height, width, channels = samples.shape
-        picture = torch.from_numpy(samples.astype("f4")).to(y.device).permute(2, 0, 1)[None] / (2 ** (8 * samples.itemsize) - 1) - 0.5
+        picture = (
+            torch.from_numpy(samples.astype("f4")).to(y.device).permute(2, 0, 1)[None]
+            / (2 ** (8 * samples.itemsize) - 1)
+            - 0.5
+        )
         with torch.inference_mode(False), torch.enable_grad():
             y = y.clone(memory_format=torch.channels_last).requires_grad_()
-            x = self.model.networks.synthesis(y, self.model.coordinate(quality), has_bfloat16(y.device), halo=self.margin)[:, :, :height, :width].clamp(-0.5, 0.5)
+            x = self.model.networks.synthesis(
+                y, self.model.coordinate(quality), has_bfloat16(y.device), halo=self.margin
+            )[:, :, :height, :width].clamp(-0.5, 0.5)
             error = ((x.mean(1, keepdim=True) if channels == 1 else x) - picture).square().sum() * 255**2 / channels
             return torch.autograd.grad(self.model.lambda_at(quality) * error, y)[0]

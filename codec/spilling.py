@@ -11,19 +11,28 @@ def spilling(method):
 
     Tensors go in and come out on the Codec's own device. Raises MemoryError where the machine's memory does not suffice either.
     """
+
     @functools.wraps(method)
     def fenced(self, *arguments):
         try:
             try:
                 return method(self, *arguments)
-            except torch.OutOfMemoryError:  # handled outside of it: the exception holds its frames, and they hold their tensors
+            except (
+                torch.OutOfMemoryError
+            ):  # handled outside of it: the exception holds its frames, and they hold their tensors
                 torch.cuda.empty_cache()
-            warnings.warn(f"{self.device} has not enough memory: the processor goes on, more slowly", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"{self.device} has not enough memory: the processor goes on, more slowly", RuntimeWarning, stacklevel=2
+            )
             processor = torch.device("cpu")
             with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-                return _moved(method(self.on(processor), *(_moved(argument, processor) for argument in arguments)), self.device)
+                return _moved(
+                    method(self.on(processor), *(_moved(argument, processor) for argument in arguments)), self.device
+                )
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):  # torch has no class for the processor's
+            if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(
+                error
+            ):  # torch has no class for the processor's
                 raise MemoryError(str(error)) from error
             raise
 

@@ -113,7 +113,9 @@ class Region:
         except (TypeError, ValueError, OverflowError):
             raise BadOption(f"a crop is four whole numbers, left, top, width and height, not {crop!r}") from None
         if left < 0 or top < 0 or wide < 1 or high < 1 or left + wide > width or top + high > height:
-            raise BadOption(f"the crop of {wide} x {high} pixels at {left},{top} is not inside the picture of {width} x {height}")
+            raise BadOption(
+                f"the crop of {wide} x {high} pixels at {left},{top} is not inside the picture of {width} x {height}"
+            )
         return cls(left, top, wide, high, round(1 / scale))
 
     @property
@@ -160,6 +162,7 @@ def _below(upper, lower):
 
 def _means(picture, step):
     """Each square's mean; where all of a square is transparent, the plain mean of its colours."""
+
     def sums(samples):
         padded = np.pad(samples, [(0, -n % step) for n in samples.shape[:2]] + [(0, 0)])
         rows, columns, channels = padded.shape

@@ -1,6 +1,6 @@
 """Files of a given size or fidelity: the search for the quality that gives them. Above the encoder of `pipeline`, which it runs a few times.
 
-    codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38
+codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38
 """
 
 import math
@@ -17,7 +17,16 @@ SIZE_ROOM = 8  # or bytes, where that is more
 PSNR_WINDOW = 0.05  # dB that may be too many
 MOST_PSNR = 99.0  # dB: what counts as that of equal pixels
 # What a photograph gives at a quality, means of Kodak: where to begin, and how far to go for a difference. Tens of percent off does no harm.
-TYPICAL = {1: (-2.66, 26.4), 15: (-1.94, 28.6), 30: (-1.22, 31.1), 45: (-0.59, 33.9), 60: (-0.07, 36.9), 75: (0.38, 39.8), 88: (0.73, 42.1), 100: (1.03, 44.0)}  # ln bpp, dB
+TYPICAL = {
+    1: (-2.66, 26.4),
+    15: (-1.94, 28.6),
+    30: (-1.22, 31.1),
+    45: (-0.59, 33.9),
+    60: (-0.07, 36.9),
+    75: (0.38, 39.8),
+    88: (0.73, 42.1),
+    100: (1.03, 44.0),
+}  # ln bpp, dB
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,14 @@ class Target:
         pixels = scan.width * scan.height
         most = None if measured else self.size or self.bpp * pixels / 8
         if measured:
-            search = searching([(quality, dB) for quality, (_, dB) in TYPICAL.items()], self.psnr, self.psnr + PSNR_WINDOW)
+            search = searching(
+                [(quality, dB) for quality, (_, dB) in TYPICAL.items()], self.psnr, self.psnr + PSNR_WINDOW
+            )
         else:
             low = math.log(max(1, min((1 - SIZE_WINDOW) * most, most - SIZE_ROOM)))
-            search = searching([(quality, ln + math.log(pixels / 8)) for quality, (ln, _) in TYPICAL.items()], low, math.log(most))
+            search = searching(
+                [(quality, ln + math.log(pixels / 8)) for quality, (ln, _) in TYPICAL.items()], low, math.log(most)
+            )
         best, quality = None, next(search)
         while quality is not None:
             data = yield from encoding(round(100 * quality), lossless)
@@ -72,7 +85,9 @@ class Target:
         if best is not None:
             return best
         if not measured:
-            raise BadOption(f"the smallest file of this picture takes {len(data)} bytes, more than the {math.floor(most)} wanted")
+            raise BadOption(
+                f"the smallest file of this picture takes {len(data)} bytes, more than the {math.floor(most)} wanted"
+            )
         if lossless is False:
             raise BadOption(f"the best quality gives {value:.2f} dB, less than the {self.psnr:g} wanted")
         return (yield from encoding(10000, True))
@@ -84,7 +99,12 @@ def searching(typical, low, high):
     typical: [(quality, value)] from quality 1 to 100, what might be expected. The last quality is 1 or 100 where all others give too much or too little.
     """
     qualities, values = zip(*typical)
-    aim, below, above, side = (low + high) / 2, None, None, 0  # tries to both sides: (place, value), a place being what is typical of a quality
+    aim, below, above, side = (
+        (low + high) / 2,
+        None,
+        None,
+        0,
+    )  # tries to both sides: (place, value), a place being what is typical of a quality
     place = aim
     for turn in range(TRIALS):
         quality = round(float(np.interp(place, values, qualities)), 2)
@@ -102,7 +122,11 @@ def searching(typical, low, high):
         elif abs(np.subtract(*np.interp((below[0], above[0]), values, qualities))) < 0.015:
             break
         else:
-            part = (aim - below[1]) / (above[1] - below[1]) if side != again and turn < TRIALS / 2 and above[1] > below[1] else 0.5
+            part = (
+                (aim - below[1]) / (above[1] - below[1])
+                if side != again and turn < TRIALS / 2 and above[1] > below[1]
+                else 0.5
+            )
             place = below[0] + min(0.95, max(0.05, part)) * (above[0] - below[0])
     if below is None:
         yield 1

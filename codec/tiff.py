@@ -16,15 +16,42 @@ from . import metadata, pil
 from .errors import BadImage
 
 STRETCH = 1 << 22  # bytes of a strip written, or least bytes of pixels read, at a time
-CLASSIC = (1 << 32) - (1 << 24)  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
+CLASSIC = (1 << 32) - (
+    1 << 24
+)  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
 NONE = 1
-COMPRESSIONS = (NONE, 5, 7, 8, 32773, 32946, 34925, 50000)  # LZW, JPEG, deflate, PackBits, deflate by its old number, LZMA, Zstandard
+COMPRESSIONS = (
+    NONE,
+    5,
+    7,
+    8,
+    32773,
+    32946,
+    34925,
+    50000,
+)  # LZW, JPEG, deflate, PackBits, deflate by its old number, LZMA, Zstandard
 ORIENTATION, COMPRESSION, PHOTOMETRIC, PLANAR = 274, 259, 262, 284
 WIDTH, HEIGHT, BITS, SAMPLES, STRIP_ROWS, TILE_HEIGHT, TILE_WIDTH = 256, 257, 258, 277, 278, 323, 322
 STRIPS, TILES = (273, 279), (324, 325)  # tags of the offsets and the bytes
 YCBCR = 6
 # What says how pixels are stored, beyond the tags above: fill order, predictor, palette, kind of alpha, kind of numbers, JPEG tables, subsampling.
-LAYOUT = (WIDTH, BITS, COMPRESSION, PHOTOMETRIC, 266, SAMPLES, PLANAR, 317, 320, TILE_WIDTH, TILE_HEIGHT, 338, 339, 347, 530)
+LAYOUT = (
+    WIDTH,
+    BITS,
+    COMPRESSION,
+    PHOTOMETRIC,
+    266,
+    SAMPLES,
+    PLANAR,
+    317,
+    320,
+    TILE_WIDTH,
+    TILE_HEIGHT,
+    338,
+    339,
+    347,
+    530,
+)
 SHORT, LONG, LONG8, BYTES = 3, 4, 16, 7
 
 
@@ -37,7 +64,9 @@ class Writer:
     def __init__(self, file, width, height, channels, depth, icc=None, exif=None, xmp=None):
         alpha = channels in (2, 4)
         self._file, self._type = file, f"<u{depth // 8}"
-        self._spread = channels == 2 and depth == 16  # Pillow and others, this module too, read no 16-bit gray with alpha
+        self._spread = (
+            channels == 2 and depth == 16
+        )  # Pillow and others, this module too, read no 16-bit gray with alpha
         channels = 4 if self._spread else channels
         row = width * channels * depth // 8
         rows = max(1, min(height, STRETCH // row))
@@ -45,7 +74,9 @@ class Writer:
         big = row * height > CLASSIC
         head = io.BytesIO()
         with pil.refusing("the picture cannot be written as TIFF"):
-            directory = TiffImagePlugin.ImageFileDirectory_v2(b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4))
+            directory = TiffImagePlugin.ImageFileDirectory_v2(
+                b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4)
+            )
             for tag, value in (exif and metadata.describe(exif) or {}).items():
                 directory[tag] = value
             directory[WIDTH], directory[HEIGHT] = width, height
@@ -54,7 +85,9 @@ class Writer:
             directory[PHOTOMETRIC] = 2 if channels > 2 else 1  # RGB, or gray where 0 is black
             directory[SAMPLES], directory[STRIP_ROWS] = channels, rows
             directory.tagtype[STRIPS[0]] = LONG8 if big else LONG
-            directory[STRIPS[0]] = tuple(top * row for top in tops)  # the directory's own size is added when it is saved
+            directory[STRIPS[0]] = tuple(
+                top * row for top in tops
+            )  # the directory's own size is added when it is saved
             directory[STRIPS[1]] = tuple(min(rows, height - top) * row for top in tops)
             if alpha:
                 directory[338] = 2  # not multiplied into the colours
@@ -102,7 +135,10 @@ def cut(file, opened):
         """(rows, [(offset, bytes)]) from top to bottom."""
         if compression != NONE or tiled:
             for i in range(count):
-                yield min(rows, height - i * rows), [(offsets[j], sizes[j]) for j in range(i * across, (i + 1) * across)]
+                yield (
+                    min(rows, height - i * rows),
+                    [(offsets[j], sizes[j]) for j in range(i * across, (i + 1) * across)],
+                )
             return
         most = max(1, STRETCH // row)  # an uncompressed strip can be cut anywhere
         for i in range(count):
@@ -148,7 +184,10 @@ def _file(order, tags, data):
             kind, count, value = BYTES, len(value), value
         else:
             kind = SHORT if max(_values(value)) < 1 << 16 else LONG
-            count, value = len(_values(value)), struct.pack(f"{order}{len(_values(value))}{'I' if kind == LONG else 'H'}", *_values(value))
+            count, value = (
+                len(_values(value)),
+                struct.pack(f"{order}{len(_values(value))}{'I' if kind == LONG else 'H'}", *_values(value)),
+            )
         if len(value) > 4:
             extra, value = extra + value + bytes(len(value) % 2), struct.pack(order + "I", extra_position + len(extra))
         entries.append(struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0"))

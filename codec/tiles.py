@@ -3,6 +3,7 @@
 A tile is an independent entropy-coded stream of TILE x TILE px. The transforms run over the tile and a halo as wide as their receptive
 field, in units of latent positions (16 px); `container` stores the tiles row by row.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +37,10 @@ class Span:
 def spans(positions, halo, together=1):
     """Tiles, or stretches of so many together, along an axis of `positions` latent positions."""
     step = LATENTS * together
-    return [Span(s, min(s + step, positions), max(0, s - halo), min(min(s + step, positions) + halo, positions)) for s in range(0, positions, step)]
+    return [
+        Span(s, min(s + step, positions), max(0, s - halo), min(min(s + step, positions) + halo, positions))
+        for s in range(0, positions, step)
+    ]
 
 
 def axes(height, width, halo, together=1):
@@ -46,7 +50,9 @@ def axes(height, width, halo, together=1):
 
 def reaching(spans, start, stop, halo=0):
     """(number, span) of those that reach a stretch [start, stop) of pixels widened by `halo` latent positions."""
-    return [(i, s) for i, s in enumerate(spans) if s.start < -(-stop // STRIDE) + halo and s.stop > start // STRIDE - halo]
+    return [
+        (i, s) for i, s in enumerate(spans) if s.start < -(-stop // STRIDE) + halo and s.stop > start // STRIDE - halo
+    ]
 
 
 def grid(height, width, halo):
@@ -85,12 +91,18 @@ class Mosaic:
             rows = slice(max(top, row.outer_start), min(bottom, row.outer_stop))
             columns = slice(max(left, column.outer_start), min(right, column.outer_stop))
             if rows.start < rows.stop and columns.start < columns.stop:
-                window[:, :, _moved(rows, row.outer_start), _moved(columns, column.outer_start)] = y[:, :, _moved(rows, top), _moved(columns, left)]
+                window[:, :, _moved(rows, row.outer_start), _moved(columns, column.outer_start)] = y[
+                    :, :, _moved(rows, top), _moved(columns, left)
+                ]
         return window
 
     def forget(self, row):
         """Lets go of all rows above this one."""
-        self._parts = [(max(top, row), left, y if top >= row else y[:, :, row - top:].clone()) for top, left, y in self._parts if top + y.shape[2] > row]
+        self._parts = [
+            (max(top, row), left, y if top >= row else y[:, :, row - top :].clone())
+            for top, left, y in self._parts
+            if top + y.shape[2] > row
+        ]
 
 
 def _moved(part, origin):

@@ -124,7 +124,9 @@ class Transfer:
         """In dB over all colour samples; infinite where they are the same."""
         from . import image, strips
 
-        return strips.psnr(image.load(read(source), self.settings.max_pixels), self._coder.decode_picture(data, max_pixels=0))
+        return strips.psnr(
+            image.load(read(source), self.settings.max_pixels), self._coder.decode_picture(data, max_pixels=0)
+        )
 
 
 def transferring(settings: Settings) -> Callable[[Job], dict]:
@@ -158,7 +160,9 @@ def plan(source: str, destination: str, suffixes: Collection[str], suffix: str) 
         if place in sources:
             raise CodecError(f"{sources[place]} and {path} would both become {place}: nothing was done")
         sources[place] = path
-        url = path if local(source) is not None else files.unstrip_protocol(path)  # local ones are absolute, as other machines may take them
+        url = (
+            path if local(source) is not None else files.unstrip_protocol(path)
+        )  # local ones are absolute, as other machines may take them
         jobs.append(Job(url, target=join(destination, place)))
     if not jobs:
         raise CodecError("holds no file to work on")

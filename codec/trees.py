@@ -31,8 +31,25 @@ def run(source: str, destination: str, *, decompress: bool, format: str, psnr: b
         from . import image
 
         if suffix[1:] not in image.SUFFIXES:
-            raise click.UsageError(f"pictures cannot be written as {shown(format)}, only as {', '.join(image.SUFFIXES)}")
-    settings = Settings(decompress, suffix[1:], quality, lossless, strip, model, options.device, None if ray else options.threads, options.max_pixels, psnr, force, target_size, bpp, effort)
+            raise click.UsageError(
+                f"pictures cannot be written as {shown(format)}, only as {', '.join(image.SUFFIXES)}"
+            )
+    settings = Settings(
+        decompress,
+        suffix[1:],
+        quality,
+        lossless,
+        strip,
+        model,
+        options.device,
+        None if ray else options.threads,
+        options.max_pixels,
+        psnr,
+        force,
+        target_size,
+        bpp,
+        effort,
+    )
     try:
         jobs = transfer.plan(source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC)
     except (CodecError, ImportError, ValueError, OSError) as error:
@@ -43,16 +60,29 @@ def run(source: str, destination: str, *, decompress: bool, format: str, psnr: b
         rows[job.source] = row
         if row["error"]:
             raise CodecError(row["error"])
-        record = {"input": row["source"], **{name: value for name, value in row.items() if name != "source" and value is not None}}
-        line = "{} -> {}: {:,} bytes, {:.3f} bpp, {}x{}, ".format(shown(job.source), shown(job.target), *(row[name] for name in ("bytes", "bpp", "width", "height")))
-        return record, line + (f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"), (), row["width"] * row["height"]
+        record = {
+            "input": row["source"],
+            **{name: value for name, value in row.items() if name != "source" and value is not None},
+        }
+        line = "{} -> {}: {:,} bytes, {:.3f} bpp, {}x{}, ".format(
+            shown(job.source), shown(job.target), *(row[name] for name in ("bytes", "bpp", "width", "height"))
+        )
+        return (
+            record,
+            line + (f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"),
+            (),
+            row["width"] * row["height"],
+        )
 
     with options.report(jobs) as report:
         if ray:
             _on_ray(jobs, settings, address, actors, num_gpus, finish, report)
         else:
             batch.run(jobs, partial(transfer.transferring, settings), finish, report, options.jobs)
-    lost = lambda job: dict.fromkeys(transfer.COLUMNS) | {"source": job.source, "output": job.target, "error": "its worker process died"}
+    lost = lambda job: (
+        dict.fromkeys(transfer.COLUMNS)
+        | {"source": job.source, "output": job.target, "error": "its worker process died"}
+    )
     manifest = manifest or transfer.join(destination, "manifest.parquet")
     try:
         transfer.write_manifest(manifest, [rows.get(job.source) or lost(job) for job in jobs])
@@ -61,7 +91,9 @@ def run(source: str, destination: str, *, decompress: bool, format: str, psnr: b
     return report.exit_code
 
 
-def _on_ray(jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float, finish, report) -> None:
+def _on_ray(
+    jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float, finish, report
+) -> None:
     """Reports the files in the order in which they end. Raises click.ClickException."""
     import codec
 

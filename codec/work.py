@@ -49,7 +49,15 @@ def whole(prepare: Callable[[], Callable[[Job, Draft], Result]]) -> Callable[[Jo
     return closing
 
 
-def compressing(options: Options, model: str, quality: float, effort: int, lossless: bool | None, strip: tuple[str, ...], target: dict) -> Callable[[Job, Draft], Result]:
+def compressing(
+    options: Options,
+    model: str,
+    quality: float,
+    effort: int,
+    lossless: bool | None,
+    strip: tuple[str, ...],
+    target: dict,
+) -> Callable[[Job, Draft], Result]:
     import codec
 
     from . import scanner
@@ -60,7 +68,15 @@ def compressing(options: Options, model: str, quality: float, effort: int, lossl
         watch = Stopwatch()
         with scanner.opened(source(job), options.max_pixels) as picture:
             watch.lap("read")
-            data = coder.encode(_timed(picture, watch, "read"), quality, effort=effort, lossless=lossless, strip=strip, max_pixels=options.max_pixels, **target)
+            data = coder.encode(
+                _timed(picture, watch, "read"),
+                quality,
+                effort=effort,
+                lossless=lossless,
+                strip=strip,
+                max_pixels=options.max_pixels,
+                **target,
+            )
         header = codec.info(data)
         draft.write(data)
         watch.lap("encode")
@@ -76,7 +92,9 @@ def compressing(options: Options, model: str, quality: float, effort: int, lossl
     return work
 
 
-def decompressing(options: Options, model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool) -> Callable[[Job, Draft], Result]:
+def decompressing(
+    options: Options, model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool
+) -> Callable[[Job, Draft], Result]:
     import codec
 
     from . import image, scanner
@@ -150,7 +168,11 @@ class Fingerprint:
             yield strip
 
     def __eq__(self, other):
-        return (self._kinds, self._pixels.digest(), self._alpha.digest()) == (other._kinds, other._pixels.digest(), other._alpha.digest())
+        return (self._kinds, self._pixels.digest(), self._alpha.digest()) == (
+            other._kinds,
+            other._pixels.digest(),
+            other._alpha.digest(),
+        )
 
 
 def _timed(scan, watch: Stopwatch, stage: str, fingerprint: Fingerprint | None = None):
@@ -158,5 +180,8 @@ def _timed(scan, watch: Stopwatch, stage: str, fingerprint: Fingerprint | None =
     from .strips import Scan
 
     seen = fingerprint.of if fingerprint else iter
-    fields = {name: getattr(scan, name) for name in ("width", "height", "channels", "depth", "has_alpha", "icc", "exif", "xmp", "suffix")}
+    fields = {
+        name: getattr(scan, name)
+        for name in ("width", "height", "channels", "depth", "has_alpha", "icc", "exif", "xmp", "suffix")
+    }
     return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **fields)

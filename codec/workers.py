@@ -78,9 +78,13 @@ class _Worker:
                 raise OSError(errno.ECANCELED, "the run has ended")
             self.connection, theirs = Pipe()
             command = [sys.executable, "-P", "-c", START, str(theirs.fileno()), *sys.path]
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # inherited: they never reach the worker, not even while it starts
+            before = signal.pthread_sigmask(
+                signal.SIG_BLOCK, SIGNALS
+            )  # inherited: they never reach the worker, not even while it starts
             try:
-                self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
+                )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 theirs.close()
@@ -139,7 +143,11 @@ class _Processes:
     """The workers of this process that have not been waited for."""
 
     def __init__(self):
-        self.lock, self.running, self.closed = threading.RLock(), set(), False  # re-entrant: a signal's handler may run while its thread has it
+        self.lock, self.running, self.closed = (
+            threading.RLock(),
+            set(),
+            False,
+        )  # re-entrant: a signal's handler may run while its thread has it
 
 
 _processes = _Processes()

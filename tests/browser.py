@@ -39,7 +39,9 @@ class Browser:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self._driver = subprocess.Popen([shutil.which("chromedriver"), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._driver = subprocess.Popen(
+            [shutil.which("chromedriver"), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         self._url = f"http://127.0.0.1:{port}"
         try:
             self._wait_until_ready()
@@ -59,9 +61,18 @@ class Browser:
             if dark:
                 options["args"].append("--force-dark-mode")
             if phone:
-                options["mobileEmulation"] = {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 3, "touch": True, "mobile": True}}
-            capabilities = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-            self._url += "/session/" + self._call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
+                options["mobileEmulation"] = {
+                    "deviceMetrics": {"width": width, "height": height, "pixelRatio": 3, "touch": True, "mobile": True}
+                }
+            capabilities = {
+                "browserName": "chrome",
+                "goog:chromeOptions": options,
+                "goog:loggingPrefs": {"browser": "ALL"},
+            }
+            self._url += (
+                "/session/"
+                + self._call("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})["sessionId"]
+            )
         except BaseException:
             self._driver.kill()
             raise
@@ -107,10 +118,17 @@ class Browser:
 
     def drag(self, start, end, kind="mouse"):
         """From one (x, y) in the window to another, by mouse or touch, in eight steps."""
-        steps = [(round(start[0] + (end[0] - start[0]) * i / 8), round(start[1] + (end[1] - start[1]) * i / 8)) for i in range(9)]
+        steps = [
+            (round(start[0] + (end[0] - start[0]) * i / 8), round(start[1] + (end[1] - start[1]) * i / 8))
+            for i in range(9)
+        ]
         moves = [{"type": "pointerMove", "x": x, "y": y, "duration": 20} for x, y in steps]
         actions = [moves[0], {"type": "pointerDown", "button": 0}, *moves[1:], {"type": "pointerUp", "button": 0}]
-        self._call("POST", "/actions", {"actions": [{"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": actions}]})
+        self._call(
+            "POST",
+            "/actions",
+            {"actions": [{"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": actions}]},
+        )
 
     def hover(self, x, y):
         self._call(

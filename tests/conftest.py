@@ -14,12 +14,18 @@ from PIL import Image, ImageDraw
 
 import codec
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a script; the processes under test would inherit it
+if (
+    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+):  # in the background of a script; the processes under test would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch starts: its waiting threads would keep other processes off the processor
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "PASSIVE"
+)  # before torch starts: its waiting threads would keep other processes off the processor
 
-COLOURS = np.array([[1, 1, 1], [0.5, 0, -0.5], [-0.25, 0.5, -0.25]])  # luma and two chroma directions, as contributions to R, G, B
+COLOURS = np.array(
+    [[1, 1, 1], [0.5, 0, -0.5], [-0.25, 0.5, -0.25]]
+)  # luma and two chroma directions, as contributions to R, G, B
 
 
 @lru_cache(maxsize=32)
@@ -43,9 +49,14 @@ def photograph(height, width, seed=0, channels=3, depth=8):
     for _ in range(4):
         corner, size = rng.uniform(0, 0.8, 2), rng.uniform(0.1, 0.4, 2)
         x, y = corner * (width, height)
-        draw.polygon([(x, y), (x + size[0] * width, y + 3), (x + size[0] * width / 2, y + size[1] * height)], tuple(rng.integers(20, 110, 3).tolist()))
+        draw.polygon(
+            [(x, y), (x + size[0] * width, y + 3), (x + size[0] * width / 2, y + size[1] * height)],
+            tuple(rng.integers(20, 110, 3).tolist()),
+        )
     if min(height, width) >= 64:
-        draw.text((width // 8, height // 3), "A learned codec, 0123456789", (200, 200, 190), font_size=max(10, height // 16))
+        draw.text(
+            (width // 8, height // 3), "A learned codec, 0123456789", (200, 200, 190), font_size=max(10, height // 16)
+        )
     picture += np.asarray(canvas) / 255 * 0.6
     texture = rng.normal(0, 0.03, (height, width, 1)) * (columns > 0.6)[..., None]
     picture = (picture + texture).clip(0, 1)
@@ -67,7 +78,9 @@ def assert_no_steps(error, side):
     from codec.networks import STRIDE
 
     for axis in (0, 1):
-        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[STRIDE - 1::STRIDE]  # from one latent position to the next
+        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[
+            STRIDE - 1 :: STRIDE
+        ]  # from one latent position to the next
         borders = np.arange(side // STRIDE - 1, len(steps) - 1, side // STRIDE)
         assert bool(borders.size) == (error.shape[axis] > side + STRIDE)
         if borders.size:

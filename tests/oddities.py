@@ -16,7 +16,15 @@ from PIL import Image, ImageCms
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type: samples per pixel
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # Adam7: x, y, steps
+PASSES = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)  # Adam7: x, y, steps
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 # Arithmetic coding, which Pillow reads but does not write: 24 x 16 px by libjpeg-turbo's cjpeg, gray sequential and progressive in colour.
@@ -49,7 +57,9 @@ def scanlines(levels, depth, filters=(0,)):
     if not levels.size:
         return b""
     height, _, channels = levels.shape
-    bits = np.unpackbits(levels[..., None].astype(">u2").view(np.uint8), axis=-1).reshape(*levels.shape, 16)[..., 16 - depth :]
+    bits = np.unpackbits(levels[..., None].astype(">u2").view(np.uint8), axis=-1).reshape(*levels.shape, 16)[
+        ..., 16 - depth :
+    ]
     rows = np.packbits(bits.reshape(height, -1), axis=1).astype(int)
     step = max(1, depth * channels // 8)
     out, above = [], np.zeros_like(rows[0])
@@ -63,7 +73,9 @@ def scanlines(levels, depth, filters=(0,)):
     return b"".join(out)
 
 
-def png(levels, depth, colour, before=b"", after=b"", interlaced=False, filters=(0,), level=6, splits=None, palette=None):
+def png(
+    levels, depth, colour, before=b"", after=b"", interlaced=False, filters=(0,), level=6, splits=None, palette=None
+):
     """A whole file of levels [H, W, C]; `before` and `after` are chunks around the IDAT, of `splits` bytes each."""
     height, width = levels.shape[:2]
     parts = [levels[y::down, x::across] for x, y, across, down in PASSES] if interlaced else [levels]
@@ -107,22 +119,33 @@ def _png_transparency():
     for depth in DEPTHS[0]:
         levels = noise((32, 32, 1), 2**depth - 1)
         key, full = int(levels[5, 5, 0]), 65535 if depth == 16 else 255
-        samples = np.dstack([widened(levels, depth), np.where(levels == key, 0, full).astype(widened(levels, depth).dtype)])
+        samples = np.dstack(
+            [widened(levels, depth), np.where(levels == key, 0, full).astype(widened(levels, depth).dtype)]
+        )
         for extra in (b"", chunk(b"bKGD", struct.pack(">H", 1))):
-            ODD[f"png-trns-gray-{depth}{'-bkgd' * bool(extra)}"] = png(levels, depth, 0, chunk(b"tRNS", struct.pack(">H", key)) + extra), samples
+            ODD[f"png-trns-gray-{depth}{'-bkgd' * bool(extra)}"] = (
+                png(levels, depth, 0, chunk(b"tRNS", struct.pack(">H", key)) + extra),
+                samples,
+            )
     for depth in DEPTHS[2]:
         levels = noise((32, 32, 3), 2**depth - 1)
         full = 65535 if depth == 16 else 255
         alpha = np.where((levels == levels[4, 4]).all(2), 0, full)[..., None]
         file = png(levels, depth, 2, chunk(b"tRNS", struct.pack(">HHH", *levels[4, 4].tolist())))
-        ODD[f"png-trns-rgb-{depth}"] = file, np.dstack([widened(levels, depth), alpha.astype(widened(levels, depth).dtype)])
+        ODD[f"png-trns-rgb-{depth}"] = (
+            file,
+            np.dstack([widened(levels, depth), alpha.astype(widened(levels, depth).dtype)]),
+        )
     for depth in DEPTHS[3]:
         levels, palette = noise((32, 32, 1), 2**depth - 1), noise((2**depth, 3), 255)
         for count in sorted({1, 2**depth // 2, 2**depth}):
             alpha = np.full(2**depth, 255)
             alpha[:count] = noise(count, 254, 3)
             file = png(levels, depth, 3, chunk(b"tRNS", alpha[:count].astype(np.uint8).tobytes()), palette=palette)
-            ODD[f"png-trns-palette-{depth}-{count}"] = file, np.dstack([palette[levels[..., 0]], alpha[levels[..., 0]]]).astype(np.uint8)
+            ODD[f"png-trns-palette-{depth}-{count}"] = (
+                file,
+                np.dstack([palette[levels[..., 0]], alpha[levels[..., 0]]]).astype(np.uint8),
+            )
 
 
 def _png_chunks():
@@ -130,20 +153,28 @@ def _png_chunks():
     samples, palette = levels.astype(np.uint8), noise((16, 3), 255)
     text = b"Title\0" + b"a title"
     ancillary = {
-        **{f"gama-{gamma}": chunk(b"gAMA", struct.pack(">I", gamma)) for gamma in (35000, 45455, 55555, 100000, 250000, 0, 2**31)},
+        **{
+            f"gama-{gamma}": chunk(b"gAMA", struct.pack(">I", gamma))
+            for gamma in (35000, 45455, 55555, 100000, 250000, 0, 2**31)
+        },
         "chrm": chunk(b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)),
         "srgb": chunk(b"sRGB", b"\0"),
         "cicp": chunk(b"cICP", bytes([1, 13, 0, 1])),
         "sbit": chunk(b"sBIT", bytes([5, 6, 5])),
         "sbit-13": chunk(b"sBIT", bytes([13, 13, 13])),
         "bkgd": chunk(b"bKGD", struct.pack(">HHH", 1, 2, 3)),
-        **{f"phys-{unit}": chunk(b"pHYs", struct.pack(">IIB", x, y, unit)) for x, y, unit in ((1, 4, 0), (1000, 1000, 1), (0, 0, 9))},
+        **{
+            f"phys-{unit}": chunk(b"pHYs", struct.pack(">IIB", x, y, unit))
+            for x, y, unit in ((1, 4, 0), (1000, 1000, 1), (0, 0, 9))
+        },
         "time": chunk(b"tIME", struct.pack(">HBBBBB", 2000, 1, 1, 12, 34, 56)),
         "time-lie": chunk(b"tIME", struct.pack(">HBBBBB", 65535, 99, 99, 99, 99, 99)),
         "splt": chunk(b"sPLT", b"six-cube\0\x08" + bytes(6) * 5),
         "suggested-palette": chunk(b"PLTE", palette.astype(np.uint8).tobytes()),
         "hist": chunk(b"PLTE", palette.astype(np.uint8).tobytes()) + chunk(b"hIST", bytes(32)),
-        "text": chunk(b"tEXt", text) + chunk(b"zTXt", b"Author\0\0" + zlib.compress(b"name")) + chunk(b"iTXt", b"T\0\0\0en\0T\0" + "Grüße".encode()),
+        "text": chunk(b"tEXt", text)
+        + chunk(b"zTXt", b"Author\0\0" + zlib.compress(b"name"))
+        + chunk(b"iTXt", b"T\0\0\0en\0T\0" + "Grüße".encode()),
         "text-without-a-nul": chunk(b"tEXt", b"no keyword"),
         "text-broken-deflate": chunk(b"zTXt", b"Author\0\0" + b"not deflate"),
         "itxt-no-utf8": chunk(b"iTXt", b"T\0\0\0en\0T\0\xff\xfe"),
@@ -159,22 +190,39 @@ def _png_chunks():
         ODD[f"png-chunk-{name}"] = png(levels, 8, 2, extra), samples
     for name in ("text", "time", "exif", "unknown"):
         ODD[f"png-chunk-{name}-after"] = png(levels, 8, 2, after=ancillary[name]), samples
-    ODD["png-chunks-all"] = png(levels, 8, 2, b"".join(ancillary[n] for n in ("chrm", "gama-45455", "sbit", "icc", "bkgd", "phys-1", "time", "text"))), samples
+    ODD["png-chunks-all"] = (
+        png(
+            levels,
+            8,
+            2,
+            b"".join(ancillary[n] for n in ("chrm", "gama-45455", "sbit", "icc", "bkgd", "phys-1", "time", "text")),
+        ),
+        samples,
+    )
     for splits in (1, 2, 4, 9, 100):
         ODD[f"png-idat-{splits}"] = png(levels, 8, 2, splits=splits), samples
     empty = chunk(b"IDAT")
     ODD["png-idat-empty-ones"] = png(levels, 8, 2, empty * 3, empty * 2), samples
     control = struct.pack(">IIIIIHHBB", 0, 32, 32, 0, 0, 1, 10, 0, 0)
-    ODD["png-apng-of-one-frame"] = png(levels, 8, 2, chunk(b"acTL", struct.pack(">II", 1, 0)) + chunk(b"fcTL", control)), samples
+    ODD["png-apng-of-one-frame"] = (
+        png(levels, 8, 2, chunk(b"acTL", struct.pack(">II", 1, 0)) + chunk(b"fcTL", control)),
+        samples,
+    )
     for level in range(10):
         ODD[f"png-zlib-{level}"] = png(levels, 8, 2, level=level), samples
     for filters in ((0,), (1,), (2,), (3,), (4,), range(5), (4, 3, 2, 1, 0)):
         for depth, colour in ((1, 0), (8, 2), (16, 6), (4, 3), (16, 4)):
             odd = noise((17, 13, SAMPLES[colour]), 2**depth - 1)
             shown = palette[odd[..., 0]].astype(np.uint8) if colour == 3 else widened(odd, depth)
-            ODD[f"png-filter-{colour}-{depth}-{'-'.join(map(str, filters))}"] = png(odd, depth, colour, filters=filters, palette=palette if colour == 3 else None), shown
+            ODD[f"png-filter-{colour}-{depth}-{'-'.join(map(str, filters))}"] = (
+                png(odd, depth, colour, filters=filters, palette=palette if colour == 3 else None),
+                shown,
+            )
     longest = noise((32, 32, 1), 255)
-    ODD["png-palette-of-256"] = png(longest, 8, 3, palette=noise((256, 3), 255)), noise((256, 3), 255)[longest[..., 0]].astype(np.uint8)
+    ODD["png-palette-of-256"] = (
+        png(longest, 8, 3, palette=noise((256, 3), 255)),
+        noise((256, 3), 255)[longest[..., 0]].astype(np.uint8),
+    )
     ODD["png-bytes-after-the-end"] = png(levels, 8, 2) + b"trailing" * 20, samples
 
 
@@ -186,21 +234,70 @@ def _png_broken():
     idat = good.index(b"IDAT")
     BROKEN.update(
         {f"png-signature-{place}": crc(good, place) for place in range(8)}
-        | {"png-lf-added": good.replace(b"\n", b"\r\n"), "png-cr-lost": good.replace(b"\r\n", b"\n"), "png-eighth-bit-lost": bytes(b & 127 for b in good)}
+        | {
+            "png-lf-added": good.replace(b"\n", b"\r\n"),
+            "png-cr-lost": good.replace(b"\r\n", b"\n"),
+            "png-eighth-bit-lost": bytes(b & 127 for b in good),
+        }
         | {f"png-colour-{colour}": SIGNATURE + header(32, 32, 8, colour) + body for colour in (1, 5, 7, 9, 255)}
         | {f"png-depth-{depth}": SIGNATURE + header(32, 32, depth, 0) + body for depth in (0, 3, 5, 7, 9, 32, 99)}
-        | {f"png-colour-{colour}-depth-{depth}": SIGNATURE + header(32, 32, depth, colour) + body for colour, depth in ((2, 1), (2, 4), (3, 16), (4, 1), (4, 4), (6, 2))}
-        | {"png-no-width": SIGNATURE + header(0, 32, 8, 2) + body, "png-no-height": SIGNATURE + header(32, 0, 8, 2) + body}
-        | {"png-negative": SIGNATURE + header(2**32 - 1, 32, 8, 2) + body, "png-compression": SIGNATURE + header(32, 32, 8, 2, 0, 1) + body}
-        | {"png-filtering": SIGNATURE + header(32, 32, 8, 2, 0, 0, 1) + body, "png-interlace-2": SIGNATURE + header(32, 32, 8, 2, 2) + body}
-        | {"png-no-header": SIGNATURE + body, "png-header-late": SIGNATURE + chunk(b"tIME", bytes(7)) + good[8:], "png-two-headers": good[:33] + good[8:33] + body}
-        | {"png-header-checksum": crc(good, 30), "png-data-checksum": crc(good, -13), "png-data-bit": crc(good, idat + 40), "png-end-checksum": crc(good, -1)}
-        | {"png-no-data": good[:33] + chunk(b"IEND"), "png-empty-data": good[:33] + chunk(b"IDAT") + chunk(b"IEND"), "png-no-end": good[:-12]}
-        | {"png-signature-only": SIGNATURE, "png-header-only": good[:33], "png-half": good[: len(good) // 2], "png-no-palette": png(levels[..., :1] % 16, 4, 3)}
-        | {"png-data-too-short": SIGNATURE + header(32, 33, 8, 2) + body, "png-filter-5": good[:33] + chunk(b"IDAT", zlib.compress(b"\5" * 97 * 32)) + chunk(b"IEND")}
-        | {"png-no-deflate": good[:33] + chunk(b"IDAT", b"no deflate") + chunk(b"IEND"), "png-zlib-header": good[:33] + chunk(b"IDAT", b"\x79" + good[idat + 5 : -16]) + chunk(b"IEND")}
-        | {"png-unknown-critical": good[:33] + chunk(b"ABCD") + body, "png-length-lies": good[:33] + b"\x7f\xff\xff\xff" + good[37:]}
-        | {"png-text-between-data": good[:33] + chunk(b"IDAT", good[idat + 4 : idat + 50]) + chunk(b"tIME", bytes(7)) + chunk(b"IDAT", good[idat + 50 : -16]) + chunk(b"IEND")}
+        | {
+            f"png-colour-{colour}-depth-{depth}": SIGNATURE + header(32, 32, depth, colour) + body
+            for colour, depth in ((2, 1), (2, 4), (3, 16), (4, 1), (4, 4), (6, 2))
+        }
+        | {
+            "png-no-width": SIGNATURE + header(0, 32, 8, 2) + body,
+            "png-no-height": SIGNATURE + header(32, 0, 8, 2) + body,
+        }
+        | {
+            "png-negative": SIGNATURE + header(2**32 - 1, 32, 8, 2) + body,
+            "png-compression": SIGNATURE + header(32, 32, 8, 2, 0, 1) + body,
+        }
+        | {
+            "png-filtering": SIGNATURE + header(32, 32, 8, 2, 0, 0, 1) + body,
+            "png-interlace-2": SIGNATURE + header(32, 32, 8, 2, 2) + body,
+        }
+        | {
+            "png-no-header": SIGNATURE + body,
+            "png-header-late": SIGNATURE + chunk(b"tIME", bytes(7)) + good[8:],
+            "png-two-headers": good[:33] + good[8:33] + body,
+        }
+        | {
+            "png-header-checksum": crc(good, 30),
+            "png-data-checksum": crc(good, -13),
+            "png-data-bit": crc(good, idat + 40),
+            "png-end-checksum": crc(good, -1),
+        }
+        | {
+            "png-no-data": good[:33] + chunk(b"IEND"),
+            "png-empty-data": good[:33] + chunk(b"IDAT") + chunk(b"IEND"),
+            "png-no-end": good[:-12],
+        }
+        | {
+            "png-signature-only": SIGNATURE,
+            "png-header-only": good[:33],
+            "png-half": good[: len(good) // 2],
+            "png-no-palette": png(levels[..., :1] % 16, 4, 3),
+        }
+        | {
+            "png-data-too-short": SIGNATURE + header(32, 33, 8, 2) + body,
+            "png-filter-5": good[:33] + chunk(b"IDAT", zlib.compress(b"\5" * 97 * 32)) + chunk(b"IEND"),
+        }
+        | {
+            "png-no-deflate": good[:33] + chunk(b"IDAT", b"no deflate") + chunk(b"IEND"),
+            "png-zlib-header": good[:33] + chunk(b"IDAT", b"\x79" + good[idat + 5 : -16]) + chunk(b"IEND"),
+        }
+        | {
+            "png-unknown-critical": good[:33] + chunk(b"ABCD") + body,
+            "png-length-lies": good[:33] + b"\x7f\xff\xff\xff" + good[37:],
+        }
+        | {
+            "png-text-between-data": good[:33]
+            + chunk(b"IDAT", good[idat + 4 : idat + 50])
+            + chunk(b"tIME", bytes(7))
+            + chunk(b"IDAT", good[idat + 50 : -16])
+            + chunk(b"IEND")
+        }
     )
     frames = [Image.fromarray(noise((8, 8, 3), 255, seed).astype(np.uint8)) for seed in range(3)]
     BROKEN["png-text-of-another-method"] = good[:33] + chunk(b"zTXt", b"Author\0\7" + zlib.compress(b"name")) + body
@@ -266,19 +363,56 @@ def _jpeg():
     ODD["jpeg-fill-bytes"] = plain[:start] + b"\xff" * 20 + plain[start:], None
     ODD["jpeg-bytes-after-the-end"] = plain + b"trailing" * 50, None
     ODD["jpeg-unknown-app"] = plain[:2] + segment(0xE9, bytes(60000)) + plain[2:], None
-    ODD["jpeg-jfif-lies"] = plain[:2] + segment(0xE0, b"JFIF\0\xff\xff\xff\xff\xff\xff\xff\xff\xff") + plain[start:], None
+    ODD["jpeg-jfif-lies"] = (
+        plain[:2] + segment(0xE0, b"JFIF\0\xff\xff\xff\xff\xff\xff\xff\xff\xff") + plain[start:],
+        None,
+    )
     for number, text in enumerate(ARITHMETIC):
         ODD[f"jpeg-arithmetic-{number}"] = base64.b64decode(text), None
-    ODD["jpeg-without-huffman-tables"] = plain[: plain.index(b"\xff\xc4")] + plain[scan:], None  # as in AVI files: the usual ones
+    ODD["jpeg-without-huffman-tables"] = (
+        plain[: plain.index(b"\xff\xc4")] + plain[scan:],
+        None,
+    )  # as in AVI files: the usual ones
     previews = [Image.fromarray(smooth(seed=seed)) for seed in range(2)]
     ODD["mpo"] = _saved(previews[0], "MPO", save_all=True, append_images=previews[1:]), None
     head = lambda change: plain[: frame + 4] + change + plain[frame + 4 + len(change) :]
     BROKEN.update(
-        {f"jpeg-cut-{end}": plain[:end] for end in (2, 3, start + 9, frame + 3, frame + 9, scan, scan + 4, scan + 14, (scan + len(plain)) // 2, len(plain) - 2, len(plain) - 1)}
-        | {"jpeg-12-bit": head(b"\x0c"), "jpeg-16-bit": head(b"\x10"), "jpeg-no-height": head(b"\x08\0\0"), "jpeg-no-width": head(b"\x08\0\x20\0\0")}
-        | {"jpeg-5-components": head(b"\x08\0\x20\0\x28\x05"), "jpeg-no-components": head(b"\x08\0\x20\0\x28\0"), "jpeg-sampling-0": head(b"\x08\0\x20\0\x28\x03\x01\0")}
-        | {"jpeg-table-missing": plain[:start] + plain[frame:], "jpeg-scan-missing": plain[:scan] + b"\xff\xd9", "jpeg-frame-missing": plain[:frame] + plain[frame + 19 :]}
-        | {f"jpeg-sof-{kind:x}": plain[: frame + 1] + bytes([kind]) + plain[frame + 2 :] for kind in (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)}
+        {
+            f"jpeg-cut-{end}": plain[:end]
+            for end in (
+                2,
+                3,
+                start + 9,
+                frame + 3,
+                frame + 9,
+                scan,
+                scan + 4,
+                scan + 14,
+                (scan + len(plain)) // 2,
+                len(plain) - 2,
+                len(plain) - 1,
+            )
+        }
+        | {
+            "jpeg-12-bit": head(b"\x0c"),
+            "jpeg-16-bit": head(b"\x10"),
+            "jpeg-no-height": head(b"\x08\0\0"),
+            "jpeg-no-width": head(b"\x08\0\x20\0\0"),
+        }
+        | {
+            "jpeg-5-components": head(b"\x08\0\x20\0\x28\x05"),
+            "jpeg-no-components": head(b"\x08\0\x20\0\x28\0"),
+            "jpeg-sampling-0": head(b"\x08\0\x20\0\x28\x03\x01\0"),
+        }
+        | {
+            "jpeg-table-missing": plain[:start] + plain[frame:],
+            "jpeg-scan-missing": plain[:scan] + b"\xff\xd9",
+            "jpeg-frame-missing": plain[:frame] + plain[frame + 19 :],
+        }
+        | {
+            f"jpeg-sof-{kind:x}": plain[: frame + 1] + bytes([kind]) + plain[frame + 2 :]
+            for kind in (0xC3, 0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF)
+        }
         | {"jpeg-segment-too-long": plain[:2] + b"\xff\xe1\xff\xff" + plain[2:]}
     )
 
@@ -290,10 +424,16 @@ def _tiff():
         ODD[f"tiff-{compression}"] = _saved(picture, "TIFF", compression=compression), colours
     for compression in ("group3", "group4", "tiff_ccitt", "raw", "packbits"):
         bits = Image.fromarray((gray[..., 0] > 127).astype(np.uint8) * 255).convert("1")
-        ODD[f"tiff-1-bit-{compression}"] = _saved(bits, "TIFF", compression=compression), (gray > 127).astype(np.uint8) * 255
+        ODD[f"tiff-1-bit-{compression}"] = (
+            _saved(bits, "TIFF", compression=compression),
+            (gray > 127).astype(np.uint8) * 255,
+        )
     for mode in ("L", "LA", "P", "RGBA", "CMYK", "LAB", "YCbCr"):
         source = Image.new(mode, (40, 32), 77) if mode == "LAB" else picture.convert(mode)
-        ODD[f"tiff-mode-{mode}"] = _saved(source, "TIFF"), np.asarray(source).reshape(32, 40, -1) if mode in ("L", "LA", "RGBA") else None
+        ODD[f"tiff-mode-{mode}"] = (
+            _saved(source, "TIFF"),
+            np.asarray(source).reshape(32, 40, -1) if mode in ("L", "LA", "RGBA") else None,
+        )
     ODD["tiff-jpeg"] = _saved(picture, "TIFF", compression="jpeg"), None
     ODD["tiff-big"] = _saved(picture, "TIFF", big_tiff=True), colours
 
@@ -316,13 +456,29 @@ def _tiff():
     ODD["tiff-many-strips"] = written(colours, photometric="rgb", rowsperstrip=1), colours
     ODD["tiff-planes-8"] = written(np.moveaxis(colours, 2, 0), photometric="rgb", planarconfig="separate"), colours
     ODD["tiff-white-is-zero"] = written(gray[..., 0], photometric="miniswhite"), 255 - gray
-    ODD["tiff-lossless-alpha"] = written(np.dstack([colours, gray]), photometric="rgb", extrasamples=["unassalpha"]), np.dstack([colours, gray])
-    ODD["tiff-extra-unspecified"] = written(np.dstack([colours, gray]), photometric="rgb", extrasamples=["unspecified"]), None
+    ODD["tiff-lossless-alpha"] = (
+        written(np.dstack([colours, gray]), photometric="rgb", extrasamples=["unassalpha"]),
+        np.dstack([colours, gray]),
+    )
+    ODD["tiff-extra-unspecified"] = (
+        written(np.dstack([colours, gray]), photometric="rgb", extrasamples=["unspecified"]),
+        None,
+    )
     ODD["tiff-preview-after"] = _pages(colours, 0, 1), colours
-    upright = {1: colours, 2: colours[:, ::-1], 3: colours[::-1, ::-1], 4: colours[::-1], 6: np.rot90(colours, -1), 8: np.rot90(colours)}
+    upright = {
+        1: colours,
+        2: colours[:, ::-1],
+        3: colours[::-1, ::-1],
+        4: colours[::-1],
+        6: np.rot90(colours, -1),
+        8: np.rot90(colours),
+    }
     upright |= {5: colours.transpose(1, 0, 2), 7: colours[::-1, ::-1].transpose(1, 0, 2)}
     for orientation, shown in upright.items():
-        ODD[f"tiff-orientation-{orientation}"] = written(colours, photometric="rgb", extratags=[(274, 3, 1, orientation, True)]), shown
+        ODD[f"tiff-orientation-{orientation}"] = (
+            written(colours, photometric="rgb", extratags=[(274, 3, 1, orientation, True)]),
+            shown,
+        )
     plain = written(colours, photometric="rgb", metadata=None)
 
     def retagged(tag, value, kind=None, count=None):
@@ -331,21 +487,63 @@ def _tiff():
         (place,) = struct.unpack_from("<I", data, 4)
         for entry in range(place + 2, place + 2 + 12 * struct.unpack_from("<H", data, place)[0], 12):
             if struct.unpack_from("<H", data, entry)[0] == tag:
-                struct.pack_into("<HI", data, entry + 2, kind or struct.unpack_from("<H", data, entry + 2)[0], count or struct.unpack_from("<I", data, entry + 4)[0])
+                struct.pack_into(
+                    "<HI",
+                    data,
+                    entry + 2,
+                    kind or struct.unpack_from("<H", data, entry + 2)[0],
+                    count or struct.unpack_from("<I", data, entry + 4)[0],
+                )
                 struct.pack_into("<I", data, entry + 8, value)
                 return bytes(data)
         raise KeyError(tag)
 
-    ODD["tiff-strip-length-lies"], ODD["tiff-directory-is-itself"] = (retagged(279, 10), colours), (_looped(plain), colours)
+    ODD["tiff-strip-length-lies"], ODD["tiff-directory-is-itself"] = (
+        (retagged(279, 10), colours),
+        (_looped(plain), colours),
+    )
     BROKEN.update(
-        {"tiff-pages": _pages(colours, 0, 0), "tiff-preview-first": _pages(colours, 1, 0), "tiff-planes-16": written(np.moveaxis(deep, 2, 0), photometric="rgb", planarconfig="separate")}
-        | {"tiff-float": written(colours.astype(np.float32), photometric="rgb"), "tiff-float-gray": written(gray[..., 0].astype(np.float32)), "tiff-64-bit": written(gray[..., 0].astype(np.uint64))}
-        | {"tiff-float-16": written(gray[..., 0].astype(np.float16)), "tiff-double": written(gray[..., 0].astype(np.float64)), "tiff-complex": written(gray[..., 0].astype(np.complex64))}
-        | {"tiff-8-samples": written(np.dstack([colours, colours, gray, gray]), photometric="minisblack", planarconfig="contig")}
-        | {"tiff-no-width": retagged(256, 0), "tiff-no-height": retagged(257, 0), "tiff-wider": retagged(256, 400), "tiff-higher": retagged(257, 3200)}
-        | {"tiff-compression-99": retagged(259, 99), "tiff-photometric-99": retagged(262, 99), "tiff-strip-beyond": retagged(273, 10**8)}
-        | {"tiff-0-samples": retagged(277, 0), "tiff-9-samples": retagged(277, 9), "tiff-width-a-string": retagged(256, 40, 2)}
-        | {"tiff-directory-beyond": plain[:4] + struct.pack("<I", 10**8) + plain[8:], "tiff-no-directory": plain[:4] + bytes(4), "tiff-directory-of-0": plain[:4] + struct.pack("<I", 8) + bytes(6)}
+        {
+            "tiff-pages": _pages(colours, 0, 0),
+            "tiff-preview-first": _pages(colours, 1, 0),
+            "tiff-planes-16": written(np.moveaxis(deep, 2, 0), photometric="rgb", planarconfig="separate"),
+        }
+        | {
+            "tiff-float": written(colours.astype(np.float32), photometric="rgb"),
+            "tiff-float-gray": written(gray[..., 0].astype(np.float32)),
+            "tiff-64-bit": written(gray[..., 0].astype(np.uint64)),
+        }
+        | {
+            "tiff-float-16": written(gray[..., 0].astype(np.float16)),
+            "tiff-double": written(gray[..., 0].astype(np.float64)),
+            "tiff-complex": written(gray[..., 0].astype(np.complex64)),
+        }
+        | {
+            "tiff-8-samples": written(
+                np.dstack([colours, colours, gray, gray]), photometric="minisblack", planarconfig="contig"
+            )
+        }
+        | {
+            "tiff-no-width": retagged(256, 0),
+            "tiff-no-height": retagged(257, 0),
+            "tiff-wider": retagged(256, 400),
+            "tiff-higher": retagged(257, 3200),
+        }
+        | {
+            "tiff-compression-99": retagged(259, 99),
+            "tiff-photometric-99": retagged(262, 99),
+            "tiff-strip-beyond": retagged(273, 10**8),
+        }
+        | {
+            "tiff-0-samples": retagged(277, 0),
+            "tiff-9-samples": retagged(277, 9),
+            "tiff-width-a-string": retagged(256, 40, 2),
+        }
+        | {
+            "tiff-directory-beyond": plain[:4] + struct.pack("<I", 10**8) + plain[8:],
+            "tiff-no-directory": plain[:4] + bytes(4),
+            "tiff-directory-of-0": plain[:4] + struct.pack("<I", 8) + bytes(6),
+        }
         | {"tiff-half": plain[: len(plain) // 2], "tiff-header-only": plain[:8]}
     )
 
@@ -369,7 +567,12 @@ def _looped(plain):
 def _gif():
     palette = Image.fromarray(smooth()).quantize(16)
     shown = np.asarray(palette.convert("RGB"))
-    for name, options in {"plain": {}, "interlaced": {"interlace": True}, "not-interlaced": {"interlace": False}, "comment": {"comment": b"x" * 2000}}.items():
+    for name, options in {
+        "plain": {},
+        "interlaced": {"interlace": True},
+        "not-interlaced": {"interlace": False},
+        "comment": {"comment": b"x" * 2000},
+    }.items():
         ODD[f"gif-{name}"] = _saved(palette, "GIF", **options), shown
     alpha = np.where(np.asarray(palette) == 3, 0, 255)
     ODD["gif-transparent"] = _saved(palette, "GIF", transparency=3), np.dstack([shown, alpha]).astype(np.uint8)
@@ -379,9 +582,18 @@ def _gif():
     descriptor = plain.index(b",\0\0\0\0")
     frames = [Image.fromarray(smooth(seed=seed)).quantize(16) for seed in range(3)]
     BROKEN.update(
-        {f"gif-cut-{end}": plain[:end] for end in (6, 10, 13, 20, descriptor, descriptor + 5, descriptor + 12, len(plain) // 2, len(plain) - 3)}
-        | {"gif-animated": _saved(frames[0], "GIF", save_all=True, append_images=frames[1:]), "gif-no-frame": plain[:descriptor] + b";"}
-        | {"gif-no-size": plain[:6] + bytes(4) + plain[10:descriptor] + b",\0\0\0\0\0\0\0\0\0\2\0;", "gif-version": b"GIF90z" + plain[6:]}
+        {
+            f"gif-cut-{end}": plain[:end]
+            for end in (6, 10, 13, 20, descriptor, descriptor + 5, descriptor + 12, len(plain) // 2, len(plain) - 3)
+        }
+        | {
+            "gif-animated": _saved(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+            "gif-no-frame": plain[:descriptor] + b";",
+        }
+        | {
+            "gif-no-size": plain[:6] + bytes(4) + plain[10:descriptor] + b",\0\0\0\0\0\0\0\0\0\2\0;",
+            "gif-version": b"GIF90z" + plain[6:],
+        }
         | {"gif-code-size-13": plain[: descriptor + 10] + b"\x0d" + plain[descriptor + 11 :]}
     )
 
@@ -397,7 +609,9 @@ def _bmp():
     levels = noise((8, 8), 15).astype(np.uint8)
     quads = np.concatenate([palette[:, ::-1], np.zeros((16, 1), np.uint8)], 1).tobytes()
     start = lambda size, body: b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, size)
-    info = lambda width, height, depth, compression=0, count=0: struct.pack("<IiiHHIIiiII", 40, width, height, 1, depth, compression, 0, 2835, 2835, count, 0)
+    info = lambda width, height, depth, compression=0, count=0: struct.pack(
+        "<IiiHHIIiiII", 40, width, height, 1, depth, compression, 0, 2835, 2835, count, 0
+    )
     packed = (levels[:, ::2] << 4 | levels[:, 1::2]).astype(np.uint8)
     ODD["bmp-4"] = start(118, b"") + info(8, 8, 4, 0, 16) + quads + packed[::-1].tobytes(), palette[levels]
     ODD["bmp-4-top-down"] = start(118, b"") + info(8, -8, 4, 0, 16) + quads + packed.tobytes(), palette[levels]
@@ -412,8 +626,16 @@ def _bmp():
     plain = ODD["bmp-24"][0]
     BROKEN.update(
         {f"bmp-cut-{end}": plain[:end] for end in (2, 14, 20, 53, 54, len(plain) // 2)}
-        | {"bmp-depth-3": plain[:28] + b"\3" + plain[29:], "bmp-compression-9": plain[:30] + b"\x09" + plain[31:], "bmp-header-of-7": plain[:14] + b"\7" + plain[15:]}
-        | {"bmp-no-width": plain[:18] + bytes(4) + plain[22:], "bmp-offset-beyond": plain[:10] + b"\xff\xff\xff\x7f" + plain[14:], "bmp-jpeg-inside": plain[:30] + b"\4" + plain[31:]}
+        | {
+            "bmp-depth-3": plain[:28] + b"\3" + plain[29:],
+            "bmp-compression-9": plain[:30] + b"\x09" + plain[31:],
+            "bmp-header-of-7": plain[:14] + b"\7" + plain[15:],
+        }
+        | {
+            "bmp-no-width": plain[:18] + bytes(4) + plain[22:],
+            "bmp-offset-beyond": plain[:10] + b"\xff\xff\xff\x7f" + plain[14:],
+            "bmp-jpeg-inside": plain[:30] + b"\4" + plain[31:],
+        }
         | {"bmp-rle-cut": start(118, b"") + info(8, 8, 8, 1, 16) + quads + runs}
     )
 
@@ -424,16 +646,28 @@ def _modern():
     frames = [Image.fromarray(smooth(seed=seed)) for seed in range(3)]
     exif = Image.Exif()
     exif[0x0112] = 6
-    for format, lossless in (("WEBP", {"lossless": True, "exact": True}), ("AVIF", None), ("JPEG2000", {"irreversible": False})):
+    for format, lossless in (
+        ("WEBP", {"lossless": True, "exact": True}),
+        ("AVIF", None),
+        ("JPEG2000", {"irreversible": False}),
+    ):
         name = format.lower()
-        ODD[f"{name}-lossy"], ODD[f"{name}-alpha"] = (_saved(picture, format), None), (_saved(clear, format), alpha if format == "JPEG2000" else None)
+        ODD[f"{name}-lossy"], ODD[f"{name}-alpha"] = (
+            (_saved(picture, format), None),
+            (_saved(clear, format), alpha if format == "JPEG2000" else None),
+        )
         if lossless:
             ODD[f"{name}-lossless"] = _saved(picture, format, **lossless), colours
         if format != "JPEG2000":
             ODD[f"{name}-metadata"] = _saved(picture, format, exif=exif, icc_profile=SRGB, xmp=b"<x/>"), None
             BROKEN[f"{name}-animated"] = _saved(frames[0], format, save_all=True, append_images=frames[1:])
         data = ODD[f"{name}-lossy"][0]
-        BROKEN.update({f"{name}-cut-{end}": data[:end] for end in (12, 15, 16, 25, 40, len(data) // 4, len(data) // 2, len(data) - 5)})
+        BROKEN.update(
+            {
+                f"{name}-cut-{end}": data[:end]
+                for end in (12, 15, 16, 25, 40, len(data) // 4, len(data) // 2, len(data) - 5)
+            }
+        )
         BROKEN[f"{name}-random"] = data[:16] + np.random.default_rng(1).bytes(300)
     ODD["avif-gray"] = _saved(Image.fromarray(smooth(1)[..., 0]), "AVIF"), None
     ODD["jpeg2000-codestream"] = _saved(picture, "JPEG2000", no_jp2=True), colours
@@ -443,18 +677,52 @@ def _modern():
     ODD["jpeg2000-16"] = _saved(Image.fromarray(deep[..., 0]), "JPEG2000"), deep
     ODD["png-16-gray-alpha"] = png(noise((9, 7, 2), 65535), 16, 4), noise((9, 7, 2), 65535).astype(np.uint16)
     rows, columns = 6, 5
-    ODD["ppm-p1"] = b"P1\n# a comment\n5 6\n" + b"1 0 1 0 1\n" * 6, np.tile(np.array([0, 255, 0, 255, 0], np.uint8)[:, None], (6, 1, 1))
+    ODD["ppm-p1"] = (
+        b"P1\n# a comment\n5 6\n" + b"1 0 1 0 1\n" * 6,
+        np.tile(np.array([0, 255, 0, 255, 0], np.uint8)[:, None], (6, 1, 1)),
+    )
     ODD["ppm-p2"] = b"P2 5 6 9\n" + b"0 1 2 3 9 " * 6, None
     ODD["ppm-p3"] = b"P3 1 2 255 1 2 3 4 5 6", np.array([[[1, 2, 3]], [[4, 5, 6]]], np.uint8)
     ODD["ppm-p4"] = b"P4 5 6\n" + b"\xa8" * 6, np.tile(np.array([0, 255, 0, 255, 0], np.uint8)[:, None], (6, 1, 1))
-    ODD["ppm-p5"] = b"P5\n5\n# between\n6\n255\n" + bytes(range(30)), np.arange(30, dtype=np.uint8).reshape(rows, columns, 1)
+    ODD["ppm-p5"] = (
+        b"P5\n5\n# between\n6\n255\n" + bytes(range(30)),
+        np.arange(30, dtype=np.uint8).reshape(rows, columns, 1),
+    )
     ODD["ppm-p6-16"] = b"P6 1 1 65535\n\x01\x02\x03\x04\x05\x06", np.array([[[0x102, 0x304, 0x506]]], np.uint16)
     BROKEN.update(
-        {"ppm-cut": b"P5 5 6 255\n" + bytes(29), "ppm-no-maximum": b"P5 5 6 0\n" + bytes(30), "ppm-maximum-65536": b"P5 5 6 65536\n" + bytes(60), "ppm-no-width": b"P5 0 6 255\n"}
-        | {"ppm-words": b"P6 five six 255\n", "ppm-negative": b"P5 -5 6 255\n" + bytes(30), "ppm-long-token": b"P5 " + b"1" * 5000 + b" 6 255\n", "ppm-p2-cut": b"P2 5 6 9\n1 2 3"}
-        | {"ppm-p3-too-large": b"P3 1 1 9 1 2 10", "pfm": b"Pf 1 1 -1.0\n" + bytes(4), "ppm-p9": b"P9 1 1 1\n0", "ppm-comment-for-ever": b"P5 #" + b"x" * 5000}
-        | {"empty": b"", "one-byte": b"\x89", "text": b"no picture\n" * 99, "zeros": bytes(5000), "ones": b"\xff" * 5000, "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"}
-        | {"ico": _saved(picture, "ICO"), "tga": _saved(picture, "TGA"), "pdf": _saved(picture, "PDF"), "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>', "html": b"<!doctype html><title>404</title>"}
+        {
+            "ppm-cut": b"P5 5 6 255\n" + bytes(29),
+            "ppm-no-maximum": b"P5 5 6 0\n" + bytes(30),
+            "ppm-maximum-65536": b"P5 5 6 65536\n" + bytes(60),
+            "ppm-no-width": b"P5 0 6 255\n",
+        }
+        | {
+            "ppm-words": b"P6 five six 255\n",
+            "ppm-negative": b"P5 -5 6 255\n" + bytes(30),
+            "ppm-long-token": b"P5 " + b"1" * 5000 + b" 6 255\n",
+            "ppm-p2-cut": b"P2 5 6 9\n1 2 3",
+        }
+        | {
+            "ppm-p3-too-large": b"P3 1 1 9 1 2 10",
+            "pfm": b"Pf 1 1 -1.0\n" + bytes(4),
+            "ppm-p9": b"P9 1 1 1\n0",
+            "ppm-comment-for-ever": b"P5 #" + b"x" * 5000,
+        }
+        | {
+            "empty": b"",
+            "one-byte": b"\x89",
+            "text": b"no picture\n" * 99,
+            "zeros": bytes(5000),
+            "ones": b"\xff" * 5000,
+            "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        }
+        | {
+            "ico": _saved(picture, "ICO"),
+            "tga": _saved(picture, "TGA"),
+            "pdf": _saved(picture, "PDF"),
+            "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+            "html": b"<!doctype html><title>404</title>",
+        }
         | {"qoi-cut": b"qoif" + struct.pack(">IIBB", 9, 9, 3, 0) + bytes(5)}
     )
 

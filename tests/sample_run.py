@@ -73,7 +73,14 @@ def result():
         image = data.load(folder() / entry["name"])
         for name, codec in chosen.items():
             for quality in (20, 45, 70, 90):
-                measured.append({"image": entry["name"], "codec": name, "quality": quality, **points.point(codec, image, quality, METRICS)})
+                measured.append(
+                    {
+                        "image": entry["name"],
+                        "codec": name,
+                        "quality": quality,
+                        **points.point(codec, image, quality, METRICS),
+                    }
+                )
     times = {"aec": (0.31234, 0.2), "jpeg": (0.011, 0.0034), "webp": (0.0613, 0.0061)}
     seconds = lambda value: {"median": value, "p25": value * 0.97, "p75": value * 1.2, "mp_s": 0.1536 / value}
     speed = [
@@ -103,7 +110,17 @@ def result():
         "decode": {"transform": 0.5, "prior": 0.2, "rans": 0.2, "transfer": 0.1},
     }
     speed.append(
-        {**speed[0], "device": "cuda", "batch": 16, "encode": seconds(0.004), "decode": seconds(0.003), "cold": None, "cold_range": None, "peak_mb": None, "stages": stages}
+        {
+            **speed[0],
+            "device": "cuda",
+            "batch": 16,
+            "encode": seconds(0.004),
+            "decode": seconds(0.003),
+            "cold": None,
+            "cold_range": None,
+            "peak_mb": None,
+            "stages": stages,
+        }
     )
     profile = {
         "device": "cpu",
@@ -111,7 +128,10 @@ def result():
         "picture": NAMES[0],
         "quality": 60,
         "matmul_gflops": 110.0,
-        "encode": [{"stage": "analysis", "seconds": 0.03, "gflop": 5, "gflops": 164.2}, {"stage": "whole", "seconds": 0.04, "gflop": 5, "gflops": 125}],
+        "encode": [
+            {"stage": "analysis", "seconds": 0.03, "gflop": 5, "gflops": 164.2},
+            {"stage": "whole", "seconds": 0.04, "gflop": 5, "gflops": 125},
+        ],
         "decode": [{"stage": HOSTILE, "seconds": 0.02, "gflop": None, "gflops": None}],
     }
     return {
@@ -120,11 +140,25 @@ def result():
         "created": "2026-11-20T14:03:11Z",
         "seconds": 41.5,
         "source": [str(folder())],
-        "machine": {"cpu": "A <b>processor</b>", "cores": 2, "threads": 1, "ram_gb": 8, "os": "Linux", "python": "3.11", "gpu": None},
+        "machine": {
+            "cpu": "A <b>processor</b>",
+            "cores": 2,
+            "threads": 1,
+            "ram_gb": 8,
+            "os": "Linux",
+            "python": "3.11",
+            "gpu": None,
+        },
         "versions": {"aecodec": "8", "made-up": HOSTILE},
         "metrics": list(METRICS),
         "codecs": {
-            name: {"label": {"aec": "ours", "jpeg": HOSTILE, "webp": "WebP"}[name], "settings": HOSTILE, "trained": True, "options": {}} for name in chosen
+            name: {
+                "label": {"aec": "ours", "jpeg": HOSTILE, "webp": "WebP"}[name],
+                "settings": HOSTILE,
+                "trained": True,
+                "options": {},
+            }
+            for name in chosen
         },
         "left_out": {"jxl": "jxl needs a plugin"},
         "images": entries,

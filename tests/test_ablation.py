@@ -63,14 +63,36 @@ def test_one_prior_of_z_is_the_same_at_every_quality(picture):
 def test_a_row_is_trained_and_measured(tmp_path):
     """Two steps; the crops are those of every other row, whatever its model draws."""
     Image.fromarray(photograph(300, 320)).save(tmp_path / "a.png")
-    options = Options(data=[str(tmp_path / "a.png")], out=str(tmp_path / "run"), steps=2, lr=1e-5, batch=1, crop=64, warmup=1, compile=False, log_every=1, device="cpu")
-    rows = [ablate.measure(name, Options(**vars(options)), [tmp_path / "a.png"]) for name in ("as shipped", "no offsets")]
-    logs = [[json.loads(line) for line in (tmp_path / "run" / name / "log.jsonl").read_text().splitlines()] for name in ("as-shipped", "no-offsets")]
-    assert [line["bpp"] for line in logs[0] if "bpp" in line][0] == pytest.approx([line["bpp"] for line in logs[1] if "bpp" in line][0], rel=0.2)
+    options = Options(
+        data=[str(tmp_path / "a.png")],
+        out=str(tmp_path / "run"),
+        steps=2,
+        lr=1e-5,
+        batch=1,
+        crop=64,
+        warmup=1,
+        compile=False,
+        log_every=1,
+        device="cpu",
+    )
+    rows = [
+        ablate.measure(name, Options(**vars(options)), [tmp_path / "a.png"]) for name in ("as shipped", "no offsets")
+    ]
+    logs = [
+        [json.loads(line) for line in (tmp_path / "run" / name / "log.jsonl").read_text().splitlines()]
+        for name in ("as-shipped", "no-offsets")
+    ]
+    assert [line["bpp"] for line in logs[0] if "bpp" in line][0] == pytest.approx(
+        [line["bpp"] for line in logs[1] if "bpp" in line][0], rel=0.2
+    )
     lines = ablate.table(rows).splitlines()
     assert len(lines) == 4 and any("as shipped: nothing | –" in line for line in lines)
     rates, qualities = zip(*rows[0]["curve"])
-    assert list(rates) == sorted(rates) and list(qualities) == sorted(qualities) and rows[0]["encode_kmac"] > rows[0]["decode_kmac"] > 5
+    assert (
+        list(rates) == sorted(rates)
+        and list(qualities) == sorted(qualities)
+        and rows[0]["encode_kmac"] > rows[0]["decode_kmac"] > 5
+    )
 
 
 def test_crops_do_not_depend_on_what_else_is_drawn(tmp_path):

@@ -46,7 +46,11 @@ def here(tmp_path, monkeypatch):
 def test_the_defaults_of_the_command_are_those_of_the_estimator():
     wanted = {name: parameter.default for name, parameter in inspect.signature(Autoencoder).parameters.items()}
     given = commands.fit.make_context("fit", ["digits"]).params
-    named = set(wanted) & set(given) - {"random_state", "scale", "batch_size"}  # 0, by the kind of input, None for "auto"
+    named = set(wanted) & set(given) - {
+        "random_state",
+        "scale",
+        "batch_size",
+    }  # 0, by the kind of input, None for "auto"
     assert {name: given[name] for name in named} == {name: wanted[name] for name in named} and len(named) > 15
     assert commands.KINDS == tuple(KINDS)
 
@@ -54,7 +58,12 @@ def test_the_defaults_of_the_command_are_those_of_the_estimator():
 def test_fit_transform_and_back(here):
     result = run("fit", "digits", "--json", *QUICK)
     record = json.loads(result.stdout)
-    assert (record["rows"], record["features"], record["latent_dim"], record["output"]) == (1797, 64, 2, "digits.safetensors")
+    assert (record["rows"], record["features"], record["latent_dim"], record["output"]) == (
+        1797,
+        64,
+        2,
+        "digits.safetensors",
+    )
     model = Autoencoder.load("digits.safetensors")
     X = load_digits().images
     assert record["score"] == pytest.approx(model.score(X), abs=1e-6)
@@ -170,11 +179,23 @@ def pages(tmp_path_factory):
     """{name: (path of the page, its record)}: the variational kind on digits, the plain one on a table with hostile names."""
     folder, made = tmp_path_factory.mktemp("pages"), {}
     wine = load_wine(as_frame=True)
-    frame = wine.data.rename(columns={"alcohol": HOSTILE}).assign(grower=[f"{name} {HOSTILE}" for name in wine.target_names[wine.target]])
+    frame = wine.data.rename(columns={"alcohol": HOSTILE}).assign(
+        grower=[f"{name} {HOSTILE}" for name in wine.target_names[wine.target]]
+    )
     frame.to_csv(folder / "wine.csv", index=False)
     for name, data, fit, report in (
-        ("digits", "digits", ["--kind", "variational", "--loss", "bce", "--hidden", "32", "--latent-dim", "2", "--max-iter", "8"], ["--points", "400"]),
-        ("wine", folder / "wine.csv", ["--label", "grower", "--latent-dim", "3", "--hidden", "8", "--max-iter", "3"], ["--label", "grower"]),
+        (
+            "digits",
+            "digits",
+            ["--kind", "variational", "--loss", "bce", "--hidden", "32", "--latent-dim", "2", "--max-iter", "8"],
+            ["--points", "400"],
+        ),
+        (
+            "wine",
+            folder / "wine.csv",
+            ["--label", "grower", "--latent-dim", "3", "--hidden", "8", "--max-iter", "3"],
+            ["--label", "grower"],
+        ),
     ):
         model = folder / f"{name}.safetensors"
         run("fit", data, *fit, "-o", model)
@@ -184,7 +205,11 @@ def pages(tmp_path_factory):
 
 
 def embedded(path):
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.S)[1])
+    return json.loads(
+        re.search(r'<script type="application/json" id="data">(.*?)</script>', path.read_text(encoding="utf-8"), re.S)[
+            1
+        ]
+    )
 
 
 def test_the_page_holds_what_the_model_says(pages):
@@ -233,9 +258,16 @@ def fresh(window, path):
 
 
 def quiet(window):
-    assert [line for line in window.console() if "getImageData" not in line] == []  # these tests read canvases often, the page never
+    assert [
+        line for line in window.console() if "getImageData" not in line
+    ] == []  # these tests read canvases often, the page never
     assert window.run("return window.harmed") is None
-    assert window.run("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)") == []
+    assert (
+        window.run(
+            "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)"
+        )
+        == []
+    )
 
 
 PIXELS = "const c = document.querySelector(`[data-shows='${arguments[0]}']`); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
@@ -244,7 +276,10 @@ PIXELS = "const c = document.querySelector(`[data-shows='${arguments[0]}']`); re
 def point_at(window, plane, x, y):
     """Moves the mouse over the map `plane` to (x, y), shares of its side."""
     window.run("document.querySelector(`#map-${arguments[0]}`).scrollIntoView({block: 'center'})", plane)
-    left, top, side = window.run("const r = document.querySelector(`#map-${arguments[0]}`).getBoundingClientRect(); return [r.left, r.top, r.width]", plane)
+    left, top, side = window.run(
+        "const r = document.querySelector(`#map-${arguments[0]}`).getBoundingClientRect(); return [r.left, r.top, r.width]",
+        plane,
+    )
     window.hover(left + 1 + x * (side - 2), top + 1 + y * (side - 2))
 
 
@@ -260,13 +295,17 @@ def test_pointing_shows_the_row_and_decodes_the_place(window, pages):
         z = np.array([drawn["x"][shown], drawn["y"][shown]])
         row = np.abs(model.transform(X) - z).max(1).argmin()
         assert np.allclose(window.run(PIXELS, "input"), X[row].ravel() / 16 * 255, atol=0.51)
-        assert np.allclose(window.run(PIXELS, "rebuilt"), model.reconstruct(X[row : row + 1]).ravel() / 16 * 255, atol=0.51)
+        assert np.allclose(
+            window.run(PIXELS, "rebuilt"), model.reconstruct(X[row : row + 1]).ravel() / 16 * 255, atol=0.51
+        )
         assert f"Label {load_digits().target[row]}" in window.text("#said")
     for x, y in ((0.2, 0.7), (0.9, 0.1)):
         point_at(window, 0, x, y)
         place = window.run("return planes[0].value(planes[0].cell)")
         assert abs((place[0] - left) / (right - left) - x) < 0.02 and abs((top - place[1]) / (top - bottom) - y) < 0.02
-        assert np.allclose(window.run(PIXELS, "decoded here"), model.inverse_transform([place]).ravel() / 16 * 255, atol=0.51)
+        assert np.allclose(
+            window.run(PIXELS, "decoded here"), model.inverse_transform([place]).ravel() / 16 * 255, atol=0.51
+        )
     before = window.run(PIXELS, "decoded here by PCA")
     point_at(window, 1, 0.1, 0.1)
     assert window.run(PIXELS, "decoded here by PCA") != before
@@ -290,7 +329,9 @@ def test_labels_keys_theme_and_charts(window, pages):
     assert window.run(theme)[0] != first[0] and window.run(theme)[1] != first[1]
     points = "return document.querySelector(`#curves [data-name='${arguments[0]}']`).getAttribute('points').split(' ').length"
     assert window.run(points, "training") == window.run(points, "held out") == 8
-    assert window.run("return [...document.querySelectorAll('#errors rect')].reduce((sum, r) => sum + +r.dataset.share, 0)") == pytest.approx(1)
+    assert window.run(
+        "return [...document.querySelectorAll('#errors rect')].reduce((sum, r) => sum + +r.dataset.share, 0)"
+    ) == pytest.approx(1)
     assert f"{record['above']} of 1,797 rows" in window.text("#errors-lead")
     assert window.run("return [...document.querySelectorAll('#sheets canvas')].length") == 3
     assert window.run("return document.documentElement.scrollWidth <= innerWidth")
@@ -304,7 +345,9 @@ def test_a_table_shows_numbers_and_hostile_names_as_text(window, pages):
     point_at(window, 0, 0.5, 0.5)
     shown = window.run("return planes[0].point") or 0
     window.run("show('input', data.inputs, arguments[0])", shown)
-    cells = window.run("return [...document.querySelectorAll('#inspector tbody tr')].map((row) => [row.children[0].textContent, +row.children[1].textContent])")
+    cells = window.run(
+        "return [...document.querySelectorAll('#inspector tbody tr')].map((row) => [row.children[0].textContent, +row.children[1].textContent])"
+    )
     assert [name for name, _ in cells] == content["look"]["columns"] and HOSTILE in content["look"]["columns"]
     assert np.allclose([value for _, value in cells], content["inputs"]["rows"][shown], rtol=6e-3)
     assert window.run("return document.querySelector('#generated').hidden")

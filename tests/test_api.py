@@ -33,8 +33,16 @@ def test_paths_images_and_arrays_give_one_file_each_way(tmp_path, coder):
     picture = photograph(56, 72)
     image = Image.fromarray(picture)
     image.save(tmp_path / "a.bmp")
-    coded = {name: codec.compress(source, quality=60, device="cpu") for name, source in
-             {"array": picture, "image": image, "path": tmp_path / "a.bmp", "text": str(tmp_path / "a.bmp"), "bytes": (tmp_path / "a.bmp").read_bytes()}.items()}
+    coded = {
+        name: codec.compress(source, quality=60, device="cpu")
+        for name, source in {
+            "array": picture,
+            "image": image,
+            "path": tmp_path / "a.bmp",
+            "text": str(tmp_path / "a.bmp"),
+            "bytes": (tmp_path / "a.bmp").read_bytes(),
+        }.items()
+    }
     assert all(type(data) is bytes for data in coded.values())
     assert coded["array"] == coded["image"] == coded["bytes"] == coder.encode(picture, 60)
     assert coded["path"] == coded["text"] and codec.info(coded["path"])["suffix"] == "bmp"
@@ -46,8 +54,16 @@ def test_paths_images_and_arrays_give_one_file_each_way(tmp_path, coder):
 
 @pytest.mark.parametrize(
     "shape, dtype, mode",
-    [((30, 40), "uint8", "L"), ((30, 40, 1), "uint8", "L"), ((30, 40, 2), "uint8", "LA"), ((30, 40, 3), "uint8", "RGB"), ((30, 40, 4), "uint8", "RGBA"),
-     ((30, 40), "uint16", "I;16"), ((30, 40, 3), "uint16", "RGB"), ((30, 40, 3), ">u2", "RGB")],
+    [
+        ((30, 40), "uint8", "L"),
+        ((30, 40, 1), "uint8", "L"),
+        ((30, 40, 2), "uint8", "LA"),
+        ((30, 40, 3), "uint8", "RGB"),
+        ((30, 40, 4), "uint8", "RGBA"),
+        ((30, 40), "uint16", "I;16"),
+        ((30, 40, 3), "uint16", "RGB"),
+        ((30, 40, 3), ">u2", "RGB"),
+    ],
 )
 def test_arrays(shape, dtype, mode, coder):
     depth = 8 * np.dtype(dtype).itemsize
@@ -64,7 +80,14 @@ def test_arrays(shape, dtype, mode, coder):
 
 def test_views_of_arrays(coder):
     picture = photograph(60, 80)
-    for view in (picture[::-1], picture[:, ::2], picture.transpose(1, 0, 2), picture[..., ::-1], np.asfortranarray(picture), picture[5:50, 7:70]):
+    for view in (
+        picture[::-1],
+        picture[:, ::2],
+        picture.transpose(1, 0, 2),
+        picture[..., ::-1],
+        np.asfortranarray(picture),
+        picture[5:50, 7:70],
+    ):
         assert coder.encode(view, 50) == coder.encode(view.copy(), 50)
     assert not picture.flags.writeable
 
@@ -87,8 +110,20 @@ def test_info(file, tmp_path, coder):
     info = codec.info(file)
     assert info == codec.info(tmp_path / "a.aec") == codec.info(str(tmp_path / "a.aec"))
     assert json.loads(json.dumps(info)) == info
-    assert info == {"width": 72, "height": 56, "mode": "RGB", "depth": 8, "quality": 60.0, "lossless": False, "model": coder.model.id.hex(), "tiles": 1, "suffix": "", "bytes": len(file),
-                    "bpp": pytest.approx(8 * len(file) / (72 * 56), abs=1e-6), "sections": {}}
+    assert info == {
+        "width": 72,
+        "height": 56,
+        "mode": "RGB",
+        "depth": 8,
+        "quality": 60.0,
+        "lossless": False,
+        "model": coder.model.id.hex(),
+        "tiles": 1,
+        "suffix": "",
+        "bytes": len(file),
+        "bpp": pytest.approx(8 * len(file) / (72 * 56), abs=1e-6),
+        "sections": {},
+    }
     with pytest.raises(codec.CodecError):
         codec.info(b"no file")
     with pytest.raises(OSError):
@@ -119,16 +154,31 @@ def test_batches_are_the_same_as_one_by_one(coder):
 def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(coder, monkeypatch):
     """Files are those of one at a time, pixels all but a few, whatever shares the batch: gray, 16 bits, lossless, other sizes, more than a bucket holds."""
     monkeypatch.setattr(ladder, "limit", lambda file, scan: 0)
-    pictures = [photograph(48, 64, i, 1 + 2 * (i % 2)) for i in range(12)] + [photograph(400, 900), np.full((48, 64, 3), 9, np.uint8), photograph(48, 64).astype(np.uint16) * 257] * 2
+    pictures = [photograph(48, 64, i, 1 + 2 * (i % 2)) for i in range(12)] + [
+        photograph(400, 900),
+        np.full((48, 64, 3), 9, np.uint8),
+        photograph(48, 64).astype(np.uint16) * 257,
+    ] * 2
     files = [coder.encode(picture, 55) for picture in pictures]
     pixels = [np.asarray(coder.decode(file)) for file in files]
     walk, synthesis, counts, rendered = coder.model.networks.prior.walk, coder.model.networks.synthesis.forward, [], []
-    monkeypatch.setattr(coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1])
-    monkeypatch.setattr(coder.model.networks.synthesis, "forward", lambda y, *arguments, **options: (rendered.append(len(y)), synthesis(y, *arguments, **options))[1])
+    monkeypatch.setattr(
+        coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
+    )
+    monkeypatch.setattr(
+        coder.model.networks.synthesis,
+        "forward",
+        lambda y, *arguments, **options: (rendered.append(len(y)), synthesis(y, *arguments, **options))[1],
+    )
     assert coder.encode_batch(iter(pictures), 55) == files and max(counts) == 16  # flat ones too: samples win later
     counts.clear()
-    differences = [np.abs(np.subtract(image, known, dtype=np.int32)) for image, known in zip(coder.decode_batch(iter(files)), pixels, strict=True)]
-    assert max(map(np.max, differences)) <= 1 and max(map(np.mean, differences)) < 1e-3  # sums of other order round otherwise now and then
+    differences = [
+        np.abs(np.subtract(image, known, dtype=np.int32))
+        for image, known in zip(coder.decode_batch(iter(files)), pixels, strict=True)
+    ]
+    assert (
+        max(map(np.max, differences)) <= 1 and max(map(np.mean, differences)) < 1e-3
+    )  # sums of other order round otherwise now and then
     assert sorted(counts) == sorted(rendered) == [2, 2, 6, 6]  # the larger ones, 16 bits, gray, colour
 
 
@@ -138,11 +188,17 @@ def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
     files = [coder.encode(picture, quality / 100, lossless=False) for picture, quality in zip(pictures, qualities)]
     found = [container.unpack(file).tiles[0] for file in files]
     walk, counts = coder.model.networks.prior.walk, []
-    monkeypatch.setattr(coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1])
+    monkeypatch.setattr(
+        coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
+    )
     with inference(coder.model.networks):
-        latents = [coder._analyse(picture, *tiles.grid(48, 64, 0)[0], quality) for picture, quality in zip(pictures, qualities)]
+        latents = [
+            coder._analyse(picture, *tiles.grid(48, 64, 0)[0], quality) for picture, quality in zip(pictures, qualities)
+        ]
         assert payload.encode(coder.model, torch.cat(latents), qualities) == found
-        alone = torch.cat([payload.decode(coder.model, [tile], 3, 4, quality) for tile, quality in zip(found, qualities)])
+        alone = torch.cat(
+            [payload.decode(coder.model, [tile], 3, 4, quality) for tile, quality in zip(found, qualities)]
+        )
         assert torch.equal(payload.decode(coder.model, found, 3, 4, qualities), alone)
     counts.clear()
     bad = container.pack(replace(container.unpack(files[1]), tiles=[replace(found[1], symbols_crc=7)]))
@@ -152,7 +208,9 @@ def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
         assert np.abs(np.subtract(image, coder.decode(file), dtype=np.int32)).max() <= 1
     counts.clear()
     sizes = [900, 500]  # of each the qualities that are tried differ
-    assert [coder.encode_batch(pictures[:2], target_size=size) for size in sizes] == [[coder.encode(picture, target_size=size) for picture in pictures[:2]] for size in sizes]
+    assert [coder.encode_batch(pictures[:2], target_size=size) for size in sizes] == [
+        [coder.encode(picture, target_size=size) for picture in pictures[:2]] for size in sizes
+    ]
     assert counts.count(2) > 2
 
 
@@ -178,7 +236,10 @@ def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
     good = [coder.encode(photograph(48, 64, i), 55) for i in range(4)]
     aec = container.unpack(good[0])
     payload = aec.tiles[0].payload
-    bad = [container.pack(replace(aec, tiles=[container.Tile(*tile)])) for tile in ((payload, 7), (payload[:4], 7), (bytes(8), 7), (payload[:8] + bytes(40), 7), (b"", 7))]
+    bad = [
+        container.pack(replace(aec, tiles=[container.Tile(*tile)]))
+        for tile in ((payload, 7), (payload[:4], 7), (bytes(8), 7), (payload[:8] + bytes(40), 7), (b"", 7))
+    ]
     bad += [b"no file", good[1][:-1], tmp_path / "none.aec"]
     batch = [file for pair in zip(good + good, bad) for file in pair]
     alone = []
@@ -192,8 +253,15 @@ def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
     for file, error in zip(bad, alone):
         with pytest.raises(type(error)):
             coder.decode_batch([*good, file])
-    coded = coder.encode_batch([photograph(48, 64, 0), b"no picture", tmp_path / "none.png", photograph(48, 64, 1)], 55, return_exceptions=True)
-    assert coded[0] == good[0] and isinstance(coded[1], BadImage) and isinstance(coded[2], BadImage) and coded[3] == good[1]
+    coded = coder.encode_batch(
+        [photograph(48, 64, 0), b"no picture", tmp_path / "none.png", photograph(48, 64, 1)], 55, return_exceptions=True
+    )
+    assert (
+        coded[0] == good[0]
+        and isinstance(coded[1], BadImage)
+        and isinstance(coded[2], BadImage)
+        and coded[3] == good[1]
+    )
 
 
 def test_buckets_wait_for_no_more_than_their_share():
@@ -214,12 +282,18 @@ def test_buckets_wait_for_no_more_than_their_share():
 
     numbers = list(range(60))
     assert buckets.run((task(n, (16, 64, 100)[n % 3], 2) for n in numbers), work) == numbers
-    assert {count for size, count in calls if size != 16} == {1} and max(count for size, count in calls if size == 16) == 16
+    assert {count for size, count in calls if size != 16} == {1} and max(
+        count for size, count in calls if size == 16
+    ) == 16
     assert sum(count for _, count in calls) == 120
     numbers = list(range(1000))
-    assert buckets.run((task(n, 1) for n in numbers), work) == numbers and max(count for _, count in calls) == buckets.MOST
+    assert (
+        buckets.run((task(n, 1) for n in numbers), work) == numbers and max(count for _, count in calls) == buckets.MOST
+    )
     most[:] = 0, 0
-    assert buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers  # the files that are open, and the latents that are held
+    assert (
+        buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers
+    )  # the files that are open, and the latents that are held
     assert most[0] <= buckets.WAITING * buckets.MOST + 1 and most[1] <= (buckets.WAITING + 1) * buckets.POSITIONS
     assert buckets.run([], work) == []
 
@@ -330,12 +404,17 @@ HEAVY = {"torch", "numpy", "PIL", "scipy", "compressai", "safetensors", "click",
 def test_import_and_info_are_light(file, tmp_path):
     (tmp_path / "a.aec").write_bytes(file)
     assert not HEAVY & modules_after("import codec; codec.CodecError; codec.__version__; dir(codec)")
-    assert not HEAVY & modules_after("import codec, sys; codec.info(sys.argv[1]); codec.info(open(sys.argv[1], 'rb').read())", str(tmp_path / "a.aec"))
+    assert not HEAVY & modules_after(
+        "import codec, sys; codec.info(sys.argv[1]); codec.info(open(sys.argv[1], 'rb').read())",
+        str(tmp_path / "a.aec"),
+    )
 
 
 def test_coding_imports_no_more_than_it_needs(file, tmp_path):
     (tmp_path / "a.aec").write_bytes(file)
-    loaded = modules_after("import codec, sys; codec.compress(codec.decompress(open(sys.argv[1], 'rb').read()))", str(tmp_path / "a.aec"))
+    loaded = modules_after(
+        "import codec, sys; codec.compress(codec.decompress(open(sys.argv[1], 'rb').read()))", str(tmp_path / "a.aec")
+    )
     assert {"torch", "numpy", "PIL"} <= loaded
     assert not {"sympy", "pandas", "scipy", "torchvision", "click", "matplotlib"} & loaded
     assert "codec" in loaded

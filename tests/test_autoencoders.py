@@ -40,7 +40,9 @@ def rows():
     return np.random.default_rng(0).normal(size=(40, 6))
 
 
-@pytest.mark.parametrize("options", [{"kind": kind} for kind in KINDS] + [{"kind": "sparse", "sparsity": "kl"}, {"loss": "bce"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"kind": kind} for kind in KINDS] + [{"kind": "sparse", "sparsity": "kl"}, {"loss": "bce"}], ids=str
+)
 def test_scikit_learn_finds_nothing_to_object_to(options):
     with warnings.catch_warnings(action="ignore"):
         results = check_estimator(Autoencoder(**QUICK | {"max_iter": 1} | options), on_skip=None, on_fail=None)
@@ -54,7 +56,9 @@ def test_the_linear_kind_finds_the_subspace_of_pca(digits):
     estimator, pca = Autoencoder("linear", 4, max_iter=12, random_state=0).fit(X), PCA(4, svd_solver="full").fit(X)
     angles = np.degrees(subspace_angles(estimator.network_.decoder[0].weight.numpy(), pca.components_.T))
     assert angles.max() < 1
-    ours, theirs = (np.square(X - back).mean() for back in (estimator.reconstruct(X), pca.inverse_transform(pca.transform(X))))
+    ours, theirs = (
+        np.square(X - back).mean() for back in (estimator.reconstruct(X), pca.inverse_transform(pca.transform(X)))
+    )
     assert theirs * 0.999999 < ours < theirs * 1.01
 
 
@@ -78,11 +82,19 @@ def test_the_shortcut_starts_as_pca_so_that_the_worst_is_pca(digits):
     bce = Autoencoder(latent_dim=16, hidden=(16,), loss="bce", max_iter=1, learning_rate=1e-9, random_state=0).fit(X)
     assert bce.score(X) > 0.6
     for kind in ("undercomplete", "convolutional"):
-        start = Autoencoder(kind, 16, (16,), channels=(4,), max_iter=1, learning_rate=1e-9, early_stopping=False, random_state=0).fit(X)
-        assert start.score(X) == pytest.approx(PCA(16, svd_solver="full").fit(X).explained_variance_ratio_.sum(), abs=1e-5)
-    signed = Autoencoder("sparse", 32, (16,), max_iter=1, learning_rate=1e-9, early_stopping=False, random_state=0).fit(X)
+        start = Autoencoder(
+            kind, 16, (16,), channels=(4,), max_iter=1, learning_rate=1e-9, early_stopping=False, random_state=0
+        ).fit(X)
+        assert start.score(X) == pytest.approx(
+            PCA(16, svd_solver="full").fit(X).explained_variance_ratio_.sum(), abs=1e-5
+        )
+    signed = Autoencoder("sparse", 32, (16,), max_iter=1, learning_rate=1e-9, early_stopping=False, random_state=0).fit(
+        X
+    )
     assert signed.score(X) == pytest.approx(start.score(X), abs=1e-5)
-    bare = Autoencoder(latent_dim=16, hidden=(16,), shortcut=False, max_iter=1, learning_rate=1e-9, random_state=0).fit(X)
+    bare = Autoencoder(latent_dim=16, hidden=(16,), shortcut=False, max_iter=1, learning_rate=1e-9, random_state=0).fit(
+        X
+    )
     assert bare.network_.into is None and bare.score(X) < 0.2
 
 
@@ -94,7 +106,9 @@ def test_the_threshold_is_the_quantile_of_held_out_errors(digits, plain):
 
 
 def test_training_stops_when_nothing_improves_and_keeps_the_best(digits):
-    estimator = Autoencoder(latent_dim=2, hidden=(32,), shortcut=False, learning_rate=0.05, n_iter_no_change=2, max_iter=500, random_state=0).fit(digits[0][:300])
+    estimator = Autoencoder(
+        latent_dim=2, hidden=(32,), shortcut=False, learning_rate=0.05, n_iter_no_change=2, max_iter=500, random_state=0
+    ).fit(digits[0][:300])
     best = min(estimator.validation_curve_)
     assert estimator.n_iter_ < 200 and estimator.validation_curve_[-1] > best * 0.999
     assert estimator.errors_.mean() == pytest.approx(best, rel=2e-3)  # within tol
@@ -110,9 +124,22 @@ def test_one_class_is_told_from_the_others(digits):
 def test_the_denoising_kind_learns_to_denoise(digits, plain, noise):
     X = digits[0]
     level = {"gaussian": 0.6, "zero": 0.4, "patch": 0.2}[noise]
-    estimator = Autoencoder("denoising", 8, (64,), noise=noise, noise_level=level, image_shape=(8, 8), max_iter=25, learning_rate=3e-3, random_state=0).fit(X)
+    estimator = Autoencoder(
+        "denoising",
+        8,
+        (64,),
+        noise=noise,
+        noise_level=level,
+        image_shape=(8, 8),
+        max_iter=25,
+        learning_rate=3e-3,
+        random_state=0,
+    ).fit(X)
     corrupted = estimator.corrupt(X, random_state=1)
-    assert np.square(X - estimator.reconstruct(corrupted)).mean() < 0.9 * np.square(X - plain.reconstruct(corrupted)).mean()
+    assert (
+        np.square(X - estimator.reconstruct(corrupted)).mean()
+        < 0.9 * np.square(X - plain.reconstruct(corrupted)).mean()
+    )
 
 
 def test_corruptions_do_what_they_say():
@@ -124,7 +151,9 @@ def test_corruptions_do_what_they_say():
 
     assert (corrupt("gaussian", 0.25) - 1).std() == pytest.approx(0.5, rel=0.05)
     zeroed = corrupt("zero", 0.3)
-    assert set(zeroed.unique().tolist()) == {-1.0, 1.0} and (zeroed == -1).double().mean() == pytest.approx(0.3, abs=0.02)
+    assert set(zeroed.unique().tolist()) == {-1.0, 1.0} and (zeroed == -1).double().mean() == pytest.approx(
+        0.3, abs=0.02
+    )
     patched = (corrupt("patch", 0.2, (6, 5, 2)) == -1).reshape(500, 6, 5, 2)
     assert torch.equal(patched[..., 0], patched[..., 1]) and patched.double().mean() == pytest.approx(0.2, abs=0.04)
     flat = patched[..., 0]
@@ -135,14 +164,19 @@ def test_corruptions_do_what_they_say():
 
 
 def test_the_sparse_kind_is_sparse_and_says_as_much(digits):
-    dense, sparse = (Autoencoder(kind, size, (64,), max_iter=15, learning_rate=3e-3, random_state=0).fit(digits[0]) for kind, size in (("undercomplete", 32), ("sparse", 256)))
+    dense, sparse = (
+        Autoencoder(kind, size, (64,), max_iter=15, learning_rate=3e-3, random_state=0).fit(digits[0])
+        for kind, size in (("undercomplete", 32), ("sparse", 256))
+    )
     codes = sparse.transform(digits[0])
     near = codes < 0.01 * codes.max()
     assert codes.min() == 0 and near.mean() >= 0.8
     assert 1 - sparse.score(digits[0]) < 1.2 * (1 - dense.score(digits[0]))
     without = sparse.inverse_transform(np.where(near, 0, codes))  # what is near zero says next to nothing
     assert np.square(digits[0] - without).mean() < 1.1 * np.square(digits[0] - sparse.reconstruct(digits[0])).mean()
-    driven = Autoencoder("sparse", 64, (64,), sparsity="kl", sparsity_target=0.1, beta=5, max_iter=15, learning_rate=3e-3, random_state=0).fit(digits[0])
+    driven = Autoencoder(
+        "sparse", 64, (64,), sparsity="kl", sparsity_target=0.1, beta=5, max_iter=15, learning_rate=3e-3, random_state=0
+    ).fit(digits[0])
     codes = driven.transform(digits[0])
     assert 0 < codes.min() and codes.max() < 1 and codes.mean() == pytest.approx(0.1, abs=0.04)
 
@@ -151,10 +185,20 @@ def test_the_contractive_kind_contracts_and_the_norm_is_the_jacobians(digits):
     X = digits[0][:300]
     norms = []
     for kind in ("undercomplete", "contractive"):
-        estimator = Autoencoder(kind, 4, (32,), beta=None if kind == "undercomplete" else 30, max_iter=40, learning_rate=3e-3, random_state=0).fit(X)
+        estimator = Autoencoder(
+            kind,
+            4,
+            (32,),
+            beta=None if kind == "undercomplete" else 30,
+            max_iter=40,
+            learning_rate=3e-3,
+            random_state=0,
+        ).fit(X)
         norms.append(estimator.jacobian_norm(X).mean())
         codes = estimator.transform(X)
-        assert np.allclose(codes.mean(0), 0, atol=1e-5) and codes.var(0).mean() == pytest.approx(1, rel=1e-4)  # or scale alone could halve it
+        assert np.allclose(codes.mean(0), 0, atol=1e-5) and codes.var(0).mean() == pytest.approx(
+            1, rel=1e-4
+        )  # or scale alone could halve it
     assert norms[1] < norms[0] / 1.5
     one = torch.from_numpy(estimator.scaling_.forward(X[:1]))
     exact = torch.autograd.functional.jacobian(lambda x: estimator.network_.encode(x).mean[0], one).norm()
@@ -163,13 +207,17 @@ def test_the_contractive_kind_contracts_and_the_norm_is_the_jacobians(digits):
 
 def test_a_row_left_over_is_no_batch_of_its_own(rows):
     """The variance of one row is 0, and the contractive penalty divides by it."""
-    estimator = Autoencoder(**QUICK | {"max_iter": 10}, kind="contractive", batch_size=13, early_stopping=False).fit(rows)
+    estimator = Autoencoder(**QUICK | {"max_iter": 10}, kind="contractive", batch_size=13, early_stopping=False).fit(
+        rows
+    )
     assert max(estimator.loss_curve_) < 10 * min(estimator.loss_curve_)
 
 
 @pytest.fixture(scope="module")
 def variational(digits):
-    return Autoencoder("variational", 3, (32,), "bce", max_iter=25, learning_rate=3e-3, random_state=0).fit(digits[0].reshape(-1, 8, 8))
+    return Autoencoder("variational", 3, (32,), "bce", max_iter=25, learning_rate=3e-3, random_state=0).fit(
+        digits[0].reshape(-1, 8, 8)
+    )
 
 
 def test_the_variational_latent_is_near_its_prior_and_can_be_walked(digits, variational):
@@ -180,7 +228,9 @@ def test_the_variational_latent_is_near_its_prior_and_can_be_walked(digits, vari
     assert (abs(mean.mean(0)) < 0.4).all() and (0.4 < total).all() and (total < 1.8).all()
     assert variational.sample(5, 0).shape == (5, 8, 8)
     assert np.array_equal(variational.sample(5, 0), variational.sample(5, 0))
-    assert 0 <= variational.sample(50, 0).min() and variational.sample(50, 0).max() <= 16  # cross-entropy stays in the range of the data
+    assert (
+        0 <= variational.sample(50, 0).min() and variational.sample(50, 0).max() <= 16
+    )  # cross-entropy stays in the range of the data
     walk = variational.interpolate(pictures[0], pictures[1], 5)
     assert np.allclose(walk[[0, -1]], variational.reconstruct(pictures[:2]))
     assert walk.shape == (5, 8, 8) and not np.allclose(walk[0], walk[2])
@@ -192,7 +242,10 @@ def test_the_variational_latent_is_near_its_prior_and_can_be_walked(digits, vari
 
 def test_a_larger_beta_gives_a_latent_that_says_less(digits):
     informed = [
-        Autoencoder("variational", 3, (32,), beta=beta, max_iter=15, learning_rate=3e-3, random_state=0).fit(digits[0]).posterior(digits[0])[1].mean()
+        Autoencoder("variational", 3, (32,), beta=beta, max_iter=15, learning_rate=3e-3, random_state=0)
+        .fit(digits[0])
+        .posterior(digits[0])[1]
+        .mean()
         for beta in (0.1, 20.0)
     ]
     assert informed[0] < 0.5 * informed[1]
@@ -214,7 +267,9 @@ def test_the_same_seed_gives_the_same_model_and_leaves_torchs_own_alone(rows):
     expected = torch.rand(1)
     for kind in KINDS:
         torch.manual_seed(5)
-        one, two, other = (Autoencoder(**QUICK | {"random_state": seed}, kind=kind).fit(rows).transform(rows) for seed in (0, 0, 1))
+        one, two, other = (
+            Autoencoder(**QUICK | {"random_state": seed}, kind=kind).fit(rows).transform(rows) for seed in (0, 0, 1)
+        )
         assert np.array_equal(one, two) and not np.allclose(one, other)
         assert torch.equal(torch.rand(1), expected)
 
@@ -236,7 +291,14 @@ def test_a_saved_model_answers_the_same(tmp_path, digits, kind):
 def test_a_broken_file_is_refused(tmp_path, rows):
     data = Autoencoder(**QUICK).fit(rows).dumps()
     cut = len(data) // 2
-    broken = [b"", b"x" * 100, data[:cut], data[:-1], data.replace(b"aecodec autoencoder 1", b"aecodec autoencoder 9"), data.replace(b'latent_dim\\": 2', b'latent_dim\\": 3')]
+    broken = [
+        b"",
+        b"x" * 100,
+        data[:cut],
+        data[:-1],
+        data.replace(b"aecodec autoencoder 1", b"aecodec autoencoder 9"),
+        data.replace(b'latent_dim\\": 2', b'latent_dim\\": 3'),
+    ]
     for content in (*broken, data.replace(b'latent_dim\\": 2', b'latent_dim\\": -')):
         assert content != data
         with pytest.raises(BadWeights, match="does not hold an autoencoder"):
@@ -287,7 +349,12 @@ def test_bad_options_get_one_sentence(rows, options):
 
 def test_what_only_the_variational_kind_can_do_says_so(rows):
     estimator = Autoencoder(**QUICK).fit(rows)
-    for call in (estimator.sample, lambda: estimator.posterior(rows), lambda: estimator.traverse(9), lambda: estimator.anomaly_threshold(0)):
+    for call in (
+        estimator.sample,
+        lambda: estimator.posterior(rows),
+        lambda: estimator.traverse(9),
+        lambda: estimator.anomaly_threshold(0),
+    ):
         with pytest.raises(BadOption):
             call()
 

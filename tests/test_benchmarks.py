@@ -1,5 +1,6 @@
 """The benchmark: points are what the files really are, runs repeat and resume, BD-rate is right and never extrapolates, comparison fails when it
 must."""
+
 import functools
 import hashlib
 import http.server
@@ -26,7 +27,10 @@ from benchmarks import run as points
 QUALITIES = ["--qualities", "jpeg=20,40,60,80", "--qualities", "webp=10,40,70,90"]
 
 
-SETTINGS = {"jpeg": dict(format="JPEG", optimize=True, progressive=True, subsampling=2), "webp": dict(format="WEBP", method=6)}
+SETTINGS = {
+    "jpeg": dict(format="JPEG", optimize=True, progressive=True, subsampling=2),
+    "webp": dict(format="WEBP", method=6),
+}
 
 
 def photograph(seed, width=192, height=176):
@@ -65,6 +69,7 @@ def run(folder, tmp_path_factory):
 
 # Points
 
+
 def test_points_are_those_of_real_files(folder, run, tmp_path):
     assert len(run["points"]) == 2 * 2 * 4 and not run["failures"]
     for p in run["points"]:
@@ -100,9 +105,22 @@ def test_ours_is_measured_through_its_files(folder, tmp_path):
         ours = codecs.build("aec")
     except codecs.Unavailable as error:
         pytest.skip(str(error))
-    invoke("run", "--images", folder / "p1.png", "--codecs", "aec", "--qualities", "aec=10,80.5", "--no-speed", "--out", tmp_path / "r.json")
+    invoke(
+        "run",
+        "--images",
+        folder / "p1.png",
+        "--codecs",
+        "aec",
+        "--qualities",
+        "aec=10,80.5",
+        "--no-speed",
+        "--out",
+        tmp_path / "r.json",
+    )
     found = {p["quality"]: p["bytes"] for p in record.read(tmp_path / "r.json")["points"]}
-    assert found == {q: len(codec.compress(folder / "p1.png", quality=q, strip=("all",), device="cpu")) for q in (10, 80.5)}
+    assert found == {
+        q: len(codec.compress(folder / "p1.png", quality=q, strip=("all",), device="cpu")) for q in (10, 80.5)
+    }
     profile = stages.profile(ours, "p1.png", photograph(1), 50, repeats=1)
     for way in ("encode", "decode"):
         rows = {row["stage"]: row for row in profile[way]}
@@ -110,7 +128,9 @@ def test_ours_is_measured_through_its_files(folder, tmp_path):
         assert {"prior", "rANS", "container", "rest"} < rows.keys() and rows["prior"]["gflop"] > 0
         assert 1 < rows["whole"]["gflop"] * 1e9 / 2 / (192 * 176) / 1e3 < 200  # kMAC per pixel
     entry = speed.on_device(ours, [photograph(1)], 50, 1, 2, stages.Clock(ours))
-    assert entry["batch"] == 2 and all(sum(entry["stages"][way].values()) == pytest.approx(1) for way in ("encode", "decode"))
+    assert entry["batch"] == 2 and all(
+        sum(entry["stages"][way].values()) == pytest.approx(1) for way in ("encode", "decode")
+    )
     assert "forward" not in vars(ours._codec.model.networks.analysis)  # the clock is taken off again
 
 
@@ -129,7 +149,10 @@ def test_the_clock_tells_transfers_between_devices_from_other_conversions(monkey
     with clock.running() as totals:
         prior.walk()
     assert totals["transfer"] == [1, 0] and totals["prior"][0] == 4  # before, between, within and after
-    assert all(stages.GROUPS.get(stage, "other") in ("transform", "prior", "rans", "transfer", "other") for _, _, stage in clock._targets)
+    assert all(
+        stages.GROUPS.get(stage, "other") in ("transform", "prior", "rans", "transfer", "other")
+        for _, _, stage in clock._targets
+    )
 
 
 @pytest.mark.parametrize("device", ["cpu:0", "cuda"])
@@ -139,17 +162,43 @@ def test_batches_on_a_device(folder, tmp_path, device):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device; the same code is tested with the processor as the device")
     out = tmp_path / "r.json"
-    reply = invoke("run", "--images", folder / "p1.png", "--codecs", "aec", "--qualities", "aec=60", "--metrics", "psnr", "--repeats", 1, "--no-cold",
-                   "--device", device, "--batch", 2, "--out", out)
+    reply = invoke(
+        "run",
+        "--images",
+        folder / "p1.png",
+        "--codecs",
+        "aec",
+        "--qualities",
+        "aec=60",
+        "--metrics",
+        "psnr",
+        "--repeats",
+        1,
+        "--no-cold",
+        "--device",
+        device,
+        "--batch",
+        2,
+        "--out",
+        out,
+    )
     entries = [s for s in record.read(out)["speed"] if s["device"] == device]
-    assert [s["batch"] for s in entries] == [1, 2] and f"aec {device}, 2 at once" in reply.output and "transfer" in reply.output
+    assert (
+        [s["batch"] for s in entries] == [1, 2]
+        and f"aec {device}, 2 at once" in reply.output
+        and "transfer" in reply.output
+    )
     for s in entries:
         for shares in s["stages"].values():
-            assert sum(shares.values()) == pytest.approx(1) and min(shares[group] for group in ("transform", "prior", "rans")) > 0
+            assert (
+                sum(shares.values()) == pytest.approx(1)
+                and min(shares[group] for group in ("transform", "prior", "rans")) > 0
+            )
             assert (shares["transfer"] > 0) == (device == "cuda")
 
 
 # Runs that are repeated, interrupted, or meet bad pictures
+
 
 def test_a_second_run_measures_only_what_is_new(folder, tmp_path, monkeypatch):
     out = tmp_path / "run.json"
@@ -158,7 +207,19 @@ def test_a_second_run_measures_only_what_is_new(folder, tmp_path, monkeypatch):
     work = points.work
     monkeypatch.setattr(points, "work", lambda task: done.append((task.name, task.codec, task.qualities)) or work(task))
     assert measured(folder, out)["points"] == first["points"] and not done  # even the times are the earlier ones
-    invoke("run", "--images", folder, "--codecs", "jpeg,webp", *QUALITIES, "--qualities", "jpeg=20,40,60,80,95", "--no-speed", "--out", out)
+    invoke(
+        "run",
+        "--images",
+        folder,
+        "--codecs",
+        "jpeg,webp",
+        *QUALITIES,
+        "--qualities",
+        "jpeg=20,40,60,80,95",
+        "--no-speed",
+        "--out",
+        out,
+    )
     assert done == [("p1.png", "jpeg", (95,)), ("p2.png", "jpeg", (95,))]
     done.clear()
     assert all(p["psnr_y"] is None for p in measured(folder, out, "--metrics", "psnr,msssim")["points"])
@@ -167,7 +228,9 @@ def test_a_second_run_measures_only_what_is_new(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(codecs.Pillow, "versions", property(lambda self: {"pillow": "another"}))
     measured(folder, out)
     assert len(done) == 4
-    monkeypatch.setattr(machine, "describe", lambda threads, describe=machine.describe: {**describe(threads), "cpu": "another"})
+    monkeypatch.setattr(
+        machine, "describe", lambda threads, describe=machine.describe: {**describe(threads), "cpu": "another"}
+    )
     measured(folder, out)
     assert len(done) == 8
 
@@ -212,7 +275,9 @@ def test_a_codec_that_fails_once_loses_one_point(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(codecs.Pillow, "encode", failing)
     result = measured(folder, tmp_path / "run.json", code=1)
     assert len(result["points"]) == 15
-    assert [tuple(f.values()) for f in result["failures"]] == [("p2.png", "webp", 40, "ZeroDivisionError: division by zero")]
+    assert [tuple(f.values()) for f in result["failures"]] == [
+        ("p2.png", "webp", 40, "ZeroDivisionError: division by zero")
+    ]
     # a mean over fewer pictures would not be comparable
     assert [c["quality"] for c in result["curves"] if c["codec"] == "webp"] == [10, 70, 90]
     assert len(bdrate.curves(result["points"], "psnr")["webp"][0]) == 3
@@ -234,16 +299,34 @@ def test_small_pictures_have_no_msssim(tmp_path):
     assert measured(tmp_path, tmp_path / "out.json")["points"] == first["points"]
 
 
-@pytest.mark.parametrize("arguments", [["--codecs", "gif"], ["--qualities", "jpeg=ten"], ["--metrics", "vmaf"], ["--avif-speed", "11"]])
+@pytest.mark.parametrize(
+    "arguments", [["--codecs", "gif"], ["--qualities", "jpeg=ten"], ["--metrics", "vmaf"], ["--avif-speed", "11"]]
+)
 def test_wrong_usage(folder, tmp_path, arguments):
     invoke("run", "--images", folder, "--no-speed", "--out", tmp_path / "r.json", *arguments, code=2)
 
 
-@pytest.mark.parametrize("arguments, sentence", [
-    (["--qualities", "jpeg=101"], "jpeg takes whole qualities 1..100, not 101"), (["--qualities", "webp=1.5"], "webp takes whole"),
-    (["--images", "absent"], "there is no file or folder absent"), (["--device", "cuda:99"], "there is no device cuda:99;")])
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--qualities", "jpeg=101"], "jpeg takes whole qualities 1..100, not 101"),
+        (["--qualities", "webp=1.5"], "webp takes whole"),
+        (["--images", "absent"], "there is no file or folder absent"),
+        (["--device", "cuda:99"], "there is no device cuda:99;"),
+    ],
+)
 def test_what_cannot_be_done_is_said_in_one_sentence(folder, tmp_path, monkeypatch, capsys, arguments, sentence):
-    command = ["run", "--images", str(folder), "--codecs", "jpeg,webp", "--no-speed", "--out", str(tmp_path / "r.json"), *arguments]
+    command = [
+        "run",
+        "--images",
+        str(folder),
+        "--codecs",
+        "jpeg,webp",
+        "--no-speed",
+        "--out",
+        str(tmp_path / "r.json"),
+        *arguments,
+    ]
     monkeypatch.setattr(sys, "argv", ["benchmarks", *command])
     with pytest.raises(SystemExit) as end:
         cli.guarded()
@@ -270,6 +353,7 @@ CURVE = [(0.2, 28.0), (0.4, 31.0), (0.8, 34.5), (1.5, 38.0)]
 def independent(anchor, test):
     """BD-rate by another way: monotone interpolation sampled finely and integrated by trapezia."""
     from scipy.interpolate import PchipInterpolator
+
     low, high = max(anchor[0][1], test[0][1]), min(anchor[-1][1], test[-1][1])
     x = np.linspace(low, high, 20001)
     logs = [PchipInterpolator([q for _, q in c], [math.log(r) for r, _ in c])(x) for c in (anchor, test)]
@@ -288,7 +372,9 @@ def test_bd_rate_of_real_points_agrees_with_an_independent_one(run):
     found = record_of["webp", "jpeg", "psnr", "pchip", "set"]
     assert found["value"] == pytest.approx(independent(curve["jpeg"], curve["webp"]), abs=0.01)
     single = record_of["webp", "jpeg", "psnr", "pchip", "picture"]
-    assert set(single["by_picture"]) == {"p1.png", "p2.png"} and single["value"] == pytest.approx(sum(single["by_picture"].values()) / 2)
+    assert set(single["by_picture"]) == {"p1.png", "p2.png"} and single["value"] == pytest.approx(
+        sum(single["by_picture"].values()) / 2
+    )
 
 
 def test_bd_rate_refuses_to_extrapolate():
@@ -304,11 +390,16 @@ def test_bd_rate_refuses_to_extrapolate():
 
 # Comparison
 
+
 def with_ours(run, rate=1.0, slower=1.0):
     """A result in which JPEG's points stand for our codec, with files `rate` times as large and times `slower` as long."""
     ours = [{**p, "codec": "aec", "bpp": p["bpp"] * rate} for p in run["points"] if p["codec"] == "jpeg"]
     ratios = {"encode": 2 * slower, "decode": 30.0, "processor_encode": 2 * slower, "processor_decode": 30.0}
-    return {**run, "points": run["points"] + ours, "speed": [{"codec": "aec", "device": "cpu", "batch": 1, "ratios": {"webp": ratios}}]}
+    return {
+        **run,
+        "points": run["points"] + ours,
+        "speed": [{"codec": "aec", "device": "cpu", "batch": 1, "ratios": {"webp": ratios}}],
+    }
 
 
 def test_compare_fails_past_its_thresholds(run):
@@ -323,9 +414,16 @@ def test_compare_fails_past_its_thresholds(run):
     assert compare.compare(old, run).worse == ["aec is not in both results"]
     elsewhere = {**with_ours(run, slower=9), "machine": {**run["machine"], "cpu_model": "another"}}
     found = compare.compare(old, elsewhere)
-    assert found.worse == [] and "cpu_model" in found.unjudged and found.lines[-1] == f"speed is not judged: {found.unjudged}"
+    assert (
+        found.worse == []
+        and "cpu_model" in found.unjudged
+        and found.lines[-1] == f"speed is not judged: {found.unjudged}"
+    )
     assert "not both results have times" in compare.compare(old, run).unjudged
-    assert "no picture in common" in compare.compare(old, {**old, "images": [{**i, "sha256": "other"} for i in run["images"]]}).worse[0]
+    assert (
+        "no picture in common"
+        in compare.compare(old, {**old, "images": [{**i, "sha256": "other"} for i in run["images"]]}).worse[0]
+    )
 
 
 def test_compare_exit_codes(run, tmp_path):
@@ -338,6 +436,7 @@ def test_compare_exit_codes(run, tmp_path):
 
 
 # Speed
+
 
 class Sleeper:
     """A codec whose times are numbers on a clock of our own."""
@@ -382,7 +481,9 @@ def test_codecs_are_set_to_equal_psnr():
     matched = speed.settings({name: codecs.build(name) for name in ("webp", "jpeg", "avif")}, images)
     target = matched["webp"][2]
     codec = codecs.build("jpeg")
-    at = lambda q: statistics.fmean(metrics.psnr(*map(np.asarray, (i, codec.decode(codec.encode(i, q))))) for i in images)
+    at = lambda q: statistics.fmean(
+        metrics.psnr(*map(np.asarray, (i, codec.decode(codec.encode(i, q))))) for i in images
+    )
     quality = matched["jpeg"][0]
     assert matched["jpeg"][2] == pytest.approx(at(quality))
     assert abs(at(quality) - target) <= min(abs(at(quality + 1) - target), abs(at(quality - 1) - target))
@@ -391,13 +492,21 @@ def test_codecs_are_set_to_equal_psnr():
 def test_a_run_with_speed_holds_times_and_ratios(folder, tmp_path):
     out = tmp_path / "r.json"
     pictures = folder / "p1.png", folder / "p2.png"
-    reply = invoke("run", "--images", *pictures, "--codecs", "jpeg,webp", *QUALITIES, "--repeats", 2, "--no-cold", "--out", out)
+    reply = invoke(
+        "run", "--images", *pictures, "--codecs", "jpeg,webp", *QUALITIES, "--repeats", 2, "--no-cold", "--out", out
+    )
     by_codec = {s["codec"]: s for s in record.read(out)["speed"]}
     jpeg = by_codec["jpeg"]
     assert by_codec["webp"]["ratios"]["webp"]["encode"] == 1 and jpeg["ratios"]["webp"]["encode"] < 1
-    assert by_codec["webp"]["processor"]["encode"] * jpeg["ratios"]["webp"]["processor_encode"] == pytest.approx(jpeg["processor"]["encode"])
+    assert by_codec["webp"]["processor"]["encode"] * jpeg["ratios"]["webp"]["processor_encode"] == pytest.approx(
+        jpeg["processor"]["encode"]
+    )
     assert 0 < jpeg["processor"]["encode"] < by_codec["webp"]["processor"]["encode"]
-    assert jpeg["encode"]["p25"] <= jpeg["encode"]["median"] <= jpeg["encode"]["p75"] and jpeg["cold"] is None and jpeg["pictures"] == 2
+    assert (
+        jpeg["encode"]["p25"] <= jpeg["encode"]["median"] <= jpeg["encode"]["p75"]
+        and jpeg["cold"] is None
+        and jpeg["pictures"] == 2
+    )
     assert "BD-rate on psnr against webp" in reply.output and "method=6" in reply.output and "Speed" in reply.output
 
 
@@ -415,13 +524,26 @@ def test_cold_times_have_a_range_and_a_process_that_fails_loses_only_its_codec(m
     monkeypatch.setattr(cold, "FLOORS", {"python": cold.FLOORS["python"]})
     chosen = {name: codecs.build(name) for name in ("jpeg", "webp")}
     whole = codecs.Pillow.cold
-    monkeypatch.setattr(codecs.Pillow, "cold", lambda self, way, *rest: whole(self, way, *rest)
-                        if (self.name, way) != ("webp", "decode") else [sys.executable, "-S", "-c", "1 / 0"])
+    monkeypatch.setattr(
+        codecs.Pillow,
+        "cold",
+        lambda self, way, *rest: (
+            whole(self, way, *rest) if (self.name, way) != ("webp", "decode") else [sys.executable, "-S", "-c", "1 / 0"]
+        ),
+    )
     found, floor, failures = cold.measure(chosen, photograph(1), {"jpeg": 50, "webp": 50}, 1, repeats=3)
-    assert list(found) == ["jpeg"] and [f["codec"] for f in failures] == ["webp"] and "cold decode: the process ended with 1" in failures[0]["error"]
+    assert (
+        list(found) == ["jpeg"]
+        and [f["codec"] for f in failures] == ["webp"]
+        and "cold decode: the process ended with 1" in failures[0]["error"]
+    )
     seconds, peak, range_ = found["jpeg"]
     for way in ("encode", "decode"):
-        assert 0 < floor["python"] < seconds[way] and 5 < peak[way] < 500 and range_[way][0] <= seconds[way] <= range_[way][1]
+        assert (
+            0 < floor["python"] < seconds[way]
+            and 5 < peak[way] < 500
+            and range_[way][0] <= seconds[way] <= range_[way][1]
+        )
 
 
 def test_cold_processes_make_real_files(tmp_path):
@@ -438,6 +560,7 @@ def test_cold_processes_make_real_files(tmp_path):
 
 
 # Data
+
 
 class Server(http.server.BaseHTTPRequestHandler):
     """Serves `files`; `ranges` whether it knows Range, `cuts` how many replies end half-way, `asked` what came."""
@@ -486,7 +609,9 @@ def home(tmp_path, monkeypatch):
 
 def test_kodak_is_fetched_once(home):
     paths = data.pictures(["kodak"])
-    assert [p.name for p in paths] == ["kodim01.png", "kodim02.png"] and paths[0].read_bytes() == home.files["kodim01.png"]
+    assert [p.name for p in paths] == ["kodim01.png", "kodim02.png"] and paths[0].read_bytes() == home.files[
+        "kodim01.png"
+    ]
     assert data.pictures(["kodak"]) == paths and len(home.asked) == 2
 
 
@@ -521,7 +646,9 @@ def test_without_a_network_the_way_out_is_named(home, monkeypatch):
 
 def test_the_list_of_the_public_set():
     lines = data.KODAK_SUMS.read_text().splitlines()
-    assert [line[66:] for line in lines] == [f"kodim{i:02}.png" for i in range(1, 25)] and len({line[:64] for line in lines}) == 24
+    assert [line[66:] for line in lines] == [f"kodim{i:02}.png" for i in range(1, 25)] and len(
+        {line[:64] for line in lines}
+    ) == 24
 
 
 def test_pictures_come_without_metadata(tmp_path):

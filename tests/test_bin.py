@@ -42,7 +42,12 @@ def checkout(tmp_path, monkeypatch):
 
 def start(checkout, command, *arguments):
     return subprocess.Popen(
-        [checkout / "bin" / command, *arguments], cwd="/", text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+        [checkout / "bin" / command, *arguments],
+        cwd="/",
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
     )
 
 

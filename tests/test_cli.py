@@ -73,7 +73,9 @@ def succeed(*arguments, input=None):
 
 
 def listing(folder="."):
-    return sorted(os.path.relpath(os.path.join(top, name), folder) for top, _, names in os.walk(folder) for name in names)
+    return sorted(
+        os.path.relpath(os.path.join(top, name), folder) for top, _, names in os.walk(folder) for name in names
+    )
 
 
 def objects(result):
@@ -97,7 +99,10 @@ def test_there_and_back_beside_the_inputs(pictures):
 def test_quality_takes_decimals_and_orders_the_sizes(pictures):
     sizes = [len(succeed("compress", "a.png", "-q", quality, "-c").stdout_bytes) for quality in (1, 33.3, 60, 100)]
     assert sizes == sorted(set(sizes))
-    assert succeed("compress", "a.png", "-c").stdout_bytes == succeed("compress", "a.png", "-c", "--quality", "60").stdout_bytes
+    assert (
+        succeed("compress", "a.png", "-c").stdout_bytes
+        == succeed("compress", "a.png", "-c", "--quality", "60").stdout_bytes
+    )
 
 
 def test_effort_and_fast_are_those_of_the_library(pictures):
@@ -129,7 +134,9 @@ def test_stdin_to_stdout_and_back(pictures):
     assert (pictures / "out" / "stdin.png").read_bytes() == decoded
 
 
-@pytest.mark.parametrize("suffix, format", [("jpg", "JPEG"), ("webp", "WEBP"), ("TIFF", "TIFF"), ("png", "PNG"), ("ppm", "PPM")])
+@pytest.mark.parametrize(
+    "suffix, format", [("jpg", "JPEG"), ("webp", "WEBP"), ("TIFF", "TIFF"), ("png", "PNG"), ("ppm", "PPM")]
+)
 def test_suffix_of_the_output_is_its_format(files, suffix, format):
     succeed("decompress", "a.aec", "-o", f"out.{suffix}")
     with Image.open(f"out.{suffix}") as image:
@@ -154,7 +161,12 @@ def test_strip_removes_what_is_named(folder):
     exif = Image.Exif()
     exif[0x010E] = "a description"
     Image.fromarray(picture()).save("a.jpg", exif=exif, icc_profile=_profile(), quality=95)
-    for arguments, kept in [((), {"exif", "icc_profile"}), (("--strip", "exif"), {"icc_profile"}), (("--strip", "all"), set()), (("--strip", "xmp,icc"), {"exif"})]:
+    for arguments, kept in [
+        ((), {"exif", "icc_profile"}),
+        (("--strip", "exif"), {"icc_profile"}),
+        (("--strip", "all"), set()),
+        (("--strip", "xmp,icc"), {"exif"}),
+    ]:
         succeed("compress", "a.jpg", "-f", *arguments)
         succeed("decompress", "a.aec", "-f")
         with Image.open("a.png") as image:
@@ -185,7 +197,11 @@ def test_bad_files_are_reported_and_the_others_done(pictures):
     result = aecodec("compress", "bad.png", "a.png", "nowhere.png", "folder", "b.png")
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
-    assert [line.split(":")[:2] for line in lines] == [["aecodec", " bad.png"], ["aecodec", " nowhere.png"], ["aecodec", " folder"]]
+    assert [line.split(":")[:2] for line in lines] == [
+        ["aecodec", " bad.png"],
+        ["aecodec", " nowhere.png"],
+        ["aecodec", " folder"],
+    ]
     assert "no such file" in lines[1] and "-r" in lines[2]
     assert {"a.aec", "b.aec"} <= set(listing()) and "bad.aec" not in listing()
 
@@ -236,7 +252,18 @@ def test_file_list_from_stdin(pictures):
     assert {"line\nbreak.aec", "b.aec"} <= set(listing())
 
 
-@pytest.mark.parametrize("name", [b"with space.png", b"line\nbreak.png", b"caf\xe9.png", "Grüße 写真.png".encode(), b"-q.png", b"no suffix", b"$(x);'\".png"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"with space.png",
+        b"line\nbreak.png",
+        b"caf\xe9.png",
+        "Grüße 写真.png".encode(),
+        b"-q.png",
+        b"no suffix",
+        b"$(x);'\".png",
+    ],
+)
 def test_odd_names(pictures, name):
     name = os.fsdecode(name)
     os.rename("a.png", name)
@@ -252,7 +279,13 @@ def test_two_inputs_for_one_output_are_refused_before_any_work(pictures):
     os.mkdir("d")
     (pictures / "d" / "a.png").write_bytes((pictures / "a.png").read_bytes())
     before = listing()
-    for arguments in (("a.png", "a.jpg"), ("a.png", "./d/../a.png"), ("a.png", "d/a.png", "-o", "out/"), ("a.png", "a.jpg", "-f"), ("a.png", "a.jpg", "-n")):
+    for arguments in (
+        ("a.png", "a.jpg"),
+        ("a.png", "./d/../a.png"),
+        ("a.png", "d/a.png", "-o", "out/"),
+        ("a.png", "a.jpg", "-f"),
+        ("a.png", "a.jpg", "-n"),
+    ):
         result = aecodec("compress", *arguments)
         assert result.exit_code == 2 and "would both become" in result.stderr
     assert listing() == before
@@ -282,7 +315,9 @@ def test_existing_output_is_refused_skipped_or_overwritten(pictures):
     assert (pictures / "a.aec").read_bytes() == b"mine" and (pictures / "b.aec").exists()
     result = succeed("compress", "-n", "a.png", "b.png")
     assert result.output == "" and (pictures / "a.aec").read_bytes() == b"mine"
-    assert objects(succeed("compress", "-n", "--json", "a.png")) == [{"input": "a.png", "output": "a.aec", "skipped": True}]
+    assert objects(succeed("compress", "-n", "--json", "a.png")) == [
+        {"input": "a.png", "output": "a.aec", "skipped": True}
+    ]
     succeed("compress", "-f", "a.png")
     assert (pictures / "a.aec").read_bytes() != b"mine"
 
@@ -340,7 +375,9 @@ def test_skipped_input_is_not_removed(pictures):
 
 def test_failed_write_is_one_sentence(pictures):
     result = aecodec("compress", "a.png", "-o", "b.png/a.aec")
-    assert result.exit_code == 1 and result.stderr.startswith("aecodec: a.png: ") and len(result.stderr.splitlines()) == 1
+    assert (
+        result.exit_code == 1 and result.stderr.startswith("aecodec: a.png: ") and len(result.stderr.splitlines()) == 1
+    )
 
 
 # What is said
@@ -353,7 +390,9 @@ def test_json_keys_are_the_promised_ones(pictures):
     assert list(good) == ["input", "output", "bytes", "bpp", "width", "height", "seconds"]
     assert list(bad) == ["input", "error"] and f"aecodec: bad.png: {bad['error']}\n" == result.stderr
     size = os.path.getsize("a.aec")
-    assert (good["bytes"], good["width"], good["height"]) == (size, 56, 40) and good["bpp"] == pytest.approx(8 * size / (40 * 56), abs=1e-6)
+    assert (good["bytes"], good["width"], good["height"]) == (size, 56, 40) and good["bpp"] == pytest.approx(
+        8 * size / (40 * 56), abs=1e-6
+    )
     back = objects(succeed("decompress", "--json", "a.aec", "-o", "back.png"))[0]
     assert {**good, "input": 0, "output": 0, "seconds": 0} == {**back, "input": 0, "output": 0, "seconds": 0}
 
@@ -371,7 +410,9 @@ def test_info_and_verify(files):
     lines = succeed("info", "a.aec").stdout.splitlines()
     assert ["width", "56"] in [line.split() for line in lines]
     assert succeed("verify", "a.aec", "b.aec").stdout == "a.aec: ok\nb.aec: ok\n"
-    assert objects(succeed("verify", "--json", "-r", ".", "-j", 2)) == [{"input": f"./{name}.aec", "ok": True} for name in "ab"]
+    assert objects(succeed("verify", "--json", "-r", ".", "-j", 2)) == [
+        {"input": f"./{name}.aec", "ok": True} for name in "ab"
+    ]
     assert succeed("info", "--json", "-", input=(files / "a.aec").read_bytes()).stdout.startswith('{"input": "-", "')
 
 
@@ -394,7 +435,10 @@ def test_unexpected_error_is_a_sentence_and_a_traceback_with_v(pictures, monkeyp
 
     monkeypatch.setattr(codec.Codec, "encode", broken)
     result = aecodec("compress", "a.png")
-    assert result.exit_code == 1 and result.stderr == "aecodec: a.png: unexpected ZeroDivisionError: a bug (-v shows where)\n"
+    assert (
+        result.exit_code == 1
+        and result.stderr == "aecodec: a.png: unexpected ZeroDivisionError: a bug (-v shows where)\n"
+    )
     assert "Traceback" in aecodec("compress", "-v", "a.png").stderr
 
 
@@ -407,7 +451,13 @@ def test_progress_bar_and_lines_on_a_terminal_only(monkeypatch):
     def said(total, terminal, **how):
         stream = Terminal() if terminal else io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        with Report(total, as_json=False, verbose=how.pop("verbose", False), quiet=how.pop("quiet", False), progress=how.pop("progress", True)) as report:
+        with Report(
+            total,
+            as_json=False,
+            verbose=how.pop("verbose", False),
+            quiet=how.pop("quiet", False),
+            progress=how.pop("progress", True),
+        ) as report:
             for _ in range(total):
                 report.done({}, "a line")
         return stream.getvalue()
@@ -493,7 +543,9 @@ def test_one_process_from_end_to_end(pictures, samples):
     name = os.fsencode(pictures) + b"/caf\xe9.png"
     os.rename("a.png", name)
     done = subprocess.run([*COMMAND, "compress", name, "nowhere.png"], capture_output=True)
-    assert done.returncode == 1 and done.stdout == b"" and done.stderr.count(b"\n") == 1 and b"nowhere.png" in done.stderr
+    assert (
+        done.returncode == 1 and done.stdout == b"" and done.stderr.count(b"\n") == 1 and b"nowhere.png" in done.stderr
+    )
     with open(name[:-3] + b"aec", "rb") as file:
         assert codec.decompress(file.read()).size == (56, 40)
 
@@ -512,7 +564,9 @@ def test_binary_data_is_not_written_to_a_terminal(pictures):
 
 
 def test_closed_pipe_is_no_complaint(files):
-    process = subprocess.Popen([*COMMAND, "info", "--json", *["a.aec"] * 50], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, "info", "--json", *["a.aec"] * 50], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     process.stdout.close()
     assert process.wait(10) != 0 and process.stderr.read() == b""
     process.stderr.close()

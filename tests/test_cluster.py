@@ -48,7 +48,11 @@ def manifest(url):
 
 def check(folder, rows, psnr_asked=False):
     """Every picture has one row and one whole output with the bytes that it has anywhere, the broken one a sentence; nothing else is there."""
-    outputs = {path.relative_to(folder / "out"): path for path in (folder / "out").rglob("*") if path.is_file() and not path.name.endswith(".part")}
+    outputs = {
+        path.relative_to(folder / "out"): path
+        for path in (folder / "out").rglob("*")
+        if path.is_file() and not path.name.endswith(".part")
+    }
     assert outputs.pop(Path("manifest.parquet"))
     pictures = sorted((folder / "in").rglob("*.png"))
     assert sorted(rows) == sorted(map(str, pictures)) and len(outputs) == len(pictures) - 1
@@ -60,9 +64,16 @@ def check(folder, rows, psnr_asked=False):
             continue
         data = outputs[picture.relative_to(folder / "in").with_suffix(".aec")].read_bytes()
         assert data == coder.encode(picture) and row["error"] is None
-        assert (row["bytes"], row["sha256"], row["width"], row["height"]) == (len(data), hashlib.sha256(data).hexdigest(), 300, 200)
+        assert (row["bytes"], row["sha256"], row["width"], row["height"]) == (
+            len(data),
+            hashlib.sha256(data).hexdigest(),
+            300,
+            200,
+        )
         assert row["bpp"] == pytest.approx(8 * len(data) / 60000, abs=1e-6)
-        assert not psnr_asked or row["psnr"] == pytest.approx(psnr(np.asarray(Image.open(picture)), coder.decode(data)), abs=1e-3)
+        assert not psnr_asked or row["psnr"] == pytest.approx(
+            psnr(np.asarray(Image.open(picture)), coder.decode(data)), abs=1e-3
+        )
 
 
 # On this machine
@@ -73,14 +84,24 @@ def test_a_tree_here_and_back(source):
     assert done.exit_code == 1 and done.stderr.count("\n") == 1 and "bad.png: this is not a picture" in done.stderr
     check(source, rows := manifest("out/manifest.parquet"), psnr_asked=True)
     records = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [record["input"] for record in records] == sorted(rows) and {"output", "bytes", "bpp", "psnr", "sha256", "seconds"} <= records[1].keys()
+    assert [record["input"] for record in records] == sorted(rows) and {
+        "output",
+        "bytes",
+        "bpp",
+        "psnr",
+        "sha256",
+        "seconds",
+    } <= records[1].keys()
     done = aecodec("in", "out")  # once more: nothing is done again, and the manifest is the same
     again = manifest("out/manifest.parquet")
     assert done.exit_code == 1 and all(row["seconds"] is None for row in again.values())
     assert {name: row["sha256"] for name, row in again.items()} == {name: row["sha256"] for name, row in rows.items()}
     assert aecodec("out", "back", "--decompress", "--format", "webp").exit_code == 0
     assert sorted(path.name for path in Path("back").rglob("*.webp")) == [f"{seed}.webp" for seed in range(10)]
-    assert manifest("back/manifest.parquet")[str(source / "out" / "0.aec")]["sha256"] == hashlib.sha256(Path("back/0.webp").read_bytes()).hexdigest()
+    assert (
+        manifest("back/manifest.parquet")[str(source / "out" / "0.aec")]["sha256"]
+        == hashlib.sha256(Path("back/0.webp").read_bytes()).hexdigest()
+    )
 
 
 def test_urls_and_what_stands_there():
@@ -92,16 +113,30 @@ def test_urls_and_what_stands_there():
         store.pipe_file(f"/in/{name}", file.getvalue())
     store.pipe_file("/out/c.aec", b"mine")
     done = aecodec("memory://in", "memory://out/", "--manifest", "memory://x.parquet")
-    assert done.exit_code == 1 and "exists already and is no such output, -f overwrites it" in done.stderr and done.stderr.count("\n") == 1
-    assert store.cat_file("/out/a/b.aec") == codec.compress(file.getvalue(), device="cpu") and store.cat_file("/out/c.aec") == b"mine"
-    assert {row["output"]: row["error"] is None for row in manifest("memory://x.parquet").values()} == {"memory://out/a/b.aec": True, "memory://out/c.aec": False}
+    assert (
+        done.exit_code == 1
+        and "exists already and is no such output, -f overwrites it" in done.stderr
+        and done.stderr.count("\n") == 1
+    )
+    assert (
+        store.cat_file("/out/a/b.aec") == codec.compress(file.getvalue(), device="cpu")
+        and store.cat_file("/out/c.aec") == b"mine"
+    )
+    assert {row["output"]: row["error"] is None for row in manifest("memory://x.parquet").values()} == {
+        "memory://out/a/b.aec": True,
+        "memory://out/c.aec": False,
+    }
     assert aecodec("memory://in", "memory://out", "-f").exit_code == 0
     assert store.cat_file("/out/c.aec") == store.cat_file("/out/a/b.aec")
     store.pipe_file("/out/c.aec", store.cat_file("/out/c.aec")[:-1])
     assert aecodec("memory://in", "memory://out").exit_code == 1
     store.pipe_file("/in/c.JPG", b"")
     done = aecodec("memory://in", "memory://other")
-    assert done.exit_code == 1 and "would both become c.aec: nothing was done" in done.stderr and not store.exists("/other")
+    assert (
+        done.exit_code == 1
+        and "would both become c.aec: nothing was done" in done.stderr
+        and not store.exists("/other")
+    )
 
 
 def test_outputs_appear_whole_where_files_can_be_renamed(monkeypatch):
@@ -128,7 +163,11 @@ def test_of_two_attempts_one_is_kept(source, monkeypatch):
     target = str(source / "out.aec")
     monkeypatch.setattr(second, "_made", lambda name: (first.row(name, target), made(name))[1])
     row = second.row(str(source / "in" / "0.png"), target)
-    assert row["error"] is None and row["seconds"] is None and row["sha256"] == hashlib.sha256(Path(target).read_bytes()).hexdigest()
+    assert (
+        row["error"] is None
+        and row["seconds"] is None
+        and row["sha256"] == hashlib.sha256(Path(target).read_bytes()).hexdigest()
+    )
 
 
 def test_files_of_a_given_size(source):
@@ -144,7 +183,9 @@ def test_files_of_a_given_size(source):
     (["in", "out", "--decompress"], 1, "in: holds no file"), (["nosuch://x/y", "out"], 1, "nosuch"), (["in", "out", "-m", "none"], 1, "none"), (["in"], 2, "DST")])  # fmt: skip
 def test_wrong_usage(source, arguments, code, word):
     done = aecodec(*arguments)
-    assert done.exit_code == code and word in done.stderr and "Traceback" not in done.stderr and not Path("out").exists()
+    assert (
+        done.exit_code == code and word in done.stderr and "Traceback" not in done.stderr and not Path("out").exists()
+    )
     assert code == 2 or done.stderr.count("\n") == 1
 
 
@@ -213,7 +254,20 @@ def test_a_killed_worker_loses_and_doubles_nothing(much, ray):
 
 def test_a_killed_driver_goes_on(much, ray):
     source = much
-    command = [sys.executable, "-P", "-m", "codec", "batch", "in", "out", "--ray", "--actors", "2", "--address", ray.get_runtime_context().gcs_address]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "codec",
+        "batch",
+        "in",
+        "out",
+        "--ray",
+        "--actors",
+        "2",
+        "--address",
+        ray.get_runtime_context().gcs_address,
+    ]
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     some_outputs(source, lambda: driver.poll() is None)
     driver.kill()
@@ -242,8 +296,16 @@ def test_the_classes_in_a_pipeline_of_ones_own(source, ray):
     from codec.cluster import Compressor, Decompressor
 
     photos = [{"path": str(path), "bytes": path.read_bytes()} for path in sorted((source / "in").rglob("*.png"))]
-    dataset = ray.data.from_items(photos, override_num_blocks=2)  # as read_binary_files gives them, which starts a process per core to read
-    rows = dataset.map_batches(Compressor, fn_constructor_kwargs={"quality": 40}, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=1, batch_size=4).take_all()
+    dataset = ray.data.from_items(
+        photos, override_num_blocks=2
+    )  # as read_binary_files gives them, which starts a process per core to read
+    rows = dataset.map_batches(
+        Compressor,
+        fn_constructor_kwargs={"quality": 40},
+        compute=ray.data.ActorPoolStrategy(size=1),
+        num_cpus=1,
+        batch_size=4,
+    ).take_all()
     assert sorted(row["path"] for row in rows) == [photo["path"] for photo in photos]
     coder = codec.Codec(device="cpu", threads=1)  # as the actor has: other sums round otherwise now and then
     images = Decompressor(device="cpu")({"aec": np.array([row["aec"] for row in rows], object)})

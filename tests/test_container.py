@@ -31,9 +31,26 @@ def random_aec(rng: random.Random) -> Aec:
     channels, depth, alpha = rng.choice((1, 3)), rng.choice((8, 16)), rng.random() < 0.5
     suffix = rng.choice(("", "png", "jpg", "jpeg", "a", "abcdefg8"))
     lossless = rng.random() < 0.3
-    header = Header(width, height, quality, channels, depth, alpha, bytes(4) if lossless else rng.randbytes(4), suffix, lossless, lossless and rng.random() < 0.5)
-    tiles = [Tile(rng.randbytes(rng.choice((0, 4, 127, 128, 300))), rng.getrandbits(32)) for _ in range(header.tile_count)]
-    kinds = [kind for kind in ("icc", "exif", "xmp") if rng.random() < 0.4] + ["alpha"] * header.alpha + ["drawn"] * (header.may_be_drawn and rng.random() < 0.5)
+    header = Header(
+        width,
+        height,
+        quality,
+        channels,
+        depth,
+        alpha,
+        bytes(4) if lossless else rng.randbytes(4),
+        suffix,
+        lossless,
+        lossless and rng.random() < 0.5,
+    )
+    tiles = [
+        Tile(rng.randbytes(rng.choice((0, 4, 127, 128, 300))), rng.getrandbits(32)) for _ in range(header.tile_count)
+    ]
+    kinds = (
+        [kind for kind in ("icc", "exif", "xmp") if rng.random() < 0.4]
+        + ["alpha"] * header.alpha
+        + ["drawn"] * (header.may_be_drawn and rng.random() < 0.5)
+    )
     return Aec(header, tiles, {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds})
 
 
@@ -98,12 +115,16 @@ def read_by_the_page(data: bytes) -> dict:
         count = take(1)[0]
         must(1 <= count <= 8)
         spelled = take(count)
-        must(all(byte in b"abcdefghijklmnopqrstuvwxyz0123456789" for byte in spelled) and spelled not in (b"png", b"jpg"))
+        must(
+            all(byte in b"abcdefghijklmnopqrstuvwxyz0123456789" for byte in spelled) and spelled not in (b"png", b"jpg")
+        )
     out["suffix"] = spelled.decode() if named == 3 else ("", "png", "jpg")[named]
     count = ((out["width"] + 1023) // 1024) * ((out["height"] + 1023) // 1024)
     must(count * 9 <= stop - place)
     tiles = [(number(0, 2**28 - 1), u32(), u32()) for _ in range(count)]
-    kinds = [kind for bit, kind in ((4, "alpha"), (5, "icc"), (6, "exif"), (7, "xmp"), (10, "drawn")) if flags >> bit & 1]
+    kinds = [
+        kind for bit, kind in ((4, "alpha"), (5, "icc"), (6, "exif"), (7, "xmp"), (10, "drawn")) if flags >> bit & 1
+    ]
     sections = [(number(1, 2**32 - 1), u32()) for _ in kinds]
     must(place == stop)
     stop = len(data)
@@ -167,7 +188,10 @@ def table(*columns: str) -> list[list[str]]:
 def test_the_tables_of_the_page_are_those_of_the_code():
     fields = [[group, f.name, f.coding, str(f.low), str(f.high)] for group, fs in container.LAYOUT.items() for f in fs]
     assert table("Group", "Field", "Coding", "From", "To") == fields
-    flags = [[name, str(sum(bits for _, bits in container.FLAGS[:i])), str(bits)] for i, (name, bits) in enumerate(container.FLAGS)]
+    flags = [
+        [name, str(sum(bits for _, bits in container.FLAGS[:i])), str(bits)]
+        for i, (name, bits) in enumerate(container.FLAGS)
+    ]
     assert table("Flag", "First bit", "Bits") == flags
     assert f"at least {container.SMALLEST_FILE} bytes" in FORMAT
     assert f"at least {container.SMALLEST['tile']} bytes" in FORMAT
@@ -206,7 +230,10 @@ def test_splices_of_two_files_are_errors():
     while tried < 300:
         one, two = pack(random_aec(rng)), pack(random_aec(rng))
         sizes = read_header(one)[1], read_header(two)[1]
-        cuts = [rng.choice((0, size["header"], size["header"] + size["tiles"], rng.randrange(size["file"]))) for size in sizes]
+        cuts = [
+            rng.choice((0, size["header"], size["header"] + size["tiles"], rng.randrange(size["file"])))
+            for size in sizes
+        ]
         spliced = one[: cuts[0]] + two[cuts[1] :]
         if spliced not in (one, two):
             tried += 1
@@ -214,27 +241,70 @@ def test_splices_of_two_files_are_errors():
                 unpack(spliced)
 
 
-@pytest.mark.parametrize(("data", "error", "sentence"), [
-    (b"\x89PNG\r\n\x1a\n" + bytes(50), NotAec, "this is not an .aec file: it does not begin with the signature of one"),
-    (b"P", NotAec, "this is not an .aec file"),
-    (EXAMPLE_BYTES[:4] + b"\x02" + EXAMPLE_BYTES[5:], UnsupportedVersion, "format version 2 and this package reads version 1"),
-    (EXAMPLE_BYTES + b"\0", Corrupt, "the file goes on after its end: expected 55 bytes, got 56"),
-    (EXAMPLE_BYTES[:8] + b"!" + EXAMPLE_BYTES[9:], Corrupt, "the header is damaged"),
-    (EXAMPLE_BYTES[:44] + b"!" + EXAMPLE_BYTES[45:], Corrupt, "tile 1 of 1 is damaged"),
-    (EXAMPLE_BYTES[:-1] + b"!", Corrupt, "section xmp is damaged"),
-    (liar(b"abcd" + varint(0x801) + b"\5\3" + varint(155) + bytes(9)), UnsupportedVersion, r"features .* \(flags 0x801\)"),
-    (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "flag rounded without lossless"),
-    (liar(b"abcd" + varint(0x101) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "names model 61626364 for a picture whose flag lossless is True"),
-    (liar(bytes(4) + varint(1) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "names model 00000000 for a picture whose flag lossless is False"),
-    (liar(b"abcd" + b"\0" + b"\0\3" + varint(155) + bytes(9)), Corrupt, "field width is 0, outside 1 to 1073741824"),
-    (liar(b"abcd" + b"\0" + b"\5\3" + varint(10001) + bytes(9)), Corrupt, "field quality is 10001, outside 100 to 10000"),
-    (liar(b"abcd" + b"\0" + b"\x85\0\3" + varint(155) + bytes(9)), Corrupt, "shortest form"),
-    (liar(b"abcd" + b"\x0c" + b"\5\3" + varint(155) + b"\3png" + bytes(9)), Corrupt, "the suffix b'png'"),
-    (liar(b"abcd" + b"\x0c" + b"\5\3" + varint(155) + b"\3../" + bytes(9)), Corrupt, "the suffix b'../'"),
-    (liar(b"abcd" + b"\0" + b"\5\3" + varint(155) + bytes(10)), Corrupt, "the header is longer than what it describes"),
-    (liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9)), Corrupt, "the header is shorter than what it describes"),
-    (liar(b"abcd" + b"\0" + varint(1025) + b"\3" + varint(155) + bytes(17)), Corrupt, "need 2 tiles, more than the header has room for"),
-])
+@pytest.mark.parametrize(
+    ("data", "error", "sentence"),
+    [
+        (
+            b"\x89PNG\r\n\x1a\n" + bytes(50),
+            NotAec,
+            "this is not an .aec file: it does not begin with the signature of one",
+        ),
+        (b"P", NotAec, "this is not an .aec file"),
+        (
+            EXAMPLE_BYTES[:4] + b"\x02" + EXAMPLE_BYTES[5:],
+            UnsupportedVersion,
+            "format version 2 and this package reads version 1",
+        ),
+        (EXAMPLE_BYTES + b"\0", Corrupt, "the file goes on after its end: expected 55 bytes, got 56"),
+        (EXAMPLE_BYTES[:8] + b"!" + EXAMPLE_BYTES[9:], Corrupt, "the header is damaged"),
+        (EXAMPLE_BYTES[:44] + b"!" + EXAMPLE_BYTES[45:], Corrupt, "tile 1 of 1 is damaged"),
+        (EXAMPLE_BYTES[:-1] + b"!", Corrupt, "section xmp is damaged"),
+        (
+            liar(b"abcd" + varint(0x801) + b"\5\3" + varint(155) + bytes(9)),
+            UnsupportedVersion,
+            r"features .* \(flags 0x801\)",
+        ),
+        (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "flag rounded without lossless"),
+        (
+            liar(b"abcd" + varint(0x101) + b"\5\3" + varint(155) + bytes(9)),
+            Corrupt,
+            "names model 61626364 for a picture whose flag lossless is True",
+        ),
+        (
+            liar(bytes(4) + varint(1) + b"\5\3" + varint(155) + bytes(9)),
+            Corrupt,
+            "names model 00000000 for a picture whose flag lossless is False",
+        ),
+        (
+            liar(b"abcd" + b"\0" + b"\0\3" + varint(155) + bytes(9)),
+            Corrupt,
+            "field width is 0, outside 1 to 1073741824",
+        ),
+        (
+            liar(b"abcd" + b"\0" + b"\5\3" + varint(10001) + bytes(9)),
+            Corrupt,
+            "field quality is 10001, outside 100 to 10000",
+        ),
+        (liar(b"abcd" + b"\0" + b"\x85\0\3" + varint(155) + bytes(9)), Corrupt, "shortest form"),
+        (liar(b"abcd" + b"\x0c" + b"\5\3" + varint(155) + b"\3png" + bytes(9)), Corrupt, "the suffix b'png'"),
+        (liar(b"abcd" + b"\x0c" + b"\5\3" + varint(155) + b"\3../" + bytes(9)), Corrupt, "the suffix b'../'"),
+        (
+            liar(b"abcd" + b"\0" + b"\5\3" + varint(155) + bytes(10)),
+            Corrupt,
+            "the header is longer than what it describes",
+        ),
+        (
+            liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9)),
+            Corrupt,
+            "the header is shorter than what it describes",
+        ),
+        (
+            liar(b"abcd" + b"\0" + varint(1025) + b"\3" + varint(155) + bytes(17)),
+            Corrupt,
+            "need 2 tiles, more than the header has room for",
+        ),
+    ],
+)
 def test_each_fault_has_its_error_and_sentence(data, error, sentence):
     with pytest.raises(error, match=sentence) as caught:
         unpack(data)
@@ -242,13 +312,19 @@ def test_each_fault_has_its_error_and_sentence(data, error, sentence):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("data", "error"), [
-    (liar(b"abcd" + b"\0" + varint(2**30) * 2 + varint(155) + bytes(9)), Corrupt),  # 2^40 tiles
-    (liar(b"abcd" + b"\0" + varint(1024000) * 2 + varint(155) + bytes(9)), Corrupt),  # 10^6 tiles
-    (liar(b"abcd" + b"\0" + b"\5\3" + varint(155) + varint(2**28 - 1) + bytes(8)), Truncated),  # a 256 MiB payload
-    (liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9) + varint(2**32 - 1) + bytes(4)), Truncated),  # a 4 GiB section
-    (b"\xaeAEC\x01" + varint(2**28 - 1) + bytes(100), Truncated),  # a 256 MiB header
-])
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (liar(b"abcd" + b"\0" + varint(2**30) * 2 + varint(155) + bytes(9)), Corrupt),  # 2^40 tiles
+        (liar(b"abcd" + b"\0" + varint(1024000) * 2 + varint(155) + bytes(9)), Corrupt),  # 10^6 tiles
+        (liar(b"abcd" + b"\0" + b"\5\3" + varint(155) + varint(2**28 - 1) + bytes(8)), Truncated),  # a 256 MiB payload
+        (
+            liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9) + varint(2**32 - 1) + bytes(4)),
+            Truncated,
+        ),  # a 4 GiB section
+        (b"\xaeAEC\x01" + varint(2**28 - 1) + bytes(100), Truncated),  # a 256 MiB header
+    ],
+)
 def test_bombs_are_refused_at_once(data, error):
     tracemalloc.start()
     began = time.perf_counter()
@@ -262,13 +338,20 @@ def test_bombs_are_refused_at_once(data, error):
 
 
 def test_read_header_reads_the_header_only():
-    for aec in (EXAMPLE, random_aec(random.Random(5)), Aec(replace(PLAIN, width=9999, height=9999), [Tile(b"", 0)] * 100)):
+    for aec in (
+        EXAMPLE,
+        random_aec(random.Random(5)),
+        Aec(replace(PLAIN, width=9999, height=9999), [Tile(b"", 0)] * 100),
+    ):
         data = pack(aec)
         file = io.BytesIO(data)
         header, sizes = read_header(file)
         contents = {kind: len(content) for kind, content in aec.sections.items()}
         assert header == aec.header
-        assert sizes == {"header": file.tell(), "tiles": sum(len(t.payload) for t in aec.tiles), "file": len(data)} | contents
+        assert (
+            sizes
+            == {"header": file.tell(), "tiles": sum(len(t.payload) for t in aec.tiles), "file": len(data)} | contents
+        )
         assert read_header(memoryview(data)[: sizes["header"]]) == (header, sizes)
 
 
@@ -285,10 +368,25 @@ def test_read_header_of_a_pipe_that_gives_one_byte_at_a_time():
         read_header(Slow(EXAMPLE_BYTES[:40]))
 
 
-@pytest.mark.parametrize("change", [
-    {"width": 0}, {"width": 2**30 + 1}, {"width": 1025}, {"height": 0}, {"quality": 99}, {"quality": 10001}, {"channels": 2},
-    {"depth": 12}, {"alpha": True}, {"model": b"abc"}, {"suffix": "PNG"}, {"suffix": "a.b"}, {"suffix": "ninechars"}, {"suffix": "é"},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 0},
+        {"width": 2**30 + 1},
+        {"width": 1025},
+        {"height": 0},
+        {"quality": 99},
+        {"quality": 10001},
+        {"channels": 2},
+        {"depth": 12},
+        {"alpha": True},
+        {"model": b"abc"},
+        {"suffix": "PNG"},
+        {"suffix": "a.b"},
+        {"suffix": "ninechars"},
+        {"suffix": "é"},
+    ],
+)
 def test_pack_refuses_headers_outside_the_format(change):
     with pytest.raises(BadOption):
         pack(Aec(replace(PLAIN, **change), [Tile(b"", 0)]))
@@ -296,14 +394,21 @@ def test_pack_refuses_headers_outside_the_format(change):
 
 def test_pack_refuses_tiles_and_sections_outside_the_format():
     for tiles, sections in (
-        ([], {}), ([Tile(b"", 0)] * 2, {}), ([Tile(b"", 2**32)], {}), ([Tile(b"", -1)], {}),
-        ([Tile(b"", 0)], {"icc": b""}), ([Tile(b"", 0)], {"alpha": b"x"}), ([Tile(b"", 0)], {"iptc": b"x"}),
+        ([], {}),
+        ([Tile(b"", 0)] * 2, {}),
+        ([Tile(b"", 2**32)], {}),
+        ([Tile(b"", -1)], {}),
+        ([Tile(b"", 0)], {"icc": b""}),
+        ([Tile(b"", 0)], {"alpha": b"x"}),
+        ([Tile(b"", 0)], {"iptc": b"x"}),
     ):
         with pytest.raises(BadOption):
             pack(Aec(PLAIN, tiles, sections))
 
 
-@pytest.mark.parametrize("change", [{"depth": 16}, {"lossless": True, "model": bytes(4)}, {"width": 4097, "height": 4096}])
+@pytest.mark.parametrize(
+    "change", [{"depth": 16}, {"lossless": True, "model": bytes(4)}, {"width": 4097, "height": 4096}]
+)
 def test_only_some_pictures_have_drawn_parts(change):
     """Shallow ones of latents and of no more pixels than a reader likes to hold at once."""
     largest = Aec(replace(PLAIN, width=4096, height=4096), [Tile(b"", 0)] * 16, {"drawn": b"x"})

@@ -38,7 +38,9 @@ def test_rounding_keeps_black_and_white_and_half_a_step(step):
     levels = np.arange(256, dtype=np.uint8)
     rounded = exact.rounded(levels, step)
     assert rounded[0] == 0 and rounded[-1] == 255 and rounded.dtype == np.uint8
-    assert np.abs(rounded.astype(int) - levels).max() <= step / 2 and np.array_equal(exact.rounded(rounded, step)[:-1], rounded[:-1])
+    assert np.abs(rounded.astype(int) - levels).max() <= step / 2 and np.array_equal(
+        exact.rounded(rounded, step)[:-1], rounded[:-1]
+    )
 
 
 def test_lossy_and_lossless_are_obeyed(coder):
@@ -54,7 +56,10 @@ def test_photographs_are_latents_at_every_quality(coder):
 
 
 def test_a_picture_of_which_a_tile_is_no_noise_is_coded_one_way(coder):
-    calm = np.broadcast_to(np.linspace(20, 220, 200).astype(np.uint8)[None, :, None], (80, 200, 3)) + np.arange(80, dtype=np.uint8)[:, None, None]
+    calm = (
+        np.broadcast_to(np.linspace(20, 220, 200).astype(np.uint8)[None, :, None], (80, 200, 3))
+        + np.arange(80, dtype=np.uint8)[:, None, None]
+    )
     pixels = np.concatenate([np.resize(NOISE, (80, 1024, 3)), calm], 1)
     assert codec.info(coder.encode(pixels[:, :1024], 100))["model"] == SAMPLES
     assert codec.info(coder.encode(pixels, 100))["model"] != SAMPLES
@@ -71,7 +76,9 @@ def test_files_of_rounded_samples_pass_through_every_reader(coder, tmp_path):
 
 def test_what_the_latents_cannot_reach_is_measured():
     basis = dct_basis(320).numpy()
-    within = 128 + (np.random.default_rng(1).normal(size=(4, 320)) * 20 @ basis.reshape(320, -1)).reshape(4, 3, 16, 16).transpose(0, 2, 3, 1).reshape(64, 16, 3)
+    within = 128 + (np.random.default_rng(1).normal(size=(4, 320)) * 20 @ basis.reshape(320, -1)).reshape(
+        4, 3, 16, 16
+    ).transpose(0, 2, 3, 1).reshape(64, 16, 3)
     assert contest.unreachable(within.astype(np.float32), 320) < 1e-3
     assert contest.unreachable(NOISE, 320) == pytest.approx((1 - 320 / 768) * NOISE.var(), rel=0.05)
     assert contest.unreachable(NOISE, 768) < 1e-3 * NOISE.var()
@@ -79,6 +86,8 @@ def test_what_the_latents_cannot_reach_is_measured():
     assert contest.unreachable(np.full((20, 30, 1), 7, np.uint8), 320) < 1e-2
 
 
-@pytest.mark.parametrize(("weight", "channels", "step"), [(0.6, 3, 8), (0.6, 1, 4), (0.0006, 3, 128), (100.0, 3, 1), (1e-6, 3, 128)])
+@pytest.mark.parametrize(
+    ("weight", "channels", "step"), [(0.6, 3, 8), (0.6, 1, 4), (0.0006, 3, 128), (100.0, 3, 1), (1e-6, 3, 128)]
+)
 def test_steps_follow_the_quality(weight, channels, step):
     assert contest.rounding_step(weight, channels) == step

@@ -35,10 +35,33 @@ def contents():
         file = io.BytesIO()
         Image.fromarray(waves.astype(np.uint8)).save(file, "PNG")
         pictures[name] = file.getvalue()
-    a, c, d = pictures["a.png"], codec.compress(pictures["a.png"], device="cpu"), codec.compress(pictures["b.png"], 20, device="cpu")
-    copies = dict.fromkeys(("old.png", "tree/a.png", "tree/sub/y.png", "with space.png", "line\nbreak.png", "-dash.png", "caf\udce9.png"), a)
-    broken = {"bad.png": b"no picture", "empty.png": b"", "cut.aec": c[:-1], "short.aec": c[:20], "hurt.aec": c[:-1] + bytes([c[-1] ^ 1]), "bad.safetensors": b"no model"}
-    return {**pictures, **copies, **broken, "c.aec": c, "d.aec": d, "old.aec": b"mine", "list": b"a.png\nb.png\n", "tree/notes.txt": b""}
+    a, c, d = (
+        pictures["a.png"],
+        codec.compress(pictures["a.png"], device="cpu"),
+        codec.compress(pictures["b.png"], 20, device="cpu"),
+    )
+    copies = dict.fromkeys(
+        ("old.png", "tree/a.png", "tree/sub/y.png", "with space.png", "line\nbreak.png", "-dash.png", "caf\udce9.png"),
+        a,
+    )
+    broken = {
+        "bad.png": b"no picture",
+        "empty.png": b"",
+        "cut.aec": c[:-1],
+        "short.aec": c[:20],
+        "hurt.aec": c[:-1] + bytes([c[-1] ^ 1]),
+        "bad.safetensors": b"no model",
+    }
+    return {
+        **pictures,
+        **copies,
+        **broken,
+        "c.aec": c,
+        "d.aec": d,
+        "old.aec": b"mine",
+        "list": b"a.png\nb.png\n",
+        "tree/notes.txt": b"",
+    }
 
 
 def lay_out(folder):
@@ -70,7 +93,13 @@ def invoke(arguments, stdin):
 
 
 CASES = tomllib.loads(Path(__file__).with_name("cli_cases.toml").read_text())["case"]
-PLACES = {"<n>": r"[0-9][0-9.,]*", "<id>": "[0-9a-f]{8}", "<any>": ".*", "<rest>": r"(?s:.*)", "<usage>": r"Usage: aecodec .*\nTry 'aecodec .*--help' for help\.\n\nError: "}
+PLACES = {
+    "<n>": r"[0-9][0-9.,]*",
+    "<id>": "[0-9a-f]{8}",
+    "<any>": ".*",
+    "<rest>": r"(?s:.*)",
+    "<usage>": r"Usage: aecodec .*\nTry 'aecodec .*--help' for help\.\n\nError: ",
+}
 
 
 def pattern(lines):
@@ -111,7 +140,9 @@ def on_terminal(*arguments, env=None, columns=80):
     """(exit code, what a terminal of so many columns shows) of a process whose three streams are that terminal."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    process = subprocess.Popen([*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | (env or {}))
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=os.environ | (env or {})
+    )
     os.close(theirs)
     shown = b""
     try:
@@ -125,15 +156,36 @@ def on_terminal(*arguments, env=None, columns=80):
 
 def test_a_case_in_a_process_of_its_own(folder):
     """What the cases show in one process is what the command shows."""
-    for name in ("info of something else", "-f with -n", "version", "info as json", "quality of zero", "missing file list", "no command"):
+    for name in (
+        "info of something else",
+        "-f with -n",
+        "version",
+        "info as json",
+        "quality of zero",
+        "missing file list",
+        "no command",
+    ):
         case = next(case for case in CASES if case["name"] == name)
         done = run(*case["run"], text=True)
         assert done.returncode == case.get("code", 0)
-        assert re.fullmatch(pattern(case.get("out", [])), done.stdout) and re.fullmatch(pattern(case.get("err", [])), done.stderr)
+        assert re.fullmatch(pattern(case.get("out", [])), done.stdout) and re.fullmatch(
+            pattern(case.get("err", [])), done.stderr
+        )
 
 
 def test_names_of_any_bytes(folder):
-    names = [b"caf\xe9.aec", b"\xff\xfe.aec", b"a\tb.aec", b"\x1b[31m.aec", "Grüße 写真.aec".encode(), b" .aec", b"$(touch x);.aec", b"'\".aec", b"*.aec", b"a" * 251 + b".aec"]
+    names = [
+        b"caf\xe9.aec",
+        b"\xff\xfe.aec",
+        b"a\tb.aec",
+        b"\x1b[31m.aec",
+        "Grüße 写真.aec".encode(),
+        b" .aec",
+        b"$(touch x);.aec",
+        b"'\".aec",
+        b"*.aec",
+        b"a" * 251 + b".aec",
+    ]
     for name in names:
         with open(name, "wb") as file:
             file.write(contents()["c.aec"])
@@ -148,7 +200,16 @@ def test_names_of_any_bytes(folder):
         assert run("info", *names, env=os.environ | {"LC_ALL": locale, "PYTHONUTF8": "0"}).returncode == 0
 
 
-@pytest.mark.parametrize("arguments", [["info", "--json", *["c.aec"] * 1000], ["info", *["c.aec"] * 1000], ["compress", "--help"], ["models"], ["info", *["a.png"] * 1000]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info", "--json", *["c.aec"] * 1000],
+        ["info", *["c.aec"] * 1000],
+        ["compress", "--help"],
+        ["models"],
+        ["info", *["a.png"] * 1000],
+    ],
+)
 def test_readers_that_leave_early(folder, arguments):
     """`aecodec ... | head -1`: no complaint, whichever stream is closed first."""
     for stream in ("stdout", "stderr"):

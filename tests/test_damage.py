@@ -1,4 +1,5 @@
 """Damage is always an error, never a picture: parts of the campaigns of tests.fuzz.damage, which runs them in full."""
+
 from unittest.mock import patch
 
 import pytest
@@ -50,14 +51,20 @@ def test_mismatches(coder):
 def test_bombs(coder):
     """Small files that claim much are refused in less than 50 ms of the processor and 50 MB; large ones in proportion to their size."""
     for name, figures in damage.refuse_bombs(coder.decode_picture).items():
-        assert figures["ms"] < 50 + figures["bytes"] / 1000 and figures["MB"] < 50 + figures["bytes"] / 1e5, (name, figures)
+        assert figures["ms"] < 50 + figures["bytes"] / 1000 and figures["MB"] < 50 + figures["bytes"] / 1e5, (
+            name,
+            figures,
+        )
 
 
 def test_a_tile_of_few_bytes_never_reaches_the_networks():
     """With the default model too: half a million symbols in 8 bytes."""
     default = codec.Codec(device="cpu", threads=1)
     file = hostile.build((default.model.id, 0, 1024, 1024, 5000), None, [(bytes([0, 0, 0, 128, 0, 0, 0, 0]), 0)], [])
-    with patch.object(default.model.networks.prior, "walk", side_effect=AssertionError), pytest.raises(Corrupt, match="end before"):
+    with (
+        patch.object(default.model.networks.prior, "walk", side_effect=AssertionError),
+        pytest.raises(Corrupt, match="end before"),
+    ):
         default.decode_picture(file)
 
 

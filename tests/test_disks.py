@@ -49,14 +49,25 @@ def listing(folder):
 def refused(done, name, word):
     """One sentence that names the input and the reason, exit code 1, nothing on stdout."""
     assert done.exit_code == 1 and done.stdout == ""
-    assert done.stderr.startswith(f"aecodec: {name}: ") and len(done.stderr.splitlines()) == 1 and word in done.stderr, done.stderr
+    assert (
+        done.stderr.startswith(f"aecodec: {name}: ") and len(done.stderr.splitlines()) == 1 and word in done.stderr
+    ), done.stderr
 
 
-@pytest.mark.parametrize("campaign, options", [("kills", ["--forked", "--count", "9", "--seed", str(time.time_ns())]), ("writers", ["--rounds", "2"])])
+@pytest.mark.parametrize(
+    "campaign, options",
+    [("kills", ["--forked", "--count", "9", "--seed", str(time.time_ns())]), ("writers", ["--rounds", "2"])],
+)
 def test_campaigns_in_short(campaign, options):
     """Their figures in full length are in tests/campaigns/log.jsonl. In processes of their own: they fork."""
     command = [sys.executable, "-m", f"tests.campaigns.{campaign}", *options]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[1],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert f'{{"campaign": "{campaign}"' in done.stdout
 
@@ -75,7 +86,9 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.parametrize("arguments, name, target", [(["compress", "-q", "97"], "a.png", "a.aec"), (["decompress"], "b.aec", "b.png")])
+@pytest.mark.parametrize(
+    "arguments, name, target", [(["compress", "-q", "97"], "a.png", "a.aec"), (["decompress"], "b.aec", "b.png")]
+)
 @pytest.mark.parametrize("old", [None, b"an older file"])
 def test_full_disk(arguments, name, target, old, sources, small_disk, tmp_path):
     (tmp_path / name).write_bytes(sources[name])
@@ -87,7 +100,10 @@ def test_full_disk(arguments, name, target, old, sources, small_disk, tmp_path):
     assert listing(small_disk) == before and (tmp_path / name).read_bytes() == sources[name]
 
 
-@pytest.mark.parametrize("arguments, name, target", [(["compress", "-q", "97", "--rm"], "a.png", "a.aec"), (["decompress", "--rm"], "b.aec", "b.png")])
+@pytest.mark.parametrize(
+    "arguments, name, target",
+    [(["compress", "-q", "97", "--rm"], "a.png", "a.aec"), (["decompress", "--rm"], "b.aec", "b.png")],
+)
 def test_limit_of_file_sizes(arguments, name, target, sources, tmp_path):
     (tmp_path / name).write_bytes(sources[name])
     (tmp_path / target).write_bytes(b"an older file")
@@ -106,10 +122,14 @@ def test_limit_of_file_sizes(arguments, name, target, sources, tmp_path):
 def test_full_output(sources, tmp_path):
     (tmp_path / "a.png").write_bytes(sources["a.png"])
     with open("/dev/full", "wb") as full:
-        done = subprocess.run([*COMMAND, "compress", "a.png", "-c"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [*COMMAND, "compress", "a.png", "-c"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
         assert done.returncode == 1 and done.stderr == "aecodec: a.png: no space left on device\n"
         (tmp_path / "b.aec").write_bytes(sources["b.aec"])
-        done = subprocess.run([*COMMAND, "info", "b.aec", "--json"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [*COMMAND, "info", "b.aec", "--json"], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True
+        )
     assert done.returncode == 1 and "Traceback" not in done.stderr and len(done.stderr.splitlines()) <= 1
     refused(aecodec(tmp_path, "compress", "a.png", "-o", "/dev/full"), "a.png", "no space left on device")
     assert aecodec(tmp_path, "compress", "-f", "a.png", "-o", "/dev/null").exit_code == 0

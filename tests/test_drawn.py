@@ -22,7 +22,7 @@ def page(height=420, width=530, channels=3):
     for line in range(0, height, 20):
         ImageDraw.Draw(sheet).text((8, 4 + line), "Codecs of pages and windows, " * 4, (30, 30, 60))
     pixels = np.array(sheet)
-    pixels[TOP:TOP + HIGH, LEFT:LEFT + WIDE] = photograph(HIGH, WIDE, 5)
+    pixels[TOP : TOP + HIGH, LEFT : LEFT + WIDE] = photograph(HIGH, WIDE, 5)
     return pixels if channels == 3 else pixels[..., 1:2].copy()
 
 
@@ -39,10 +39,17 @@ def test_both_parts_are_served_in_fewer_bytes(coded, coder):
     assert codec.info(file)["sections"].keys() == {"drawn"} and decoded.shape == pixels.shape
     assert len(file) < 0.7 * min(len(coder.encode(pixels, lossless=how)) for how in (True, False))
     same = (decoded == pixels).all(2)
-    assert same[:TOP - 32].all() and same[TOP + HIGH + 32:].all() and same[:, :LEFT - 32].mean() > 0.98 and same[:, LEFT + WIDE + 32:].mean() > 0.98
-    alone = coder.decode_picture(coder.encode(photograph(HIGH, WIDE, 5)[..., -pixels.shape[2]:], lossless=False)).pixels
+    assert (
+        same[: TOP - 32].all()
+        and same[TOP + HIGH + 32 :].all()
+        and same[:, : LEFT - 32].mean() > 0.98
+        and same[:, LEFT + WIDE + 32 :].mean() > 0.98
+    )
+    alone = coder.decode_picture(
+        coder.encode(photograph(HIGH, WIDE, 5)[..., -pixels.shape[2] :], lossless=False)
+    ).pixels
     part = slice(TOP, TOP + HIGH), slice(LEFT, LEFT + WIDE)
-    assert psnr(decoded[part], pixels[part]) > psnr(alone, photograph(HIGH, WIDE, 5)[..., -pixels.shape[2]:]) - 0.5
+    assert psnr(decoded[part], pixels[part]) > psnr(alone, photograph(HIGH, WIDE, 5)[..., -pixels.shape[2] :]) - 0.5
 
 
 def test_every_reader_sees_it(coded, coder):
@@ -60,7 +67,9 @@ def test_alpha_metadata_and_targets_come_along(coder):
     picture = image.Picture(page(), alpha, icc=bytes(200), xmp=b"<x/>")
     file = coder.encode(picture, target_size=30_000)
     back = coder.decode_picture(file)
-    assert codec.info(file)["sections"].keys() == {"alpha", "icc", "xmp", "drawn"} and 0.95 * 30_000 < len(file) <= 30_000
+    assert (
+        codec.info(file)["sections"].keys() == {"alpha", "icc", "xmp", "drawn"} and 0.95 * 30_000 < len(file) <= 30_000
+    )
     assert np.array_equal(back.alpha, alpha) and (back.icc, back.xmp) == (picture.icc, picture.xmp)
     assert np.array_equal(back.pixels[:100], picture.pixels[:100])
 
@@ -70,7 +79,9 @@ def test_tiles_and_batches_make_the_same(coder):
     wide = np.concatenate([page(), page(), page()], 1)
     files = coder.encode_batch([wide, page(), page(400, 500)])
     assert files == [coder.encode(picture) for picture in (wide, page(), page(400, 500))]
-    assert codec.info(files[0])["tiles"] == 2 and np.array_equal(coder.decode_picture(files[0]).pixels[:112], wide[:112])
+    assert codec.info(files[0])["tiles"] == 2 and np.array_equal(
+        coder.decode_picture(files[0]).pixels[:112], wide[:112]
+    )
 
 
 @pytest.mark.parametrize("quality", [1, 60, 100])
@@ -86,7 +97,10 @@ def test_photographs_have_no_drawn_parts(quality, coder):
 def test_features_are_those_of_the_whole_page(coder):
     """Not of what the latents hold in place of the text."""
     pixels = page()
-    near, far = (np.linalg.norm(features.embed(coder, coder.encode(pixels)) - features.embed(coder, picture)) for picture in (pixels, drawn.split(pixels)[1]))
+    near, far = (
+        np.linalg.norm(features.embed(coder, coder.encode(pixels)) - features.embed(coder, picture))
+        for picture in (pixels, drawn.split(pixels)[1])
+    )
     assert near < features.DUPLICATE / 4 < far
 
 
@@ -111,7 +125,13 @@ def test_large_pictures_are_left_whole(coder, monkeypatch):
 def test_blocks():
     pixels = page()
     mask = drawn.find(pixels)
-    assert mask.shape == (27, 34) and not mask[10:22, 7:26].any() and mask[:8].all() and mask[24:].all() and mask[:, :5].mean() > 0.95
+    assert (
+        mask.shape == (27, 34)
+        and not mask[10:22, 7:26].any()
+        and mask[:8].all()
+        and mask[24:].all()
+        and mask[:, :5].mean() > 0.95
+    )
     section, rest = drawn.split(pixels)
     samples = drawn.decode(section, 420, 530)
     kept = samples[..., 3] > 0
@@ -124,8 +144,13 @@ def test_blocks():
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (16, 16, 1), (17, 40, 3), (33, 15, 3)])
 def test_small_pictures_and_plain_ones(shape):
-    assert not drawn.find(np.full(shape, 9, np.uint8)).any() and drawn.find(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)).shape == (-(-shape[0] // 16), -(-shape[1] // 16))
-    assert drawn.split(np.full(shape, 9, np.uint8)) == (None, None) and exact.plain(np.full(shape, 9, np.uint8)) in (0, 1)
+    assert not drawn.find(np.full(shape, 9, np.uint8)).any() and drawn.find(
+        np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    ).shape == (-(-shape[0] // 16), -(-shape[1] // 16))
+    assert drawn.split(np.full(shape, 9, np.uint8)) == (None, None) and exact.plain(np.full(shape, 9, np.uint8)) in (
+        0,
+        1,
+    )
 
 
 def test_damage(coded, coder):
@@ -136,12 +161,28 @@ def test_damage(coded, coder):
         coder.decode(broken)
     damage = Damage()
     found = coder.decode_picture(broken, damage=damage).pixels
-    assert set(damage.sections) == {"drawn"} and list(damage.sentences()) == ["the drawn section is damaged and left out: text and lines are missing"]
+    assert set(damage.sections) == {"drawn"} and list(damage.sentences()) == [
+        "the drawn section is damaged and left out: text and lines are missing"
+    ]
     kept = drawn.decode(aec.sections["drawn"], *decoded.shape[:2])[..., 3] > 0
     assert np.array_equal(found[~kept], decoded[~kept]) and not np.array_equal(found[kept], decoded[kept])
-    for hostile in b"x", aec.sections["drawn"][:-30], exact.encode(decoded), exact.webp(np.full((*decoded.shape[:2], 4), 100, np.uint8)), exact.webp(np.zeros((9, 9, 4), np.uint8)):
+    for hostile in (
+        b"x",
+        aec.sections["drawn"][:-30],
+        exact.encode(decoded),
+        exact.webp(np.full((*decoded.shape[:2], 4), 100, np.uint8)),
+        exact.webp(np.zeros((9, 9, 4), np.uint8)),
+    ):
         for read in coder.decode, coder.verify:
             with pytest.raises(Corrupt):
                 read(container.pack(dataclasses.replace(aec, sections={"drawn": hostile})))
         damage = Damage()
-        assert np.array_equal(coder.decode_picture(container.pack(dataclasses.replace(aec, sections={"drawn": hostile})), damage=damage).pixels, found) and damage.sections
+        assert (
+            np.array_equal(
+                coder.decode_picture(
+                    container.pack(dataclasses.replace(aec, sections={"drawn": hostile})), damage=damage
+                ).pixels,
+                found,
+            )
+            and damage.sections
+        )

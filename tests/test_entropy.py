@@ -97,7 +97,24 @@ def test_puts_and_gets_need_not_match_in_size_and_tables_may_alternate(gaussian)
 
 
 def test_symbols_outside_their_row_are_escaped(gaussian):
-    far = [0, 1, -1, 2, -2, 15, -16, 17, 255, -256, 4097, -70000, MAX_SYMBOL, -MAX_SYMBOL, 1 - MAX_SYMBOL, MAX_SYMBOL - 1]
+    far = [
+        0,
+        1,
+        -1,
+        2,
+        -2,
+        15,
+        -16,
+        17,
+        255,
+        -256,
+        4097,
+        -70000,
+        MAX_SYMBOL,
+        -MAX_SYMBOL,
+        1 - MAX_SYMBOL,
+        MAX_SYMBOL - 1,
+    ]
     symbols = np.tile(far, len(gaussian)).astype(np.int32)
     indexes = np.repeat(np.arange(len(gaussian)), len(far))
     assert np.array_equal(decode(encode(symbols, indexes, gaussian), indexes, gaussian), symbols)
@@ -380,7 +397,9 @@ def test_random_bytes_are_survived(gaussian):
     for seed in range(1500):
         size = 4 * int(rng.integers(2, 30))
         indexes = draw(int(rng.integers(1, 300)), seed)[1]
-        fill = rng.bytes(size) if seed % 3 else bytes([rng.integers(256)]) * size  # runs of 15s make the longest escapes
+        fill = (
+            rng.bytes(size) if seed % 3 else bytes([rng.integers(256)]) * size
+        )  # runs of 15s make the longest escapes
         assert damaged_decode(fill[:7] + b"\x7f" + fill[8:], indexes, gaussian)
 
 
@@ -395,10 +414,18 @@ def test_an_escape_in_more_groups_than_it_needs_is_refused(zeros, dear):
     count, counts = 1 + zeros, []
     while count >= 15:
         counts, count = [*counts, 15], count - 15
-    reads = [("symbol", 65535, 1), *(("bits", n) for n in (*counts, count, 14, *[0] * zeros)), *[("symbol", 0, 65534)] * 3, *[("symbol", 65534, 1)] * dear]
+    reads = [
+        ("symbol", 65535, 1),
+        *(("bits", n) for n in (*counts, count, 14, *[0] * zeros)),
+        *[("symbol", 0, 65534)] * 3,
+        *[("symbol", 65534, 1)] * dear,
+    ]
     data, symbols = by_hand(reads), [9, 1, 1, 1, *[0] * dear]
     if not zeros:
-        assert data == encode(symbols, [0] * len(symbols), tables) and decode(data, [0] * len(symbols), tables).tolist() == symbols
+        assert (
+            data == encode(symbols, [0] * len(symbols), tables)
+            and decode(data, [0] * len(symbols), tables).tolist() == symbols
+        )
     else:
         with pytest.raises(Corrupt, match="shortest form"):
             decode(data, [0] * len(symbols), tables)
@@ -411,7 +438,9 @@ def test_streams_are_written_anew_only_where_a_group_could_be_lost_in_their_leng
     symbols, indexes = draw(count, 4, sigmas)
     data, write, written = encode(symbols, indexes, tables), entropy._write, []
     monkeypatch.setattr(entropy, "_write", lambda puts: (written.append(1), write(puts))[1])
-    assert np.array_equal(decode(data, indexes, tables), symbols) and bool(written) == again == (len(data) > 4 * 2**13 * 3.5)
+    assert np.array_equal(decode(data, indexes, tables), symbols) and bool(written) == again == (
+        len(data) > 4 * 2**13 * 3.5
+    )
 
 
 def test_reading_stays_inside_the_padding():
@@ -441,7 +470,7 @@ def test_data_that_end_are_found_out_within_two_chunks_of_reading(sigma, monkeyp
     reader = Decoder(data, len(indexes))
     with pytest.raises(Corrupt, match="end before their symbol"):
         reader.get(indexes, Tables(*parts))
-    _, _, read = independent_decode(data, indexes[:reader._read], *parts)
+    _, _, read = independent_decode(data, indexes[: reader._read], *parts)
     assert read <= len(data) // 4 + 2 * 256 and given[0] < 600 and reader._read < 40_000
 
 
@@ -449,7 +478,13 @@ def test_data_that_end_are_found_out_within_two_chunks_of_reading(sigma, monkeyp
 
 
 def test_rows_add_up_and_hold_every_symbol():
-    for pmf, escape in ([1.0], 0.0), ([0.0] * 3000 + [1.0], 0.0), (np.ones(65535), 1), ([1e-300, 1e299], 0), ([5e-324], 0):
+    for pmf, escape in (
+        ([1.0], 0.0),
+        ([0.0] * 3000 + [1.0], 0.0),
+        (np.ones(65535), 1),
+        ([1e-300, 1e299], 0),
+        ([5e-324], 0),
+    ):
         cdf = pmf_to_cdf(pmf, escape)
         assert cdf.dtype == np.int32 and len(cdf) == len(pmf) + 2
         assert cdf[0] == 0 and cdf[-1] == TOTAL and np.diff(cdf).min() >= 1
@@ -471,7 +506,16 @@ def test_no_unit_moved_between_two_symbols_would_serve_them_better(pmf, escape):
 
 @pytest.mark.parametrize(
     "pmf, escape",
-    [([], 1), ([0.0], 0), ([-1.0, 2], 0), ([math.nan], 0), ([math.inf], 0), ([1], math.nan), ([1], -1), (np.ones(65536), 1)],
+    [
+        ([], 1),
+        ([0.0], 0),
+        ([-1.0, 2], 0),
+        ([math.nan], 0),
+        ([math.inf], 0),
+        ([1], math.nan),
+        ([1], -1),
+        (np.ones(65536), 1),
+    ],
 )
 def test_what_is_no_distribution_is_refused(pmf, escape):
     with pytest.raises(BadOption):
@@ -482,7 +526,9 @@ def test_what_is_no_distribution_is_refused(pmf, escape):
 
 
 def run(code):
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def outcome(process):
@@ -520,7 +566,9 @@ def test_either_import_order_works_and_the_fence_stays_light():
         "from compressai.entropy_models import EntropyBottleneck; EntropyBottleneck(2).update();"
         "assert ans is codec.entropy._rans"
     )
-    second = run(f"import compressai; from compressai import ans; {fence}; ans.{use}; assert ans is codec.entropy._rans")
+    second = run(
+        f"import compressai; from compressai import ans; {fence}; ans.{use}; assert ans is codec.entropy._rans"
+    )
     outcome(first)
     outcome(second)
 

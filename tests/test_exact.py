@@ -30,7 +30,11 @@ QUALITIES = (5, 50, 95)
 @pytest.fixture(scope="module")
 def files(coder):
     """(quality, file, its parse by the plain decoder) of each picture: three of a size, one that pads, one of two tiles, a gray one."""
-    pictures = [photograph(200, 264, seed) for seed in range(3)] + [photograph(77, 130, 3), photograph(40, 1050, 4), photograph(96, 96, 5, channels=1)]
+    pictures = [photograph(200, 264, seed) for seed in range(3)] + [
+        photograph(77, 130, 3),
+        photograph(40, 1050, 4),
+        photograph(96, 96, 5, channels=1),
+    ]
     coded = [(quality, coder.encode(picture, quality, lossless=False)) for quality in QUALITIES for picture in pictures]
     return [(quality, file, parse(coder, file)) for quality, file in coded]
 
@@ -107,7 +111,13 @@ def test_compiled_block_gives_the_same_integers(coder):
 class LossyProducts(TorchDispatchMode):
     """Rounds the factors of float32 matrix products to bfloat16, as processors may that are fast at it and this one may not be."""
 
-    products = torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm, torch.ops.aten.baddbmm, torch.ops.aten.convolution
+    products = (
+        torch.ops.aten.mm,
+        torch.ops.aten.addmm,
+        torch.ops.aten.bmm,
+        torch.ops.aten.baddbmm,
+        torch.ops.aten.convolution,
+    )
 
     def __init__(self):
         super().__init__()
@@ -116,7 +126,9 @@ class LossyProducts(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         if function.overloadpacket in self.products:
             self.types.add(args[1].dtype)
-            lossy = lambda x: x.bfloat16().to(x.dtype) if isinstance(x, torch.Tensor) and x.dtype == torch.float32 else x
+            lossy = lambda x: (
+                x.bfloat16().to(x.dtype) if isinstance(x, torch.Tensor) and x.dtype == torch.float32 else x
+            )
             args = (args[0], *map(lossy, args[1:])) if "add" in str(function) else tuple(map(lossy, args))
         return function(*args, **kwargs or {})
 
@@ -217,7 +229,9 @@ def test_sums_are_exact_at_their_bounds(coder):
     assert len(layers) == 35
     for layer in layers:
         weight = layer.weight[:, :, layer.kernel // 2, layer.kernel // 2].float()  # [O, I]
-        worst = torch.sign(weight).T[None, :, :, None] * layer.limit[:, None, None] * 2  # a position per output; twice: the clamp takes part
+        worst = (
+            torch.sign(weight).T[None, :, :, None] * layer.limit[:, None, None] * 2
+        )  # a position per output; twice: the clamp takes part
         worst = torch.cat([worst, -worst, worst - torch.sign(worst)], 3)
         with torch.inference_mode():
             assert torch.equal(layer(worst), integer_layer(layer, worst))
@@ -230,7 +244,10 @@ def test_what_flows_between_layers_fits_float32(coder):
     top = lambda layer: int(((layer.bound() >> layer.shift.long()) + 1).max())
     through = lambda block: top(block.b) + top(block.f2)
     features = top(network.up1) + int(vectors.quality_bias.abs().max()) + through(network.body)
-    steps = [top(join) + int(network.phase_bias.abs().max()) + through(block) for join, block in zip(network.join, network.blocks)]
+    steps = [
+        top(join) + int(network.phase_bias.abs().max()) + through(block)
+        for join, block in zip(network.join, network.blocks)
+    ]
     assert max(features, *steps) < 1 << 24
     assert torch.equal(network.phase_bias, network.phase_bias.round())
 

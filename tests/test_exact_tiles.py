@@ -46,4 +46,8 @@ def test_drawn_and_photographed_are_told_apart():
     drawn = np.where(((x // 16 + y // 16) % 2)[..., None] > 0, np.uint8(255), np.uint8([[[20, 40, 80]]]))
     assert exact.equal(drawn) > contest.DRAWN
     photographed = noise(256, 256, 3, np.uint8) // 32 + np.uint8(x // 2)[..., None]
-    assert exact.equal(photographed) < contest.DRAWN / 2 and exact.equal(photographed, 32) > contest.DRAWN and exact.equal(drawn[:1]) == 0
+    assert (
+        exact.equal(photographed) < contest.DRAWN / 2
+        and exact.equal(photographed, 32) > contest.DRAWN
+        and exact.equal(drawn[:1]) == 0
+    )

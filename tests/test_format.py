@@ -20,7 +20,9 @@ import codec
 from codec import container
 
 CONSTANTS = {name: ast.literal_eval(value) for name, value in table("Constant", "Value")}
-STRIDE, HYPER_STRIDE, STEPS, PHASE, SLOPE, FRACTION, HEAD, LATENT, GAIN, ROWS, ROW_START, MAX_RESIDUAL, EXACT = CONSTANTS.values()
+STRIDE, HYPER_STRIDE, STEPS, PHASE, SLOPE, FRACTION, HEAD, LATENT, GAIN, ROWS, ROW_START, MAX_RESIDUAL, EXACT = (
+    CONSTANTS.values()
+)
 
 
 def must(condition):
@@ -111,7 +113,9 @@ class Model:
 
     def names(self, name):
         """Every layer that a name in the page's tables stands for."""
-        letter, count = next(((x, n) for x, n in (("t", STEPS), ("g", 4), ("s", self.sizes["S"])) if x in name.split(".")), ("", 1))
+        letter, count = next(
+            ((x, n) for x, n in (("t", STEPS), ("g", 4), ("s", self.sizes["S"])) if x in name.split(".")), ("", 1)
+        )
         return [".".join(str(i) if part == letter else part for part in name.split(".")) for i in range(count)]
 
     def lay_out(self, name):
@@ -140,7 +144,9 @@ class Model:
         weight, bias, shift, limit = (part.astype(np.int64) for part in parts)
         must((abs(weight).sum((2, 3)) @ limit + abs(bias) < EXACT).all())
         total = convolve(np.clip(x, -limit[:, None, None], limit[:, None, None]), weight) + bias[:, None, None]
-        return rounded(total, shift[:, None, None] + (total < 0) * int(-np.log2(SLOPE)) * (self.layers[name][3] == "yes"))
+        return rounded(
+            total, shift[:, None, None] + (total < 0) * int(-np.log2(SLOPE)) * (self.layers[name][3] == "yes")
+        )
 
     def block(self, name, x):
         x = x + self.layer(f"{name}.b", self.layer(f"{name}.d", self.layer(f"{name}.a", x)))
@@ -160,18 +166,27 @@ class Model:
         gain, cells = self.vector("gain_y", quality), (y.shape[1] // 2, y.shape[2] // 2)
         for t in range(STEPS):
             x = self.layer(f"join.{t}", np.concatenate([features, context]) if t else features)
-            x = self.block(f"blocks.{t}", x + np.tile(self.tensors["prior.network.phase_bias"][t].astype(np.int64), cells))
+            x = self.block(
+                f"blocks.{t}", x + np.tile(self.tensors["prior.network.phase_bias"][t].astype(np.int64), cells)
+            )
             for g in range(4):
                 p, group, bound = PHASE[(t + g) % 4], slice(g * m // 4, (g + 1) * m // 4), MAX_RESIDUAL << LATENT
                 v, (mean, scale) = gain[group], np.split(self.layer(f"heads.{g}", phase(x, p)), 2)
                 mean = np.clip(self.scaled(mean, v, LATENT - HEAD), -bound, bound)
-                row = np.clip((scale + v * 2 ** (HEAD - GAIN) - int(ROW_START * 2**HEAD)) // 2 ** (HEAD - 3), 0, ROWS - 1)
+                row = np.clip(
+                    (scale + v * 2 ** (HEAD - GAIN) - int(ROW_START * 2**HEAD)) // 2 ** (HEAD - 3), 0, ROWS - 1
+                )
                 residual = np.zeros_like(row)
                 for place in np.ndindex(row.shape):
                     if row[place] and 2 * place[1] + p // 2 < inside[0] and 2 * place[2] + p % 2 < inside[1]:
                         residual[place] = stream.symbol(*self.rows["y"][row[place]])
                 value = residual * 2**LATENT + mean
-                for whole, part in ((y, value), (residuals, residual), (rows, row), (context, self.scaled(value, -v, FRACTION - LATENT))):
+                for whole, part in (
+                    (y, value),
+                    (residuals, residual),
+                    (rows, row),
+                    (context, self.scaled(value, -v, FRACTION - LATENT)),
+                ):
                     phase(whole[group], p)[:] = part
         must(stream.state == 2**31 and not stream.words)
         return z, y, residuals, rows, stream.escapes
@@ -187,7 +202,9 @@ class Model:
         a, d = self.anchor(quality)
         get = lambda name: self.tensors[f"synthesis.{name}"].astype(np.float32)
         conv = lambda name, x: convolve(x, get(f"{name}.weight")) + get(f"{name}.bias")[:, None, None]
-        gain = lambda name, x: x * np.exp(np.average(get(f"{name}.w")[a : a + 2], 0, [9900 - d, d]))[:, None, None].astype(np.float32)
+        gain = lambda name, x: (
+            x * np.exp(np.average(get(f"{name}.w")[a : a + 2], 0, [9900 - d, d]))[:, None, None].astype(np.float32)
+        )
 
         def block(name, x):
             t = conv(f"{name}.a", x)
@@ -228,13 +245,21 @@ def test_the_tensors_of_the_page_are_those_of_the_model():
         gain = lambda n: {f"{n}.w": ("F16", [m.sizes["A"], i])}
         fixed = {"weight": ("I8", [o, i, k, k]), "bias": ("I32", [o]), "shift": ("I8", [o]), "limit": ("I32", [i])}
         block = conv(f"{name}.a") | conv(f"{name}.b") | gain(f"{name}.gain")
-        parts = {"weight": {f"{name}.weight": ("F16", [o, i, k, k])}, "weight, bias": conv(name), "gain": gain(name), "block": block}
+        parts = {
+            "weight": {f"{name}.weight": ("F16", [o, i, k, k])},
+            "weight, bias": conv(name),
+            "gain": gain(name),
+            "block": block,
+        }
         page |= parts.get(what, {f"prior.network.{name}.{part}": value for part, value in fixed.items()})
     found = {name: (e["dtype"], "any" if name.endswith(".cdfs") else e["shape"]) for name, e in m.text.items()}
     assert {name: found[name] for name in found if not name.startswith(("analysis.", "hyper_analysis."))} == page
 
 
-@pytest.mark.parametrize(("height", "width", "channels", "quality"), [(40, 48, 3, 37.53), (33, 70, 3, 100), (33, 70, 1, 93), (20, 1030, 3, 1)])
+@pytest.mark.parametrize(
+    ("height", "width", "channels", "quality"),
+    [(40, 48, 3, 37.53), (33, 70, 3, 100), (33, 70, 1, 93), (20, 1030, 3, 1)],
+)
 def test_a_decoder_written_from_the_page_finds_the_same_symbols_and_pixels(height, width, channels, quality):
     data = codec.compress(picture(height, width, channels), quality, lossless=False)
     aec = container.unpack(data)
@@ -242,7 +267,9 @@ def test_a_decoder_written_from_the_page_finds_the_same_symbols_and_pixels(heigh
     for i, tile in enumerate(aec.tiles):  # one row of tiles
         wide = min(1024, width - 1024 * i)
         z, y, residuals, rows, escapes = m.decode(tile.payload, height, wide, hundredths)
-        assert crc32(y.astype("<i4"), crc32(z.astype("<i4"))) == tile.symbols_crc, "FORMAT.md and the codec decode different symbols"
+        assert crc32(y.astype("<i4"), crc32(z.astype("<i4"))) == tile.symbols_crc, (
+            "FORMAT.md and the codec decode different symbols"
+        )
         assert (rows == 0).any() if quality < 90 else escapes
         latents.append(m.rebuild(y, residuals, rows, hundredths)[:, : -(-height // STRIDE), : -(-wide // STRIDE)])
     pixels = m.synthesis(np.concatenate(latents, 2), hundredths)[:, :height, :width].transpose(1, 2, 0)

@@ -1,4 +1,5 @@
 """Is this checkout worse or slower than what was committed? The gate of the benchmark on its tiny set, and what it does with what it finds."""
+
 import copy
 import hashlib
 import re
@@ -50,7 +51,9 @@ def judge(result, *more):
 
 def test_this_checkout_is_neither_worse_nor_slower_than_what_was_committed():
     reply = subprocess.run([sys.executable, "-m", "benchmarks", "gate"], capture_output=True, text=True)
-    assert reply.returncode == 0, f"{reply.stdout}{reply.stderr}\nwhere this is meant: python -m benchmarks gate --renew"
+    assert reply.returncode == 0, (
+        f"{reply.stdout}{reply.stderr}\nwhere this is meant: python -m benchmarks gate --renew"
+    )
     assert re.search(r"aec, psnr: [+-]\d+\.\d\d % BD-rate", reply.stdout)
     if unjudged := re.search("speed is not judged: .*", reply.stdout):
         pytest.skip(unjudged[0])
@@ -68,7 +71,12 @@ def test_the_tiny_set_is_the_same_everywhere():
 
 
 def test_larger_files_fail_and_smaller_ones_do_not(committed):
-    assert judge(committed).worse == judge(changed(committed, bytes=0.9)).worse == judge(changed(committed, bytes=1.004)).worse == []
+    assert (
+        judge(committed).worse
+        == judge(changed(committed, bytes=0.9)).worse
+        == judge(changed(committed, bytes=1.004)).worse
+        == []
+    )
     assert all("+0.60 % BD-rate" in sentence for sentence in judge(changed(committed, bytes=1.006)).worse)
 
 
@@ -83,7 +91,10 @@ def test_slower_code_fails_only_after_further_rounds(committed):
 def test_on_a_busy_machine_twice_the_loss_is_allowed_and_said(committed):
     busy, slower = changed(committed, seconds=1.25, held=0.3), changed(committed, seconds=1.35, held=0.3)
     found = judge(busy, busy, busy, busy)
-    assert found.worse == [] and found.lines[-1] == "the machine is busy, ours had a processor 30% of the time: +30 % is allowed"
+    assert (
+        found.worse == []
+        and found.lines[-1] == "the machine is busy, ours had a processor 30% of the time: +30 % is allowed"
+    )
     assert "(allowed: +30 %)" in judge(slower, slower, slower, slower).worse[0]
     assert len(judge(busy, busy, changed(committed, seconds=1.25), busy).worse) == 1, "one quiet attempt is enough"
 
@@ -102,7 +113,10 @@ def test_times_are_judged_on_the_same_kind_of_processor_only(committed):
     foreign = changed(committed, bytes=1.01, seconds=3)
     foreign["machine"]["cpu_model"] = "Another 1 2 3"
     found = judge(foreign)
-    assert "no reference for this kind of processor, Another-1-2-3" in found.unjudged and f"speed is not judged: {found.unjudged}" in found.lines
+    assert (
+        "no reference for this kind of processor, Another-1-2-3" in found.unjudged
+        and f"speed is not judged: {found.unjudged}" in found.lines
+    )
     assert len(found.worse) == 3 and all("BD-rate" in sentence for sentence in found.worse)
     gate.renew(foreign)
     assert len(gate.references()[0]) == 2 and judge({**foreign, "points": committed["points"]}).worse == []

@@ -1,4 +1,5 @@
 """Golden files: what was written once is read the same for ever, and what was refused once is refused for ever."""
+
 import hashlib
 import json
 import time
@@ -18,7 +19,10 @@ ERRORS = json.loads((BAD / "errors.json").read_text())
 
 def test_there_are_enough_of_them():
     assert sorted(path.stem for path in GOOD.glob("*.aec")) == sorted(GOLDEN) == sorted(pictures())
-    assert sorted(path.name for path in BAD.iterdir() if path.name != "errors.json") == sorted(ERRORS) and len(ERRORS) >= 30
+    assert (
+        sorted(path.name for path in BAD.iterdir() if path.name != "errors.json") == sorted(ERRORS)
+        and len(ERRORS) >= 30
+    )
     assert len(set(map(tuple, (path.read_bytes() for path in BAD.iterdir())))) == len(ERRORS) + 1
 
 
@@ -28,11 +32,15 @@ def test_symbols_and_pixels_are_those_of_old(name):
     coder, golden, file = coder_of(name), GOLDEN[name], (GOOD / f"{name}.aec").read_bytes()
     assert hashlib.sha256(file).hexdigest() == golden["sha256"]
     kind = name.split("-")[0]
-    assert golden["model"] == (bytes(4) if kind in ("exact", "rounded") else coder.model.id).hex(), f"the {kind} model is another than the golden files'; if it was replaced on purpose, run: {COMMAND} {kind}"
+    assert golden["model"] == (bytes(4) if kind in ("exact", "rounded") else coder.model.id).hex(), (
+        f"the {kind} model is another than the golden files'; if it was replaced on purpose, run: {COMMAND} {kind}"
+    )
     assert digest(coder, file) == golden["parse"]
     found, expected = coder.decode_picture(file), image.load(GOOD / f"{name}.png")
     assert found.depth == expected.depth and found.pixels.shape == expected.pixels.shape
-    assert np.abs(found.pixels.astype(int) - expected.pixels).max() <= (0 if kind in ("exact", "rounded") else 257 if found.depth == 16 else 1)
+    assert np.abs(found.pixels.astype(int) - expected.pixels).max() <= (
+        0 if kind in ("exact", "rounded") else 257 if found.depth == 16 else 1
+    )
     picture = pictures()[name][0]
     assert (found.alpha is None and picture.alpha is None) or np.array_equal(found.alpha, picture.alpha)
     assert (found.icc, found.exif, found.xmp, found.suffix) == (picture.icc, picture.exif, picture.xmp, picture.suffix)
@@ -58,7 +66,9 @@ def test_bad_files_are_refused(name, tiny_coder):
 
 def test_the_tiny_model_is_what_its_script_makes():
     made, committed = load(tiny.build()), load(tiny.PATH.read_bytes())
-    assert {name: (tensor.dtype, tensor.shape) for name, tensor in made.items()} == {name: (tensor.dtype, tensor.shape) for name, tensor in committed.items()}
+    assert {name: (tensor.dtype, tensor.shape) for name, tensor in made.items()} == {
+        name: (tensor.dtype, tensor.shape) for name, tensor in committed.items()
+    }
     for name, tensor in made.items():
         if tensor.dtype.kind == "i":
             assert np.array_equal(tensor, committed[name]), name

@@ -2,6 +2,7 @@
 
 AECODEC_FUZZ_SECONDS is the time that the fuzzers get (default: 60, of which Atheris's start takes a part).
 """
+
 import json
 import os
 import subprocess
@@ -108,8 +109,25 @@ def test_hostile_files_get_far(decode):
 @pytest.mark.parametrize("target", TARGETS)
 def test_smoke(target, tmp_path):
     share = {"parser": 0.2, "fence": 0.15, "decode": 0.25, "batch": 0.2, "tile": 0.1, "weights": 0.1}[target]
-    command = [sys.executable, "-m", "tests.fuzz", target, "--seconds", str(SECONDS * share), "--artifacts", str(tmp_path), "--corpus", str(tmp_path / "corpus")]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz",
+        target,
+        "--seconds",
+        str(SECONDS * share),
+        "--artifacts",
+        str(tmp_path),
+        "--corpus",
+        str(tmp_path / "corpus"),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["runs"] > 10 and figures["failures"] == 0 and sum(figures["outcomes"].values()) == figures["runs"]

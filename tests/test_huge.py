@@ -35,13 +35,18 @@ def test_the_benchmark_judges_memory_and_time(tmp_path, monkeypatch):
     def run(command, threads):
         done = CliRunner().invoke(cli, command[3:])
         assert done.exit_code == 0, done.stderr
-        several = any(sum(word.endswith(suffix) for word in command) > 1 for suffix in (".png", ".aec"))  # not the picture that shows what a start takes
+        several = any(
+            sum(word.endswith(suffix) for word in command) > 1 for suffix in (".png", ".aec")
+        )  # not the picture that shows what a start takes
         return 3.0 if several else 1.0, memory.get(command[3], 100.0)
 
     monkeypatch.setattr(huge, "process", run)
 
     def measured(*arguments):
-        done = CliRunner().invoke(huge.main, ["--megapixels", "0.01", "--megapixels", "0.02", "-m", str(TINY), "--folder", str(tmp_path), *arguments])
+        done = CliRunner().invoke(
+            huge.main,
+            ["--megapixels", "0.01", "--megapixels", "0.02", "-m", str(TINY), "--folder", str(tmp_path), *arguments],
+        )
         return done, done.stdout.splitlines()
 
     done, lines = measured("--out", str(tmp_path / "run.json"))

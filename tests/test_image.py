@@ -60,7 +60,13 @@ def png_file(samples, bitdepth, interlace=False, **options):
     height, width, channels = samples.shape
     file = io.BytesIO()
     writer = png.Writer(
-        width, height, greyscale=channels < 3, alpha=channels in (2, 4), bitdepth=bitdepth, interlace=interlace, **options
+        width,
+        height,
+        greyscale=channels < 3,
+        alpha=channels in (2, 4),
+        bitdepth=bitdepth,
+        interlace=interlace,
+        **options,
     )
     writer.write_array(file, samples.reshape(-1).tolist())
     return file.getvalue()
@@ -83,7 +89,9 @@ def samples_of(picture):
 # Reading
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"]
+)
 def test_every_8_bit_mode_keeps_gray_colour_and_alpha(mode):
     source = Image.fromarray(photo(13, 17, 4), "RGBA")
     if mode == "LAB":
@@ -222,7 +230,12 @@ def test_arrays_and_their_limits():
             assert np.array_equal(samples_of(load(samples)), samples)
     assert np.array_equal(load(photo(5, 4, 3, 16).astype(">u2")).pixels, photo(5, 4, 3, 16))
     assert load(photo(5, 4, 1)[..., 0]).gray
-    for wrong in (np.zeros((2, 2)), np.zeros((2, 2, 5), np.uint8), np.zeros((2, 2, 0), np.uint8), np.zeros(4, np.uint8)):
+    for wrong in (
+        np.zeros((2, 2)),
+        np.zeros((2, 2, 5), np.uint8),
+        np.zeros((2, 2, 0), np.uint8),
+        np.zeros(4, np.uint8),
+    ):
         with pytest.raises(BadImage, match="an array must be"):
             load(wrong)
     with pytest.raises(BadImage, match="empty"):
@@ -248,7 +261,21 @@ def test_sources_and_suffixes(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "source", [b"", b"\x89", b"P", b"BM", b"II*\0", b"text " * 99, b"%!PS-Adobe-3.0 EPSF-3.0\n", 5, None, "missing.png", "a\0b", "."]
+    "source",
+    [
+        b"",
+        b"\x89",
+        b"P",
+        b"BM",
+        b"II*\0",
+        b"text " * 99,
+        b"%!PS-Adobe-3.0 EPSF-3.0\n",
+        5,
+        None,
+        "missing.png",
+        "a\0b",
+        ".",
+    ],
 )
 def test_foreign_and_missing_sources(source, tmp_path, monkeypatch, silence):
     monkeypatch.chdir(tmp_path)
@@ -261,12 +288,24 @@ def test_foreign_and_missing_sources(source, tmp_path, monkeypatch, silence):
 
 
 def header_png(width, height):
-    return png_rows.SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"")
+    return (
+        png_rows.SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"")
+    )
 
 
 def header_tiff(width, height):
     directory = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, value in ((256, width), (257, height), (258, (8, 8, 8)), (259, 1), (262, 2), (273, 0), (277, 3), (278, height), (279, 9)):
+    for tag, value in (
+        (256, width),
+        (257, height),
+        (258, (8, 8, 8)),
+        (259, 1),
+        (262, 2),
+        (273, 0),
+        (277, 3),
+        (278, height),
+        (279, 9),
+    ):
         directory[tag] = value
     file = io.BytesIO()
     directory.save(file)
@@ -364,7 +403,9 @@ def test_damaged_bytes_give_a_picture_or_one_sentence(name, silence):
     for _ in range(150):
         broken = bytearray(data)
         for _ in range(rng.choice([1, 1, 4, 40])):
-            broken[rng.randrange(len(data) if rng.random() < 0.5 else min(200, len(data)))] = rng.choice([0, 255, rng.randrange(256)])
+            broken[rng.randrange(len(data) if rng.random() < 0.5 else min(200, len(data)))] = rng.choice(
+                [0, 255, rng.randrange(256)]
+            )
         try:
             assert isinstance(load(bytes(broken), max_pixels=10**6), Picture)
         except (BadImage, TooLarge) as error:
@@ -391,21 +432,23 @@ def test_png_with_right_checksums_and_wrong_contents(silence):
     header = (b"IHDR", struct.pack(">IIBBBBB", 4, 3, 8, 2, 0, 0, 0))
     data, end = (b"IDAT", zlib.compress(bytes(13 * 3))), (b"IEND", b"")
     assert load(file(header, data, end)).pixels.shape == (3, 4, 3)
-    for number, wrong in enumerate((
-        (header, end),
-        (header, data),
-        (data, header, end),
-        (header, header, data, end),
-        ((b"IHDR", header[1][:-1]), data, end),
-        ((b"IHDR", header[1] + b"\0"), data, end),
-        (header, (b"IDAT", zlib.compress(bytes(13 * 2))), end),
-        (header, (b"IDAT", zlib.compress(b"\x07" + bytes(13 * 3))), end),
-        (header, (b"IDAT", b"not deflate"), end),
-        ((b"IHDR", struct.pack(">IIBBBBB", 4, 3, 7, 2, 0, 0, 0)), data, end),
-        ((b"IHDR", struct.pack(">IIBBBBB", 4, 3, 8, 5, 0, 0, 0)), data, end),
-        ((b"IHDR", struct.pack(">IIBBBBB", 0, 3, 8, 2, 0, 0, 0)), data, end),
-        (header, (b"iCCP", b"x\0\0" + zlib.compress(bytes(9 << 20))), data, end),
-    )):
+    for number, wrong in enumerate(
+        (
+            (header, end),
+            (header, data),
+            (data, header, end),
+            (header, header, data, end),
+            ((b"IHDR", header[1][:-1]), data, end),
+            ((b"IHDR", header[1] + b"\0"), data, end),
+            (header, (b"IDAT", zlib.compress(bytes(13 * 2))), end),
+            (header, (b"IDAT", zlib.compress(b"\x07" + bytes(13 * 3))), end),
+            (header, (b"IDAT", b"not deflate"), end),
+            ((b"IHDR", struct.pack(">IIBBBBB", 4, 3, 7, 2, 0, 0, 0)), data, end),
+            ((b"IHDR", struct.pack(">IIBBBBB", 4, 3, 8, 5, 0, 0, 0)), data, end),
+            ((b"IHDR", struct.pack(">IIBBBBB", 0, 3, 8, 2, 0, 0, 0)), data, end),
+            (header, (b"iCCP", b"x\0\0" + zlib.compress(bytes(9 << 20))), data, end),
+        )
+    ):
         with pytest.raises(BadImage) as error:
             load(file(*wrong))
             pytest.fail(f"case {number}")
@@ -492,7 +535,15 @@ def test_orientation_is_kept_and_applied_only_when_exif_goes():
 def test_lying_exif_is_harmless(silence):
     block = exif(6)
     rng = random.Random(5)
-    lies = [b"", b"II*\0", b"MM\0*\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff", block[:40], bytes(99), b"Exif\0\0" * 2 + block]
+    lies = [
+        b"",
+        b"II*\0",
+        b"MM\0*\xff\xff\xff\xff",
+        b"II*\0\x08\0\0\0\xff\xff",
+        block[:40],
+        bytes(99),
+        b"Exif\0\0" * 2 + block,
+    ]
     lies += [exif(0), exif(9), exif(65535)]
     for _ in range(100):
         lie = bytearray(block)
@@ -530,13 +581,19 @@ def test_metadata_survives_every_format(suffix, channels, depth):
         assert again.icc == icc or (channels == 2 and depth == 16 and suffix == "tiff")
     tags = Image.Exif()
     tags.load(again.exif)
-    assert tags[0x010F] == "Maker" and tags.get_ifd(0x8825)[1] == "N" and tags.get_ifd(0x8769)[0x9003] == "2026:11:20 12:00:00"
+    assert (
+        tags[0x010F] == "Maker"
+        and tags.get_ifd(0x8825)[1] == "N"
+        and tags.get_ifd(0x8769)[0x9003] == "2026:11:20 12:00:00"
+    )
     upright = strip(again, ["exif"])  # TIFF comes upright from Pillow, the others keep their orientation
     assert upright.pixels.shape[:2] == (24, 16)
     if suffix in ("png", "tiff"):
         expected = strip(picture, ["exif"])
         if channels == 2 and depth == 16 and suffix == "tiff":
-            assert np.array_equal(upright.pixels[..., :1], expected.pixels) and np.array_equal(upright.alpha, expected.alpha)
+            assert np.array_equal(upright.pixels[..., :1], expected.pixels) and np.array_equal(
+                upright.alpha, expected.alpha
+            )
         else:
             assert np.array_equal(samples_of(upright), samples_of(expected))
     if suffix in ("png", "jpg", "webp"):

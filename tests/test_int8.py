@@ -1,4 +1,5 @@
 """Convolutions in 8-bit integers: near the layers they stand for, and files near those without them."""
+
 import functools
 from unittest.mock import patch
 
@@ -18,7 +19,9 @@ def float_only():
 
 
 @fast
-@pytest.mark.parametrize("inputs, outputs, kernel, stride", [(12, 8, 3, 1), (12, 40, 3, 2), (7, 5, 1, 1), (192, 128, 3, 1)])
+@pytest.mark.parametrize(
+    "inputs, outputs, kernel, stride", [(12, 8, 3, 1), (12, 40, 3, 2), (7, 5, 1, 1), (192, 128, 3, 1)]
+)
 @pytest.mark.parametrize("shift", [0, 2, -40])
 def test_convolutions_are_near_those_of_floats(inputs, outputs, kernel, stride, shift):
     torch.manual_seed(inputs)
@@ -41,7 +44,9 @@ def test_bytes_that_need_no_rounding_come_out_exactly():
         layer.weight.copy_(torch.randint(-127, 128, layer.weight.shape))
         layer.bias.copy_(torch.randint(-99, 99, layer.bias.shape))
         x[0, :, 0, 0], x[0, :, 0, 1], layer.weight[:, :, 1, 1] = 127, -127, -127  # both steps are 1
-        assert torch.allclose(int8.Conv8(layer)(x.to(memory_format=torch.channels_last)), layer(x), atol=0.1)  # of sums of tens of thousands: the mean is taken off in floats
+        assert torch.allclose(
+            int8.Conv8(layer)(x.to(memory_format=torch.channels_last)), layer(x), atol=0.1
+        )  # of sums of tens of thousands: the mean is taken off in floats
 
 
 @fast
@@ -53,7 +58,9 @@ def test_samples_come_out_exactly():
         layer.weight.copy_(torch.randint(-127, 128, layer.weight.shape))
         layer.weight[:, 0, 0, 0] = 127  # the step of the weights is 1
         difference = int8.CellConv8(layer)(x) - layer(x / 255 - 0.5)
-        assert difference[:, :, 1:-1, 1:-1].abs().max() < 1e-2  # of sums about 1,000; outside the picture there are no samples: half a step is missing
+        assert (
+            difference[:, :, 1:-1, 1:-1].abs().max() < 1e-2
+        )  # of sums about 1,000; outside the picture there are no samples: half a step is missing
 
 
 @fast
@@ -61,14 +68,24 @@ def test_samples_come_out_exactly():
 def test_no_picture_or_network_makes_it_fail(value):
     layer = torch.nn.Conv2d(4, 4, 3, padding=1)
     with torch.inference_mode():
-        assert int8.Conv8(layer)(torch.full((1, 4, 9, 9), value).to(memory_format=torch.channels_last)).shape == (1, 4, 9, 9)
+        assert int8.Conv8(layer)(torch.full((1, 4, 9, 9), value).to(memory_format=torch.channels_last)).shape == (
+            1,
+            4,
+            9,
+            9,
+        )
 
 
 @fast
 def test_equal_weights_leave_the_network_as_it_was(coder):
     """Before anything is rounded, the shortened analysis is the analysis."""
     x = torch.rand(1, 3, 96, 128).to(memory_format=torch.channels_last) - 0.5
-    with torch.inference_mode(), patch.object(int8, "Conv8", lambda layer: layer), patch.object(int8, "CellConv8", lambda layer: layer), patch.object(int8, "SampleConv", lambda layer: layer):
+    with (
+        torch.inference_mode(),
+        patch.object(int8, "Conv8", lambda layer: layer),
+        patch.object(int8, "CellConv8", lambda layer: layer),
+        patch.object(int8, "SampleConv", lambda layer: layer),
+    ):
         expected = coder.model.networks.analysis(x, coder.model.coordinate(7300))
         found = int8.shortened(coder.model.networks.analysis, coder.model.coordinate(7300))(x, None)
     assert (found - expected).abs().max() < 1e-4 * expected.abs().max()
@@ -111,7 +128,11 @@ def test_operators_that_fail_or_overflow_are_not_used(broken, coder):
     with float_only():
         expected = coder.encode(picture)
     fresh = patch.object(int8, "is_exact", functools.cache(int8.is_exact.__wrapped__))
-    with fresh, patch.object(int8.Conv8, "forward", convolve), patch.object(torch.cpu, "_is_vnni_supported", lambda: True, create=True):
+    with (
+        fresh,
+        patch.object(int8.Conv8, "forward", convolve),
+        patch.object(torch.cpu, "_is_vnni_supported", lambda: True, create=True),
+    ):
         assert not int8.is_exact() and coder.encode(picture) == expected
 
 
@@ -129,4 +150,6 @@ def test_small_inputs_of_one_sign_leave_no_mean_error():
     x[0, 0, 5, 5] = 1
     with torch.inference_mode():
         error = (int8.Conv8(layer)(x.to(memory_format=torch.channels_last)) - layer(x))[:, :, 8:-1, 1:-1]
-        assert error.mean((0, 2, 3)).abs().max() < 0.1 * (layer(x) - layer.bias[:, None, None]).mean((0, 2, 3)).abs().max()
+        assert (
+            error.mean((0, 2, 3)).abs().max() < 0.1 * (layer(x) - layer.bias[:, None, None]).mean((0, 2, 3)).abs().max()
+        )

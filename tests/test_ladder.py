@@ -15,7 +15,9 @@ from tests.campaigns import order
 
 
 def noisy(picture, sigma, seed=0):
-    return np.clip(np.rint(picture + np.random.default_rng(seed).normal(0, sigma, picture.shape)), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(picture + np.random.default_rng(seed).normal(0, sigma, picture.shape)), 0, 255).astype(
+        np.uint8
+    )
 
 
 def flat(side, colour):
@@ -29,8 +31,14 @@ def page(side=128):
     return np.asarray(image)
 
 
-SMALL = [photograph(24, 24, 1), photograph(16, 48, 3, 1), noisy(flat(96, (173, 238, 84)), 4), noisy(flat(64, (230, 193, 240)), 0.5),
-         np.asarray(Image.fromarray(photograph(3, 3, 4)).resize((80, 72), Image.Resampling.BICUBIC)), photograph(20, 20, 5, 3, 16)]
+SMALL = [
+    photograph(24, 24, 1),
+    photograph(16, 48, 3, 1),
+    noisy(flat(96, (173, 238, 84)), 4),
+    noisy(flat(64, (230, 193, 240)), 0.5),
+    np.asarray(Image.fromarray(photograph(3, 3, 4)).resize((80, 72), Image.Resampling.BICUBIC)),
+    photograph(20, 20, 5, 3, 16),
+]
 
 
 def falls(coder, picture, qualities, **options):
@@ -47,7 +55,13 @@ def test_small_files_are_in_order(picture, coder):
 
 
 def test_they_would_not_be_so_by_themselves(coder):
-    assert sum(falls(coder, picture.reshape(*picture.shape[:2], -1), range(5, 101, 5), lossless=False)[0] for picture in SMALL[2:5]) > 1
+    assert (
+        sum(
+            falls(coder, picture.reshape(*picture.shape[:2], -1), range(5, 101, 5), lossless=False)[0]
+            for picture in SMALL[2:5]
+        )
+        > 1
+    )
 
 
 @pytest.mark.parametrize("sigma", [1, 3])
@@ -67,18 +81,25 @@ def test_batches_choose_the_same(coder):
 
 
 def file(size, width=100, height=100, **flags):
-    return pack(Aec(Header(width, height, 5000, 3, 8, False, NO_MODEL if flags else b"abcd", **flags), [Tile(bytes(size), 0)]))
+    return pack(
+        Aec(Header(width, height, 5000, 3, 8, False, NO_MODEL if flags else b"abcd", **flags), [Tile(bytes(size), 0)])
+    )
 
 
 @pytest.mark.parametrize("other, even", [(90, True), (93, True), (96, False)])
-@pytest.mark.parametrize("side, flat, many", [(512, ladder.EVEN, ladder.MANY), (528, ladder.FLAT, ladder.MANY), (528, ladder.SPARSE, 528**2 - 1)])
+@pytest.mark.parametrize(
+    "side, flat, many",
+    [(512, ladder.EVEN, ladder.MANY), (528, ladder.FLAT, ladder.MANY), (528, ladder.SPARSE, 528**2 - 1)],
+)
 def test_what_may_be_small(other, even, side, flat, many, monkeypatch):
     monkeypatch.setattr(ladder, "MANY", many)
     halves = noisy(np.repeat(np.float64([[20, 200, 90], [20, 200, other]]), side // 2, 0)[None].repeat(side, 0), 4)
     most = flat if even else ladder.SPARSE
     below = math.ceil(most / 8 * side**2 / 4) * 4 - 4  # bytes
     with scanner.opened(halves, 0) as scan:
-        assert ladder.limit(file(below, side, side), scan) == most and ladder.limit(file(below + 4, side, side), scan) == 0
+        assert (
+            ladder.limit(file(below, side, side), scan) == most and ladder.limit(file(below + 4, side, side), scan) == 0
+        )
 
 
 def test_files_of_few_bytes_are_small_and_exact_ones_are_not():
@@ -121,7 +142,9 @@ def best(first, quality, flat, weight, encode, error):
 def chosen(sizes, errors, weight, first=3):
     """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for has `first` bytes."""
     encode = lambda rung: file(dict(zip(ladder.RUNGS, sizes))[rung])
-    return tiles(best(file(first), 5000, ladder.FLAT, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)]))
+    return tiles(
+        best(file(first), 5000, ladder.FLAT, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)])
+    )
 
 
 def test_the_choice_is_the_one_of_least_cost_and_in_order():
@@ -156,9 +179,17 @@ def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
         Image.fromarray(photograph(90, 100, seed)).save(path)
     kinds = order.kinds(np.random.default_rng(0), 64, paths)
     assert len(kinds) == 14 and all(np.shape(make())[:2] == (64, 64) for make in kinds.values())
-    monkeypatch.setattr(order, "kinds", lambda *arguments: {kind: make for kind, make in kinds.items() if kind == "one colour and noise"})
+    monkeypatch.setattr(
+        order,
+        "kinds",
+        lambda *arguments: {kind: make for kind, make in kinds.items() if kind == "one colour and noise"},
+    )
     figures = order.run(0, [64], paths)
-    assert figures["pictures"] == {"one colour and noise": 1} and figures["steps"] >= 19 and set(figures["wrong"].values()) == {0}
+    assert (
+        figures["pictures"] == {"one colour and noise": 1}
+        and figures["steps"] >= 19
+        and set(figures["wrong"].values()) == {0}
+    )
     monkeypatch.setattr(ladder, "SMALL", 0)
     monkeypatch.setattr(ladder, "SPARSE", 0)
     monkeypatch.setattr(ladder, "EVEN", 0)

@@ -28,14 +28,19 @@ from conftest import photograph, psnr
 
 def run(*arguments, code=0):
     result = CliRunner().invoke(cli, [str(a) for a in arguments])
-    assert result.exit_code == code and isinstance(result.exception, SystemExit | None), (result.output, result.exception)
+    assert result.exit_code == code and isinstance(result.exception, SystemExit | None), (
+        result.output,
+        result.exception,
+    )
     return result
 
 
 @pytest.fixture(scope="module")
 def pictures():
     """Eight PIL pictures of different scenes."""
-    return [Image.fromarray(photograph(160, 224, seed=seed)) for seed in range(5)] + [Image.fromarray(texture(kind, 0)[:160, :224]) for kind in ("wood", "brick", "sand")]
+    return [Image.fromarray(photograph(160, 224, seed=seed)) for seed in range(5)] + [
+        Image.fromarray(texture(kind, 0)[:160, :224]) for kind in ("wood", "brick", "sand")
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,9 @@ def test_the_latent_is_what_the_decoder_synthesises(coder, pictures):
     latent = coder.latent(data)
     assert latent.shape == (320, 10, 14) and latent.dtype == np.float32
     with torch.inference_mode():
-        x = coder.model.networks.synthesis(torch.from_numpy(latent[None]), coder.model.coordinate(5000))[0].permute(1, 2, 0)
+        x = coder.model.networks.synthesis(torch.from_numpy(latent[None]), coder.model.coordinate(5000))[0].permute(
+            1, 2, 0
+        )
     decoded = np.asarray(coder.decode(data)).astype(float)
     assert np.abs(((x + 0.5).clamp(0, 1) * 255).numpy() - decoded).max() <= 1
 
@@ -110,18 +117,26 @@ def test_embed_leaves_nothing_half_written(folder, tmp_path):
 def test_similar_ranks_a_folder_and_marks_copies(folder, pictures, tmp_path):
     query = tmp_path / "query.jpg"
     pictures[2].transpose(Image.FLIP_LEFT_RIGHT).save(query, quality=60)
-    lines = [json.loads(line) for line in run("similar", "-d", "cpu", "--json", "-k", 2, query, folder).stdout.splitlines()]
+    lines = [
+        json.loads(line) for line in run("similar", "-d", "cpu", "--json", "-k", 2, query, folder).stdout.splitlines()
+    ]
     assert [line["rank"] for line in lines] == [1, 2] and lines[0]["input"] == str(folder / "2.png")
     assert lines[0]["copy"] and lines[0]["distance"] < lines[1]["distance"]
     run("embed", "-d", "cpu", "-r", folder, "-o", tmp_path / "f.parquet")
-    assert run("similar", "-d", "cpu", "-k", 1, query, tmp_path / "f.parquet").stdout.split() == [f"{lines[0]['distance']:.3f}", "copy", str(folder / "2.png")]
+    assert run("similar", "-d", "cpu", "-k", 1, query, tmp_path / "f.parquet").stdout.split() == [
+        f"{lines[0]['distance']:.3f}",
+        "copy",
+        str(folder / "2.png"),
+    ]
 
 
 def test_similar_finds_the_pairs_in_a_folder(pictures, tmp_path):
     pictures[0].save(tmp_path / "a.png")
     pictures[5].save(tmp_path / "b.png")
     pictures[0].resize((300, 214)).save(tmp_path / "c.jpg", quality=50)
-    (pair,) = [json.loads(line) for line in run("similar", "-d", "cpu", "--json", "--duplicates", tmp_path).stdout.splitlines()]
+    (pair,) = [
+        json.loads(line) for line in run("similar", "-d", "cpu", "--json", "--duplicates", tmp_path).stdout.splitlines()
+    ]
     assert {os.path.basename(pair["input"]), os.path.basename(pair["copy"])} == {"a.png", "c.jpg"}
 
 
@@ -149,7 +164,9 @@ def test_similar_says_what_is_wrong(arguments, message, code, tmp_path, monkeypa
 
 @pytest.fixture(scope="module")
 def normal(coder):
-    return latents.Normal.fit(coder.model.id.hex(), [latents.measure(coder, texture("leather", seed)) for seed in range(5)])
+    return latents.Normal.fit(
+        coder.model.id.hex(), [latents.measure(coder, texture("leather", seed)) for seed in range(5)]
+    )
 
 
 def test_defects_stand_out_and_are_where_they_are(coder, normal):
@@ -169,13 +186,22 @@ def test_measures_are_bits_and_errors(coder):
     data = coder.encode(picture, 60)
     assert np.allclose(maps[0], np.log2(coder.bits_map(data) + 1), atol=1e-4)
     error = np.square(picture.astype(float) - np.asarray(coder.decode(data))).mean(2)
-    assert maps[1, 3, 4] == pytest.approx(np.log2(error[48:, 64:].mean() + 0.1), abs=1e-3)  # at the corner over what there is
+    assert maps[1, 3, 4] == pytest.approx(
+        np.log2(error[48:, 64:].mean() + 0.1), abs=1e-3
+    )  # at the corner over what there is
     assert maps[3, 1, 1] == pytest.approx(maps[1, :3, :3].mean(), abs=1e-3)
 
 
 def test_normal_sets_go_to_json_and_back(normal):
     assert latents.Normal.from_json(normal.to_json()) == normal
-    for text in ("", "[]", "{}", normal.to_json().replace('"quality"', '"quantity"'), normal.to_json().replace("normal 1", "normal 2"), normal.to_json().replace('"mean": [', '"mean": [1,')):
+    for text in (
+        "",
+        "[]",
+        "{}",
+        normal.to_json().replace('"quality"', '"quantity"'),
+        normal.to_json().replace("normal 1", "normal 2"),
+        normal.to_json().replace('"mean": [', '"mean": [1,'),
+    ):
         with pytest.raises(anomaly.BadNormal):
             latents.Normal.from_json(text)
 
@@ -196,8 +222,24 @@ def test_anomaly_on_the_command_line(tmp_path):
     (tmp_path / "bad.png").write_bytes(b"nothing")
     file = tmp_path / "normal.json"
     run("anomaly", "fit", "-d", "cpu", tmp_path / "good", "-o", file)
-    result = run("anomaly", "score", "-d", "cpu", tmp_path / "part.png", tmp_path / "bad.png", "-n", file, "--heat", tmp_path / "heat", code=1)
-    assert f"{tmp_path / 'part.png'}: " in result.stdout and result.stdout.rstrip().endswith(" unusual") and "bad.png" in result.stderr
+    result = run(
+        "anomaly",
+        "score",
+        "-d",
+        "cpu",
+        tmp_path / "part.png",
+        tmp_path / "bad.png",
+        "-n",
+        file,
+        "--heat",
+        tmp_path / "heat",
+        code=1,
+    )
+    assert (
+        f"{tmp_path / 'part.png'}: " in result.stdout
+        and result.stdout.rstrip().endswith(" unusual")
+        and "bad.png" in result.stderr
+    )
     glow = np.asarray(Image.open(tmp_path / "heat" / "part-heat.png").convert("RGB")).astype(int)
     assert glow.shape == (256, 256, 3)
     red = glow[..., 0] - glow[..., 2]
@@ -206,7 +248,14 @@ def test_anomaly_on_the_command_line(tmp_path):
     assert record["score"] <= record["threshold"] and record["unusual"] is False
 
 
-@pytest.mark.parametrize("arguments, message", [(["score", "p.png"], "normal.json: no such file"), (["score", "p.png", "-n", "p.png"], "does not describe normal"), (["fit", "p.png", "-o", "n.json"], "two normal pictures are the least")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["score", "p.png"], "normal.json: no such file"),
+        (["score", "p.png", "-n", "p.png"], "does not describe normal"),
+        (["fit", "p.png", "-o", "n.json"], "two normal pictures are the least"),
+    ],
+)
 def test_anomaly_says_what_is_wrong(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (20, 20)).save("p.png")
@@ -236,7 +285,12 @@ def test_corruption_is_noise_dead_pixels_and_patches():
     torch.manual_seed(1)
     clean = torch.full((64, 3, 96, 96), 0.5)
     noisy = denoise.corrupt(clean)
-    assert noisy.shape == clean.shape and noisy.min() >= 0 and noisy.max() <= 1 and torch.equal(torch.round(noisy * 255), noisy * 255)
+    assert (
+        noisy.shape == clean.shape
+        and noisy.min() >= 0
+        and noisy.max() <= 1
+        and torch.equal(torch.round(noisy * 255), noisy * 255)
+    )
     dead = (noisy == 0).all(1)
     share = dead.float().mean((1, 2))
     spread = torch.stack([n[:, ~d].std() * 255 for n, d in zip(noisy, dead)])
@@ -280,10 +334,16 @@ def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
         assert psnr(one, clean) > psnr(two, clean) + 3
         noisy[4::5, 3::5] = 0
         assert psnr(coder.decode_picture(cleaner.encode(noisy, 60)).pixels, clean) > psnr(one, clean) - 1
-        assert psnr(coder.decode_picture(cleaner.encode(clean, 60)).pixels, clean) > psnr(coder.decode_picture(coder.encode(clean, 60)).pixels, clean) - 2
+        assert (
+            psnr(coder.decode_picture(cleaner.encode(clean, 60)).pixels, clean)
+            > psnr(coder.decode_picture(coder.encode(clean, 60)).pixels, clean) - 2
+        )
     assert coder.decode(cleaner.encode(noisy[:3, :5], 60)).size == (5, 3)
     rough = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
-    assert [container.unpack(c.encode(rough, 90)).header.lossless for c in (coder, cleaner)] == [True, False]  # samples as they are would keep the noise
+    assert [container.unpack(c.encode(rough, 90)).header.lossless for c in (coder, cleaner)] == [
+        True,
+        False,
+    ]  # samples as they are would keep the noise
 
 
 def test_what_has_no_noise_is_coded_as_ever(coder, encoder_file, tmp_path):
@@ -293,12 +353,16 @@ def test_what_has_no_noise_is_coded_as_ever(coder, encoder_file, tmp_path):
     with safe_open(encoder_file, "pt") as file:
         save_file(tensors, tmp_path / "e.safetensors", file.metadata())
     cleaner = attach(coder, tmp_path / "e.safetensors")
-    clean = np.array(Image.fromarray(photograph(48, 64, seed=1)).resize((128, 96)))  # or its own fine texture would be taken for noise
+    clean = np.array(
+        Image.fromarray(photograph(48, 64, seed=1)).resize((128, 96))
+    )  # or its own fine texture would be taken for noise
     noisy = np.uint8(np.clip(np.rint(clean + np.random.default_rng(0).normal(0, 25, clean.shape)), 0, 255))
     ways = attach(coder, encoder_file), cleaner
     dead = clean.copy()
     dead[4::5, 3::5] = 0
-    same = [np.array_equal(*(coder.latent(way.encode(picture, 60)) for way in ways)) for picture in (clean, dead, noisy)]
+    same = [
+        np.array_equal(*(coder.latent(way.encode(picture, 60)) for way in ways)) for picture in (clean, dead, noisy)
+    ]
     assert same == [True, True, False]
 
 
@@ -310,19 +374,36 @@ def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_f
         attach(coder, other)
     with pytest.raises(BadWeights, match="cannot be read"):
         attach(coder, tmp_path / "nowhere.safetensors")
-    for broken in (b"", b"\xff" * 100, data[: len(data) // 2], codec.model.path_of("default").read_bytes(), data.replace(b'"latent', b'"patent')):
+    for broken in (
+        b"",
+        b"\xff" * 100,
+        data[: len(data) // 2],
+        codec.model.path_of("default").read_bytes(),
+        data.replace(b'"latent', b'"patent'),
+    ):
         with pytest.raises(BadWeights):
             Encoder(broken)
 
 
 def test_denoise_on_the_command_line(encoder_file, tmp_path):
     noisy = tmp_path / "noisy.png"
-    Image.fromarray(np.uint8(np.clip(photograph(64, 80) + np.random.default_rng(0).normal(0, 25, (64, 80, 3)), 0, 255))).save(noisy)
+    Image.fromarray(
+        np.uint8(np.clip(photograph(64, 80) + np.random.default_rng(0).normal(0, 25, (64, 80, 3)), 0, 255))
+    ).save(noisy)
     run("denoise", "-d", "cpu", noisy, "--encoder", encoder_file)
     run("denoise", "-d", "cpu", noisy, "--encoder", encoder_file, "-o", tmp_path / "clean.png")
-    assert np.array_equal(np.asarray(Image.open(tmp_path / "clean.png")), np.asarray(codec.decompress((tmp_path / "noisy.aec").read_bytes(), device="cpu")))
-    assert "'noisy.png': the file does not hold an encoder" in run("denoise", "-d", "cpu", "-f", noisy, "--encoder", noisy, code=1).stderr
-    assert "'.gif' is neither .aec nor one of png," in run("denoise", "-d", "cpu", noisy, "-o", tmp_path / "clean.gif", code=1).stderr
+    assert np.array_equal(
+        np.asarray(Image.open(tmp_path / "clean.png")),
+        np.asarray(codec.decompress((tmp_path / "noisy.aec").read_bytes(), device="cpu")),
+    )
+    assert (
+        "'noisy.png': the file does not hold an encoder"
+        in run("denoise", "-d", "cpu", "-f", noisy, "--encoder", noisy, code=1).stderr
+    )
+    assert (
+        "'.gif' is neither .aec nor one of png,"
+        in run("denoise", "-d", "cpu", noisy, "-o", tmp_path / "clean.gif", code=1).stderr
+    )
 
 
 # Draws and walks
@@ -331,7 +412,9 @@ def test_denoise_on_the_command_line(encoder_file, tmp_path):
 def test_a_sample_is_a_file_like_any_other(coder):
     data = latents.sample(coder, 40, 72, 30, seed=3)
     coder.verify(data)
-    assert coder.decode(data).size == (72, 40) and data == latents.sample(coder, 40, 72, 30, seed=3) != latents.sample(coder, 40, 72, 30, seed=4)
+    assert coder.decode(data).size == (72, 40) and data == latents.sample(coder, 40, 72, 30, seed=3) != latents.sample(
+        coder, 40, 72, 30, seed=4
+    )
 
 
 def test_a_sample_spends_the_bits_its_tables_promise(coder):
@@ -349,14 +432,26 @@ def test_samples_like_a_picture_keep_its_hyper_latent(coder):
     assert len(cold) < len(drawn)
 
 
-@pytest.mark.parametrize("options", [{"height": 0}, {"height": 1 << 20, "width": 1 << 20}, {"temperature": -1}, {"temperature": float("nan")}, {"quality": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"height": 0},
+        {"height": 1 << 20, "width": 1 << 20},
+        {"temperature": -1},
+        {"temperature": float("nan")},
+        {"quality": 0},
+    ],
+)
 def test_impossible_samples_are_refused(coder, options):
     with pytest.raises(BadOption):
         latents.sample(coder, **options)
 
 
 def test_a_walk_begins_and_ends_at_its_pictures(coder, pictures):
-    walk = [np.asarray(coder.decode(data)).astype(float) for data in latents.interpolate(coder, pictures[0], coder.encode(pictures[1], 60), 3)]
+    walk = [
+        np.asarray(coder.decode(data)).astype(float)
+        for data in latents.interpolate(coder, pictures[0], coder.encode(pictures[1], 60), 3)
+    ]
     ends = [np.asarray(p).astype(float) for p in pictures[:2]]
     error = lambda a, b: np.sqrt(np.square(a - b).mean())
     assert error(walk[0], ends[0]) < 8 and error(walk[2], ends[1]) < 8
@@ -385,13 +480,35 @@ def test_sheets_and_animations():
 def test_draws_and_walks_on_the_command_line(folder, tmp_path):
     run("sample", "-d", "cpu", "--size", "48x32", "-o", tmp_path / "s.aec")
     run("sample", "-d", "cpu", "--like", tmp_path / "s.aec", "-o", tmp_path / "s.png")
-    assert Image.open(tmp_path / "s.png").size == (48, 32) == codec.decompress((tmp_path / "s.aec").read_bytes(), device="cpu").size
+    assert (
+        Image.open(tmp_path / "s.png").size
+        == (48, 32)
+        == codec.decompress((tmp_path / "s.aec").read_bytes(), device="cpu").size
+    )
     assert "is not WIDTHxHEIGHT" in run("sample", "--size", "48", "-o", tmp_path / "t.png", code=2).stderr
     assert "exists" in run("sample", "-d", "cpu", "-o", tmp_path / "s.png", code=1).stderr
-    assert "cannot be written as 'xyz'" in run("sample", "-d", "cpu", "--size", "16x16", "-o", tmp_path / "t.xyz", code=1).stderr
-    run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / "s.aec", "-n", 3, "--side", 48, "-o", tmp_path / "walk.gif")
+    assert (
+        "cannot be written as 'xyz'"
+        in run("sample", "-d", "cpu", "--size", "16x16", "-o", tmp_path / "t.xyz", code=1).stderr
+    )
+    run(
+        "interpolate",
+        "-d",
+        "cpu",
+        folder / "0.png",
+        tmp_path / "s.aec",
+        "-n",
+        3,
+        "--side",
+        48,
+        "-o",
+        tmp_path / "walk.gif",
+    )
     assert Image.open(tmp_path / "walk.gif").n_frames == 4
-    assert "no.png: no such file" in run("sample", "-d", "cpu", "--like", "no.png", "-o", tmp_path / "w.png", code=1).stderr
+    assert (
+        "no.png: no such file"
+        in run("sample", "-d", "cpu", "--like", "no.png", "-o", tmp_path / "w.png", code=1).stderr
+    )
     (tmp_path / "bad.png").write_bytes(b"no picture")
     for bad, words in (("nowhere.png", "no such file"), ("bad.png", "this is not a picture")):
         result = run("interpolate", "-d", "cpu", folder / "0.png", tmp_path / bad, "-o", tmp_path / "w.png", code=1)

@@ -1,4 +1,5 @@
 """Golden files on a machine with the oldest instructions, and in another environment where AECODEC_PYTHON names its interpreter."""
+
 import json
 import os
 import platform
@@ -28,7 +29,10 @@ def test_another_environment_finds_the_same_integers(tmp_path):
 
 
 def test_differences_are_found():
-    entry = lambda parse, level: ({"torch": "1", "python": "3", "aten": "A", "onednn": "B", "parses": {"a": parse}}, {"a": np.full((2, 2, 1), level, np.uint8)})
+    entry = lambda parse, level: (
+        {"torch": "1", "python": "3", "aten": "A", "onednn": "B", "parses": {"a": parse}},
+        {"a": np.full((2, 2, 1), level, np.uint8)},
+    )
     assert compare(entry("x", 7), entry("x", 7))["same_integers"] == 1
     other = compare(entry("x", 7), entry("y", 9))
     assert other["same_integers"] == 0 and other["largest_difference"] == 2 and other["samples_that_differ"] == 1

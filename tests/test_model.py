@@ -57,9 +57,18 @@ def test_default_model_is_what_its_file_says():
 
 def test_weight_file_holds_half_floats_and_integers_only(weights):
     kinds = {name: tensor.dtype for name, tensor in weights.items()}
-    assert all(kind == np.float16 for name, kind in kinds.items() if name.split(".")[0] in ("analysis", "synthesis", "hyper_analysis"))
+    assert all(
+        kind == np.float16
+        for name, kind in kinds.items()
+        if name.split(".")[0] in ("analysis", "synthesis", "hyper_analysis")
+    )
     floats = {name for name, kind in kinds.items() if kind == np.float32}
-    assert floats == {"pull", "prior.network.phase_bias"} and set(map(str, kinds.values())) == {"float16", "float32", "int8", "int32"}
+    assert floats == {"pull", "prior.network.phase_bias"} and set(map(str, kinds.values())) == {
+        "float16",
+        "float32",
+        "int8",
+        "int32",
+    }
 
 
 def test_quality_moves_everything_evenly():
@@ -82,7 +91,9 @@ def test_gains_are_powers_of_two_and_almost_reciprocal():
     assert torch.allclose(powers, torch.exp2(logs.double() / 1024), rtol=2e-5)
     assert torch.equal(prior.power(logs + 1024).flatten(), 2 * powers)
     mantissa, _ = torch.frexp(powers)
-    assert torch.equal(mantissa * 2**17, (mantissa * 2**17).round())  # 17 bits: a product with 36 more is exact in float64
+    assert torch.equal(
+        mantissa * 2**17, (mantissa * 2**17).round()
+    )  # 17 bits: a product with 36 more is exact in float64
     gain, reciprocal, _ = prior.gains(6000)
     assert torch.allclose(gain * reciprocal, torch.ones(()).double(), rtol=1e-4)
 
@@ -124,10 +135,15 @@ def test_unknown_models_are_named_with_the_known(two_models):
 
 def test_a_model_of_other_sizes_works(weights, tmp_path):
     """A larger model is a new file, not new code; here a smaller one, cut out of the default."""
-    config = CONFIG | {"synthesis_blocks": CONFIG["synthesis_blocks"] - 1, "analysis_blocks": CONFIG["analysis_blocks"] - 1}
+    config = CONFIG | {
+        "synthesis_blocks": CONFIG["synthesis_blocks"] - 1,
+        "analysis_blocks": CONFIG["analysis_blocks"] - 1,
+    }
     last = (f"synthesis.blocks.{config['synthesis_blocks']}.", f"analysis.blocks.{config['analysis_blocks']}.")
     path = tmp_path / "small.safetensors"
-    path.write_bytes(save({k: v for k, v in weights.items() if not k.startswith(last)}, METADATA | {"config": json.dumps(config)}))
+    path.write_bytes(
+        save({k: v for k, v in weights.items() if not k.startswith(last)}, METADATA | {"config": json.dumps(config)})
+    )
     coder = codec.Codec(str(path), device="cpu")
     assert coder.decode(coder.encode(photograph(40, 56), 50)).size == (56, 40)
 
@@ -145,7 +161,9 @@ def test_a_damaged_weight_file_is_another_model(two_models):
 # Files that are no models
 
 
-@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, HEADER, HEADER + 8, HEADER + 9, len(DEFAULT) // 2, len(DEFAULT) - 1])
+@pytest.mark.parametrize(
+    "length", [0, 1, 7, 8, 9, 100, HEADER, HEADER + 8, HEADER + 9, len(DEFAULT) // 2, len(DEFAULT) - 1]
+)
 def test_truncated(length):
     refused(DEFAULT[:length])
 
@@ -190,15 +208,33 @@ def offsets(name, change):
 
 
 HEADERS = {
-    "text of 2^63 bytes": lambda text: None, "overlapping tensors": offsets("pull", lambda a, b: [a - 4, b - 4]), "a hole between tensors": offsets("pull", lambda a, b: [a + 4, b + 4]),
-    "an end before the beginning": offsets("pull", lambda a, b: [b, a]), "beyond the file": offsets("pull", lambda a, b: [a + 2**40, b + 2**40]), "2^64 and more": offsets("pull", lambda a, b: [a, 2**64 + 5]),
-    "a negative offset": offsets("pull", lambda a, b: [-4, b]), "a fraction as an offset": offsets("pull", lambda a, b: [a, b + 0.5]), "one offset": offsets("pull", lambda a, b: [a]),
-    "a shape that overflows": entry("pull", shape=[2**62, 2**62]), "a negative size": entry("pull", shape=[-90]), "a shape of text": entry("pull", shape="90"), "a larger shape": entry("pull", shape=[91]),
-    "an unknown type": entry("pull", dtype="F128"), "another type": entry("pull", dtype="I32"), "a type of null": entry("pull", dtype=None),
-    "a tensor twice": lambda text: json.dumps(text)[:-1] + ', "pull": ' + json.dumps(text["pull"]) + "}", "numbers as metadata": lambda text: text | {"__metadata__": {"format": 1}},
-    "no metadata": lambda text: {k: v for k, v in text.items() if k != "__metadata__"}, "a list": lambda text: [text], "deep nesting": lambda text: "[" * 50_000 + "]" * 50_000,
-    "half a surrogate": lambda text: '{"\\ud800": 1}', "a file within": lambda text: json.dumps(text) + json.dumps(text), "an empty text": lambda text: "",
-    "a name of 100 kB": lambda text: text | {"x" * 100_000: text["pull"]}, "a name that clears the screen": lambda text: {"\x1b[2J" if k == "pull" else k: v for k, v in text.items()}, "a path as a name": lambda text: text | {"../../x": text["pull"]},
+    "text of 2^63 bytes": lambda text: None,
+    "overlapping tensors": offsets("pull", lambda a, b: [a - 4, b - 4]),
+    "a hole between tensors": offsets("pull", lambda a, b: [a + 4, b + 4]),
+    "an end before the beginning": offsets("pull", lambda a, b: [b, a]),
+    "beyond the file": offsets("pull", lambda a, b: [a + 2**40, b + 2**40]),
+    "2^64 and more": offsets("pull", lambda a, b: [a, 2**64 + 5]),
+    "a negative offset": offsets("pull", lambda a, b: [-4, b]),
+    "a fraction as an offset": offsets("pull", lambda a, b: [a, b + 0.5]),
+    "one offset": offsets("pull", lambda a, b: [a]),
+    "a shape that overflows": entry("pull", shape=[2**62, 2**62]),
+    "a negative size": entry("pull", shape=[-90]),
+    "a shape of text": entry("pull", shape="90"),
+    "a larger shape": entry("pull", shape=[91]),
+    "an unknown type": entry("pull", dtype="F128"),
+    "another type": entry("pull", dtype="I32"),
+    "a type of null": entry("pull", dtype=None),
+    "a tensor twice": lambda text: json.dumps(text)[:-1] + ', "pull": ' + json.dumps(text["pull"]) + "}",
+    "numbers as metadata": lambda text: text | {"__metadata__": {"format": 1}},
+    "no metadata": lambda text: {k: v for k, v in text.items() if k != "__metadata__"},
+    "a list": lambda text: [text],
+    "deep nesting": lambda text: "[" * 50_000 + "]" * 50_000,
+    "half a surrogate": lambda text: '{"\\ud800": 1}',
+    "a file within": lambda text: json.dumps(text) + json.dumps(text),
+    "an empty text": lambda text: "",
+    "a name of 100 kB": lambda text: text | {"x" * 100_000: text["pull"]},
+    "a name that clears the screen": lambda text: {"\x1b[2J" if k == "pull" else k: v for k, v in text.items()},
+    "a path as a name": lambda text: text | {"../../x": text["pull"]},
 }
 
 
@@ -241,7 +277,20 @@ def test_sizes_outside_their_limits(name, value, weights):
     assert f"{name} is {value!r}" in refused(save({}, METADATA | {"config": config}))
 
 
-@pytest.mark.parametrize("name, value", [("latent", 324), ("latent", 322), ("hyper", 63), ("width", 129), ("anchors", 10), ("synthesis_blocks", 0), ("analysis_blocks", 4), ("prior", 96), ("render", 1)])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("latent", 324),
+        ("latent", 322),
+        ("hyper", 63),
+        ("width", 129),
+        ("anchors", 10),
+        ("synthesis_blocks", 0),
+        ("analysis_blocks", 4),
+        ("prior", 96),
+        ("render", 1),
+    ],
+)
 def test_sizes_that_are_not_those_of_the_tensors(name, value, weights):
     refused(save(weights, METADATA | {"config": json.dumps(CONFIG | {name: value})}))
 
@@ -296,7 +345,9 @@ TAMPERINGS = {
     "table ends early": change("table.y.cdfs", put(65535, (-1,))),
     "table of floats": change("table.z.cdfs", lambda t: t.astype(np.float32)),
     "table cut": change("table.z.cdfs", lambda t: t[:-1]),
-    "row of a table cut": lambda weights: {k: v[:-1] if k in ("table.z.sizes", "table.z.offsets") else v for k, v in weights.items()},
+    "row of a table cut": lambda weights: {
+        k: v[:-1] if k in ("table.z.sizes", "table.z.offsets") else v for k, v in weights.items()
+    },
     "sizes": change("table.y.sizes", put(2**31 - 1)),
     "negative sizes": change("table.y.sizes", put(-4)),
     "sizes of two dimensions": change("table.y.sizes", lambda t: t[:, None]),
@@ -330,30 +381,68 @@ def test_random_bytes_in_the_text_before_the_tensors():
 # Safety of the code
 
 
-MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml", "ruamel", "jsonpickle", "runpy", "code", "imp"}
+MODULES = {
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "shelve",
+    "marshal",
+    "yaml",
+    "ruamel",
+    "jsonpickle",
+    "runpy",
+    "code",
+    "imp",
+}
 CALLS = {"eval", "exec", "compile", "__import__"}
-ATTRIBUTES = {
-    ("torch", name) for name in ("load", "save", "hub", "jit", "package", "serialization")
-} | {("numpy", "load"), ("numpy", "save"), ("pandas", "read_pickle"), ("os", "system"), ("os", "popen"), ("builtins", "eval"), ("builtins", "exec")}
+ATTRIBUTES = {("torch", name) for name in ("load", "save", "hub", "jit", "package", "serialization")} | {
+    ("numpy", "load"),
+    ("numpy", "save"),
+    ("pandas", "read_pickle"),
+    ("os", "system"),
+    ("os", "popen"),
+    ("builtins", "eval"),
+    ("builtins", "exec"),
+}
 
 
 def dangers(source):
     """Lines of a Python source that could run what a file says: [(line, what)]."""
     tree, found = ast.parse(source), []
-    modules = {alias.asname or alias.name.split(".")[0]: alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    modules = {
+        alias.asname or alias.name.split(".")[0]: alias.name.split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names if alias.name.split(".")[0] in MODULES]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             top = (node.module or "").split(".")[0]
-            names = [alias.name for alias in node.names if top in MODULES or (top, alias.name) in ATTRIBUTES or (node.module.split(".") + [""])[1] in {a for m, a in ATTRIBUTES if m == top}]
+            names = [
+                alias.name
+                for alias in node.names
+                if top in MODULES
+                or (top, alias.name) in ATTRIBUTES
+                or (node.module.split(".") + [""])[1] in {a for m, a in ATTRIBUTES if m == top}
+            ]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CALLS:
             names = [node.func.id]
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and (modules.get(node.value.id), node.attr) in ATTRIBUTES:
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and (modules.get(node.value.id), node.attr) in ATTRIBUTES
+        ):
             names = [f"{node.value.id}.{node.attr}"]
         elif isinstance(node, ast.keyword):
-            if node.arg in ("allow_pickle", "weights_only") or (node.arg == "shell" and getattr(node.value, "value", True)):
+            if node.arg in ("allow_pickle", "weights_only") or (
+                node.arg == "shell" and getattr(node.value, "value", True)
+            ):
                 names = [node.arg]
         found += [(getattr(node, "lineno", 0), name) for name in names]
     return found
@@ -368,14 +457,37 @@ def test_nothing_in_the_package_runs_what_a_file_says():
 
 @pytest.mark.parametrize(
     "source",
-    ["import pickle", "from pickle import loads", "import torch as t\nt.load('x')", "from torch import load", "import numpy as n\nn.load('x')", "from torch.serialization import load",
-     "eval('1')", "exec('1')", "import yaml", "f(allow_pickle=True)", "subprocess.run('x', shell=True)", "import os\nos.system('x')", "compile('1', '', 'eval')", "import dill.session"],
+    [
+        "import pickle",
+        "from pickle import loads",
+        "import torch as t\nt.load('x')",
+        "from torch import load",
+        "import numpy as n\nn.load('x')",
+        "from torch.serialization import load",
+        "eval('1')",
+        "exec('1')",
+        "import yaml",
+        "f(allow_pickle=True)",
+        "subprocess.run('x', shell=True)",
+        "import os\nos.system('x')",
+        "compile('1', '', 'eval')",
+        "import dill.session",
+    ],
 )
 def test_what_runs_files_is_found(source):
     assert dangers(source)
 
 
-@pytest.mark.parametrize("source", ["import json\njson.load(f)", "from safetensors.torch import load", "import torch\ntorch.compile(f)", "re.compile('x')", "import numpy as np\nnp.savez('x')"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import json\njson.load(f)",
+        "from safetensors.torch import load",
+        "import torch\ntorch.compile(f)",
+        "re.compile('x')",
+        "import numpy as np\nnp.savez('x')",
+    ],
+)
 def test_what_does_not_is_not(source):
     assert not dangers(source)
 

@@ -29,7 +29,9 @@ def test_odd(name, capfd):
         assert picture.exif is None or metadata.orientation(picture.exif) == 1  # Pillow has turned it
     if expected is not None:
         assert samples.dtype == expected.dtype and np.array_equal(samples, expected)
-    elif samples.shape == (32, 40, 3) and not any(word in name for word in ("quality-1", "LAB", "ycck", "transform", "jpeg-1")):
+    elif samples.shape == (32, 40, 3) and not any(
+        word in name for word in ("quality-1", "LAB", "ycck", "transform", "jpeg-1")
+    ):
         assert psnr(samples, smooth()) > 20
     else:
         assert picture.pixels.std() > 0 or "LAB" in name
@@ -55,7 +57,9 @@ def test_a_batch_of_odd_and_broken_files_goes_on(tmp_path, monkeypatch):
     result = CliRunner().invoke(cli, ["compress", "-r", ".", "-o", "out/", "--json", "-q", "20"])
     assert result.exit_code == 1 and "Traceback" not in result.stderr
     records = {os.path.basename(record["input"])[:-4]: record for record in map(json.loads, result.stdout.splitlines())}
-    assert set(records) == {*chosen, *BROKEN} and {name for name, record in records.items() if "error" in record} == set(BROKEN)
+    assert set(records) == {*chosen, *BROKEN} and {
+        name for name, record in records.items() if "error" in record
+    } == set(BROKEN)
     lines = result.stderr.splitlines()
     assert len(lines) == len(BROKEN) and all(line.startswith("aecodec: ./") for line in lines)
     assert sorted(os.listdir("out")) == sorted(f"{name}.aec" for name in chosen)

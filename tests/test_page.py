@@ -51,7 +51,12 @@ def fresh(opened, hash=""):
     yield opened
     assert opened.console() == []
     assert opened.run("return window.harmed") is None
-    assert opened.run("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)") == []
+    assert (
+        opened.run(
+            "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)"
+        )
+        == []
+    )
 
 
 @pytest.fixture
@@ -69,7 +74,11 @@ def minus(text):
 
 
 def bd(result, codec, anchor, metric, method="pchip"):
-    return next(e for e in result["bd_rate"] if (e["codec"], e["anchor"], e["metric"], e["method"], e["scope"]) == (codec, anchor, metric, method, "set"))
+    return next(
+        e
+        for e in result["bd_rate"]
+        if (e["codec"], e["anchor"], e["metric"], e["method"], e["scope"]) == (codec, anchor, metric, method, "set")
+    )
 
 
 def percent(value):
@@ -85,42 +94,62 @@ def test_the_headline_and_the_cards_say_what_the_run_says(wide, result):
     entry = result["speed"][0]["ratios"]["webp"]
     head = wide.text("#headline")
     assert f"{abs(value):.1f} % {'fewer' if value < 0 else 'more'} bytes than WebP at the same PSNR" in head
-    assert f"Encoding takes {times(entry['encode'])} the time, decoding takes {times(entry['decode'])} the time." in head
+    assert (
+        f"Encoding takes {times(entry['encode'])} the time, decoding takes {times(entry['decode'])} the time." in head
+    )
     for anchor in ("webp", "jpeg"):
         card = minus(wide.text(f".card[data-anchor={anchor}]"))
         assert percent(bd(result, "aec", anchor, "psnr")["value"]) in card
         for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM")):
             assert f"\n{name}\n{percent(bd(result, 'aec', anchor, metric)['value'])}" in card
     area = sum(i["width"] * i["height"] for i in result["images"]) / 3e6
-    by = [f"{percent(bd(result, 'aec', 'webp', metric)['value'])} by {name}" for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM"))]
+    by = [
+        f"{percent(bd(result, 'aec', 'webp', metric)['value'])} by {name}"
+        for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM"))
+    ]
     price = (
         f"Bytes against WebP judged otherwise: {by[0]} and {by[1]}. A picture of {area:.2f} megapixels takes 312 ms to encode (WebP 61.3 ms), "
         "200 ms to decode (WebP 6.1 ms), 1.20 s to decode as a new program (WebP 1.01 s) and 61 MiB of memory (WebP 61 MiB)."
     )
     assert minus(wide.text("#price")) == price
     jpeg = next(e for e in result["speed"] if e["codec"] == "jpeg")
-    assert times(result["speed"][0]["encode"]["median"] / jpeg["encode"]["median"]) in wide.text(".card[data-anchor=jpeg]")
+    assert times(result["speed"][0]["encode"]["median"] / jpeg["encode"]["median"]) in wide.text(
+        ".card[data-anchor=jpeg]"
+    )
 
 
 @pytest.mark.parametrize("method", ["pchip", "akima"])
 def test_the_table_of_bytes_equals_the_run(wide, result, method):
     for anchor in ("webp", "jpeg"):
-        wide.run("const s = document.querySelector('#anchor'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", anchor)
+        wide.run(
+            "const s = document.querySelector('#anchor'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))",
+            anchor,
+        )
         wide.run("document.querySelector(`#method [data-value=${arguments[0]}]`).click()", method)
         for codec in {"webp", "jpeg", "aec"} - {anchor}:
             cells = wide.run(
-                "return [...document.querySelectorAll(`#bd tr[data-codec=${arguments[0]}] td`)].slice(1).map((td) => td.firstChild.textContent)", codec
+                "return [...document.querySelectorAll(`#bd tr[data-codec=${arguments[0]}] td`)].slice(1).map((td) => td.firstChild.textContent)",
+                codec,
             )
-            assert [minus(text) for text in cells] == [percent(bd(result, codec, anchor, metric, method)["value"]) for metric in METRICS]
+            assert [minus(text) for text in cells] == [
+                percent(bd(result, codec, anchor, metric, method)["value"]) for metric in METRICS
+            ]
 
 
 def test_one_picture_alone_has_its_own_curves_and_differences(wide, result):
     name = NAMES[2]
-    wide.run("const s = document.querySelector('#scope'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", name)
-    each = next(e for e in result["bd_rate"] if (e["codec"], e["anchor"], e["metric"], e["method"], e["scope"]) == ("aec", "webp", "psnr", "pchip", "picture"))
-    assert minus(wide.run("return document.querySelector('#bd tr[data-codec=aec] td:nth-child(2)').firstChild.textContent")) == percent(
-        each["by_picture"][name]
+    wide.run(
+        "const s = document.querySelector('#scope'); s.value = arguments[0]; s.dispatchEvent(new Event('change'))", name
     )
+    each = next(
+        e
+        for e in result["bd_rate"]
+        if (e["codec"], e["anchor"], e["metric"], e["method"], e["scope"])
+        == ("aec", "webp", "psnr", "pchip", "picture")
+    )
+    assert minus(
+        wide.run("return document.querySelector('#bd tr[data-codec=aec] td:nth-child(2)').firstChild.textContent")
+    ) == percent(each["by_picture"][name])
     drawn = wide.run("return series().find((line) => line.codec === 'aec').points.map((p) => [p.bpp, p.value])")
     assert drawn == [[p["bpp"], p["psnr"]] for p in result["points"] if p["codec"] == "aec" and p["image"] == name]
 
@@ -128,10 +157,19 @@ def test_one_picture_alone_has_its_own_curves_and_differences(wide, result):
 def test_the_points_drawn_and_listed_are_those_of_the_run(wide, result):
     for metric, key, digits in (("psnr", "psnr", 3), ("msssim", "msssim_db", 3)):
         wide.run("document.querySelector(`#metric [data-value=${arguments[0]}]`).click()", metric)
-        drawn = wide.run("return Object.fromEntries(series().map((line) => [line.codec, line.points.map((p) => [p.bpp, p.value])]))")
-        assert drawn == {codec: [[c["bpp"], c[key]] for c in result["curves"] if c["codec"] == codec] for codec in ("aec", "jpeg", "webp")}
-        listed = wide.run("return [...document.querySelectorAll('#points tbody tr')].map((tr) => [...tr.children].map((td) => td.textContent))")
-        assert sorted(row[1:] for row in listed) == sorted([str(c["quality"]), f"{c['bpp']:.4f}", f"{c[key]:.{digits}f}"] for c in result["curves"])
+        drawn = wide.run(
+            "return Object.fromEntries(series().map((line) => [line.codec, line.points.map((p) => [p.bpp, p.value])]))"
+        )
+        assert drawn == {
+            codec: [[c["bpp"], c[key]] for c in result["curves"] if c["codec"] == codec]
+            for codec in ("aec", "jpeg", "webp")
+        }
+        listed = wide.run(
+            "return [...document.querySelectorAll('#points tbody tr')].map((tr) => [...tr.children].map((td) => td.textContent))"
+        )
+        assert sorted(row[1:] for row in listed) == sorted(
+            [str(c["quality"]), f"{c['bpp']:.4f}", f"{c[key]:.{digits}f}"] for c in result["curves"]
+        )
 
 
 def test_pointing_at_a_curve_names_the_point(wide, result):
@@ -142,7 +180,11 @@ def test_pointing_at_a_curve_names_the_point(wide, result):
     wide.hover(x + 2, y + 2)
     point = [c for c in result["curves"] if c["codec"] == "aec"][2]
     wide.wait("return !document.querySelector('#tip').hidden")
-    assert wide.text("#tip").split("\n") == ["ours", f"{point['psnr']:.2f} dB at {point['bpp']:.3f} bpp", f"quality setting {point['quality']}"]
+    assert wide.text("#tip").split("\n") == [
+        "ours",
+        f"{point['psnr']:.2f} dB at {point['bpp']:.3f} bpp",
+        f"quality setting {point['quality']}",
+    ]
 
 
 def test_a_name_in_the_legend_hides_its_curve(wide):
@@ -164,14 +206,22 @@ def test_the_table_of_times_equals_the_run(wide, result):
         for at, direction in ((1, "encode"), (4, "decode")):
             value = entry[direction]["median"]
             assert cells[at] == (f"{value * 1000:.1f} ms" if value < 0.1 else f"{value * 1000:.0f} ms")
-            assert cells[at + 1] == f"{entry[direction]['mp_s']:.2f}" and cells[at + 2] == times(entry["ratios"]["webp"][direction])
+            assert cells[at + 1] == f"{entry[direction]['mp_s']:.2f}" and cells[at + 2] == times(
+                entry["ratios"]["webp"][direction]
+            )
     jpeg = wide.text("#speed-table tr[data-codec=jpeg]")
     assert "1.01 s" in jpeg and "0.91 … 1.11" in jpeg  # a new process for encoding, and its range
 
 
 def test_what_was_measured_how_stands_at_the_foot(wide, result):
     foot = wide.text("#facts")
-    for words in (result["command"], "A <b>processor</b>", "jxl needs a plugin", "2026-11-20T14:03:11Z", "python -m benchmarks report"):
+    for words in (
+        result["command"],
+        "A <b>processor</b>",
+        "jxl needs a plugin",
+        "2026-11-20T14:03:11Z",
+        "python -m benchmarks report",
+    ):
         assert words in foot
     assert wide.run("return document.querySelectorAll('#facts b, #facts img').length") == 0
 
@@ -286,7 +336,11 @@ def test_the_texts_beside_the_picture_equal_what_was_coded(wide, page):
             wide.run("document.querySelectorAll('#size button')[arguments[0]].click()", size)
             version = picture["versions"]["webp"][size]
             text = wide.text(".side:last-child p")
-            assert f"{version['psnr']:.2f} dB" in text and f"{version['bpp']:.3f} bpp" in text and f"quality {version['quality']}" in text
+            assert (
+                f"{version['psnr']:.2f} dB" in text
+                and f"{version['bpp']:.3f} bpp" in text
+                and f"quality {version['quality']}" in text
+            )
 
 
 def test_the_address_brings_everything_back(wide):
@@ -301,7 +355,9 @@ def test_the_address_brings_everything_back(wide):
     shown(wide, NAMES[2], "jpeg", "original", "0", "error")
     assert wide.run("return state") == state
     assert wide.run("return document.documentElement.dataset.theme") == "dark"
-    assert wide.run("return [...document.querySelectorAll('#metric [aria-pressed=true], #zoom [aria-pressed=true]')].map((b) => b.dataset.value)") == [
+    assert wide.run(
+        "return [...document.querySelectorAll('#metric [aria-pressed=true], #zoom [aria-pressed=true]')].map((b) => b.dataset.value)"
+    ) == [
         "msssim",
         "2",
     ]
@@ -349,7 +405,21 @@ def test_every_control_can_be_reached_with_the_tab_key(wide):
     for _ in range(60):
         wide.press("Tab")
         reached |= set(wide.run("const e = document.activeElement; return [e.id, e.parentElement?.id, e.localName]"))
-    controls = {"theme", "metric", "scale", "scope", "anchor", "method", "legend", "size", "view", "zoom", "left", "right", "img-comparison-slider"}
+    controls = {
+        "theme",
+        "metric",
+        "scale",
+        "scope",
+        "anchor",
+        "method",
+        "legend",
+        "size",
+        "view",
+        "zoom",
+        "left",
+        "right",
+        "img-comparison-slider",
+    }
     assert controls <= reached
 
 
@@ -383,11 +453,18 @@ def test_a_page_without_pictures_or_speed_or_a_second_codec_is_still_a_page(wide
     (tmp_path / "alone.html").write_text(report.build(alone))
     wide.open((tmp_path / "alone.html").as_uri())
     wide.wait("return document.querySelectorAll('#points tbody tr').length === 4")
-    assert "ours" in wide.text("#headline") and "Speed was not measured" in wide.text("#speed-lead") and "without pictures" in wide.text("#pictures-lead")
+    assert (
+        "ours" in wide.text("#headline")
+        and "Speed was not measured" in wide.text("#speed-lead")
+        and "without pictures" in wide.text("#pictures-lead")
+    )
 
 
 def test_curves_without_a_common_range_are_refused_with_the_reason(wide, result, tmp_path):
-    refused = [{**e, "value": None, "reason": "the curves share only 38.2..38.9 dB"} if e["scope"] == "set" else e for e in result["bd_rate"]]
+    refused = [
+        {**e, "value": None, "reason": "the curves share only 38.2..38.9 dB"} if e["scope"] == "set" else e
+        for e in result["bd_rate"]
+    ]
     (tmp_path / "refused.html").write_text(report.build({**result, "bd_rate": refused}))
     wide.open((tmp_path / "refused.html").as_uri())
     wide.wait("return document.querySelector('#bd tbody')")
@@ -397,7 +474,16 @@ def test_curves_without_a_common_range_are_refused_with_the_reason(wide, result,
 
 def test_published_results_stand_only_beside_the_whole_kodak_set(wide, result, tmp_path):
     published = [
-        {"codec": "vtm", "label": "VTM (VVC)", "metric_set": "-", "quality": q, "bpp": q / 20, "psnr": 30 + q / 2, "msssim": 0.9 + q / 300, "source": "a paper"}
+        {
+            "codec": "vtm",
+            "label": "VTM (VVC)",
+            "metric_set": "-",
+            "quality": q,
+            "bpp": q / 20,
+            "psnr": 30 + q / 2,
+            "msssim": 0.9 + q / 300,
+            "source": "a paper",
+        }
         for q in (5, 10, 20)
     ]
     assert not wide.run("return document.querySelector('#published').checkVisibility()")
@@ -408,9 +494,13 @@ def test_published_results_stand_only_beside_the_whole_kodak_set(wide, result, t
     wide.wait("return document.querySelector('#published').checkVisibility()")
     wide.click("#published summary")
     wide.click("#published-legend button")
-    assert wide.run("return series().find((line) => line.codec === null).points.map((p) => [p.bpp, p.value])") == [[p["bpp"], p["psnr"]] for p in published]
+    assert wide.run("return series().find((line) => line.codec === null).points.map((p) => [p.bpp, p.value])") == [
+        [p["bpp"], p["psnr"]] for p in published
+    ]
     wide.click("#metric [data-value=psnr_y]")
-    assert wide.run("return series().length") == 3 and not wide.run("return document.querySelector('#published').checkVisibility()")
+    assert wide.run("return series().length") == 3 and not wide.run(
+        "return document.querySelector('#published').checkVisibility()"
+    )
     (tmp_path / "part.html").write_text(report.build({**kodak, "images": kodak["images"][:23]}))
     wide.open((tmp_path / "part.html").as_uri())
     assert not wide.run("return document.querySelector('#published').checkVisibility()")

@@ -65,7 +65,9 @@ def claiming(width, height):
 
 
 def test_registered_as_a_format():
-    assert Image.registered_extensions()[".aec"] == Image.EXTENSION[".aec"] == "AEC" and Image.MIME["AEC"] == "image/x-aec"
+    assert (
+        Image.registered_extensions()[".aec"] == Image.EXTENSION[".aec"] == "AEC" and Image.MIME["AEC"] == "image/x-aec"
+    )
     assert {"AEC"} <= set(Image.OPEN) & set(Image.SAVE) & set(Image.SAVE_ALL)
     codec.pillow.register()
     assert Image.ID.count("AEC") == 1
@@ -74,12 +76,20 @@ def test_registered_as_a_format():
 def test_detected_by_content_alone(data, tmp_path):
     (tmp_path / "a.png").write_bytes(data)
     with Image.open(tmp_path / "a.png") as image:
-        assert (image.format, image.format_description, image.get_format_mimetype()) == ("AEC", "aecodec learned image", "image/x-aec")
+        assert (image.format, image.format_description, image.get_format_mimetype()) == (
+            "AEC",
+            "aecodec learned image",
+            "image/x-aec",
+        )
         assert isinstance(image, codec.pillow.AecImageFile) and (image.size, image.mode) == ((56, 40), "RGB")
 
 
 def test_formats_restrict_detection(data):
-    assert Image.open(io.BytesIO(data), formats=["aec"]).format == Image.open(io.BytesIO(data), formats=("PNG", "AEC")).format == "AEC"
+    assert (
+        Image.open(io.BytesIO(data), formats=["aec"]).format
+        == Image.open(io.BytesIO(data), formats=("PNG", "AEC")).format
+        == "AEC"
+    )
     with pytest.raises(UnidentifiedImageError):
         Image.open(io.BytesIO(data), formats=["PNG", "JPEG"])
     for other in (b"", b"\xae", b"\xaeAE", b"\x89PNG\r\n\x1a\n" + bytes(100)):
@@ -120,7 +130,9 @@ def test_registered_once_more_with_a_model_and_a_device(image, tmp_path):
         opened(coded).load()
     try:
         codec.pillow.register(model=str(other), device="cpu")
-        assert saved(image) == coded and opened(coded).getpixel((0, 0)) == opened(saved(image, model="default")).getpixel((0, 0))
+        assert saved(image) == coded and opened(coded).getpixel((0, 0)) == opened(
+            saved(image, model="default")
+        ).getpixel((0, 0))
     finally:
         codec.pillow.register()
     with pytest.raises(OSError, match="nonesuch"):
@@ -132,9 +144,24 @@ def test_registered_once_more_with_a_model_and_a_device(image, tmp_path):
 
 @pytest.mark.parametrize(
     "mode, back",
-    [("L", "L"), ("LA", "LA"), ("RGB", "RGB"), ("RGBA", "RGBA"), ("I;16", "I;16"),
-     ("1", "L"), ("P", "RGB"), ("PA", "RGBA"), ("La", "LA"), ("RGBa", "RGBA"), ("RGBX", "RGB"), ("CMYK", "RGB"), ("YCbCr", "RGB"), ("HSV", "RGB"), ("I", "I;16"),
-     ("I;16B", "I;16")],
+    [
+        ("L", "L"),
+        ("LA", "LA"),
+        ("RGB", "RGB"),
+        ("RGBA", "RGBA"),
+        ("I;16", "I;16"),
+        ("1", "L"),
+        ("P", "RGB"),
+        ("PA", "RGBA"),
+        ("La", "LA"),
+        ("RGBa", "RGBA"),
+        ("RGBX", "RGB"),
+        ("CMYK", "RGB"),
+        ("YCbCr", "RGB"),
+        ("HSV", "RGB"),
+        ("I", "I;16"),
+        ("I;16B", "I;16"),
+    ],
 )
 def test_modes(mode, back):
     picture = photograph(40, 56, 3)
@@ -155,7 +182,9 @@ def test_modes(mode, back):
         assert psnr(np.asarray(file), levels, 65535) > 34
     else:
         expected = source.convert(back)
-        assert psnr(np.asarray(file.convert("RGB")), np.asarray(expected.convert("RGB"))) > (14 if mode == "1" else 24 if mode in ("P", "PA") else 30)
+        assert psnr(np.asarray(file.convert("RGB")), np.asarray(expected.convert("RGB"))) > (
+            14 if mode == "1" else 24 if mode in ("P", "PA") else 30
+        )
         if "A" in back:
             assert file.getchannel("A").tobytes() == expected.getchannel("A").tobytes()
 
@@ -168,7 +197,9 @@ def test_pixels_are_those_of_the_library(image, data, coder):
 def test_deep_colour_opens_with_eight_bits(coder):
     for channels, mode in ((3, "RGB"), (4, "RGBA"), (2, "LA")):
         samples = np.dstack([photograph(24, 32, depth=16)] * 2)[..., :channels]
-        assert opened(coder.encode(samples)).mode == mode and np.asarray(opened(coder.encode(samples))).dtype == np.uint8
+        assert (
+            opened(coder.encode(samples)).mode == mode and np.asarray(opened(coder.encode(samples))).dtype == np.uint8
+        )
 
 
 def test_transparent_colour_becomes_alpha(image):
@@ -205,7 +236,12 @@ def test_exif_as_bytes_or_object(image):
     block = exif().tobytes()
     for given in (exif(), block, block[6:]):
         assert opened(saved(image, exif=given)).info == {"exif": block}
-    assert opened(saved(image, exif=Image.Exif())).info == opened(saved(image, exif=b"")).info == opened(saved(image, exif=None)).info == {}
+    assert (
+        opened(saved(image, exif=Image.Exif())).info
+        == opened(saved(image, exif=b"")).info
+        == opened(saved(image, exif=None)).info
+        == {}
+    )
     with pytest.raises(ValueError, match="EXIF"):
         saved(image, exif=b"no block")
 
@@ -322,7 +358,10 @@ def test_paths_and_file_objects(path, data):
 
 def test_files_are_closed(path):
     def descriptors():
-        return sum(os.path.exists(link) and os.path.samefile(link, path) for link in (f"/dev/fd/{name}" for name in os.listdir("/dev/fd")))
+        return sum(
+            os.path.exists(link) and os.path.samefile(link, path)
+            for link in (f"/dev/fd/{name}" for name in os.listdir("/dev/fd"))
+        )
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", ResourceWarning)
@@ -366,7 +405,11 @@ def test_thumbnails_never_hold_the_whole(coder):
     picture = photograph(300, 430)
     data = coder.encode(picture, 90)
     file = opened(data)
-    assert file.draft(None, (60, 60)) == ("RGB", (0, 0, 107.5, 75)) and file.size == (108, 75) and file.draft(None, (9, 9)) is None
+    assert (
+        file.draft(None, (60, 60)) == ("RGB", (0, 0, 107.5, 75))
+        and file.size == (108, 75)
+        and file.draft(None, (9, 9)) is None
+    )
     means = np.asarray(coder.decode(data, scale=1 / 4))
     assert np.array_equal(np.asarray(file), means)
     file = opened(data)
@@ -375,7 +418,11 @@ def test_thumbnails_never_hold_the_whole(coder):
     expected.thumbnail((50, 50))
     assert file.size == expected.size and psnr(file, expected) > 30
     file = opened(data)
-    assert file.draft("L", None) is None and file.draft("RGB", (1000, 10)) == ("RGB", (0, 0, 430, 300)) and np.asarray(file).shape == (300, 430, 3)
+    assert (
+        file.draft("L", None) is None
+        and file.draft("RGB", (1000, 10)) == ("RGB", (0, 0, 430, 300))
+        and np.asarray(file).shape == (300, 430, 3)
+    )
     assert file.draft(None, (9, 9)) is None  # too late
 
 

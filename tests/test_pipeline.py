@@ -100,7 +100,7 @@ def whole(coder, name):
         results.append(results[0] if results else forward(*arguments, **options))
         top, bottom, left, right = (side * (STRIDE if name == "synthesis" else 1) for side in halo)
         height, width = results[0].shape[2:]
-        return results[0][:, :, top:height - bottom, left:width - right].clone()
+        return results[0][:, :, top : height - bottom, left : width - right].clone()
 
     with patch.object(tiles, f"{name}_halo", lambda config: 1 << 20), patch.object(network, "forward", once):
         yield
@@ -112,7 +112,11 @@ def assert_no_seam(coder, picture, quality, side):
     with whole(coder, "analysis"):
         _, uncut = latents(coder, picture, quality)
     for a, b in zip(cut, uncut):
-        assert a.shape == b.shape and (a - b).abs().max() < 1e-3 * b.abs().max() and (a - b).abs().mean() < 1e-5 * b.abs().max()
+        assert (
+            a.shape == b.shape
+            and (a - b).abs().max() < 1e-3 * b.abs().max()
+            and (a - b).abs().mean() < 1e-5 * b.abs().max()
+        )
     pixels = coder.decode_picture(file).pixels
     with whole(coder, "synthesis"):
         untiled = coder.decode_picture(file).pixels
@@ -154,7 +158,9 @@ def test_without_halos_there_would_be_seams(coder, small_tiles, no_short_cut):
         assert_no_seam(coder, photograph(200, 300, 1), 60, 128)
 
 
-@pytest.mark.parametrize("height, width", [(127, 129), (128, 128), (129, 128), (255, 130), (1, 257), (140, 1), (144, 143)])
+@pytest.mark.parametrize(
+    "height, width", [(127, 129), (128, 128), (129, 128), (255, 130), (1, 257), (140, 1), (144, 143)]
+)
 def test_sizes_around_tiles(height, width, coder, small_tiles):
     picture = photograph(height, width, 9)
     file = coder.encode(picture, 80)
@@ -173,7 +179,25 @@ def test_real_tile_borders(coder):
 # Sizes and modes
 
 
-SIZES = [(1, 1), (1, 2), (1, 7), (7, 1), (2, 3), (1, 300), (300, 1), (5, 131), (15, 16), (16, 17), (17, 15), (16, 16), (31, 37), (63, 64), (64, 65), (65, 63), (97, 101)]
+SIZES = [
+    (1, 1),
+    (1, 2),
+    (1, 7),
+    (7, 1),
+    (2, 3),
+    (1, 300),
+    (300, 1),
+    (5, 131),
+    (15, 16),
+    (16, 17),
+    (17, 15),
+    (16, 16),
+    (31, 37),
+    (63, 64),
+    (64, 65),
+    (65, 63),
+    (97, 101),
+]
 
 
 @pytest.mark.parametrize("height, width", SIZES)
@@ -183,8 +207,12 @@ def test_every_size(height, width, channels, coder):
     file = coder.encode(picture, 80)
     coder.verify(file)
     decoded = coder.decode_picture(file)
-    assert decoded.pixels.shape == (height, width, channels) and decoded.pixels.dtype == np.uint8 and decoded.alpha is None
-    assert psnr(decoded.pixels, picture) > (22 if height * width < 200 else 28)  # a few pixels at the corner of a 16 x 16 block
+    assert (
+        decoded.pixels.shape == (height, width, channels) and decoded.pixels.dtype == np.uint8 and decoded.alpha is None
+    )
+    assert psnr(decoded.pixels, picture) > (
+        22 if height * width < 200 else 28
+    )  # a few pixels at the corner of a 16 x 16 block
     assert coder.decode(file).mode == ("L" if channels == 1 else "RGB")
 
 
@@ -220,7 +248,10 @@ def test_alpha_comes_back_to_the_bit(depth, channels, coder):
     decoded = coder.decode_picture(file)
     assert decoded.alpha.dtype == alpha.dtype and np.array_equal(decoded.alpha, alpha)
     assert decoded.pixels.shape == picture.pixels.shape
-    assert coder.decode(file).mode == ("LA" if channels == 1 else "RGBA") and codec.info(file)["mode"] == coder.decode(file).mode
+    assert (
+        coder.decode(file).mode == ("LA" if channels == 1 else "RGBA")
+        and codec.info(file)["mode"] == coder.decode(file).mode
+    )
 
 
 def picture_file(format, mode="RGB", **options):
@@ -230,7 +261,11 @@ def picture_file(format, mode="RGB", **options):
 
 
 def test_palette_and_cmyk(coder):
-    for data, mode, least in ((picture_file("PNG", "P"), "RGB", 23), (picture_file("PNG", "P", transparency=5), "RGBA", 23), (picture_file("JPEG", "CMYK", quality=95), "RGB", 33)):
+    for data, mode, least in (
+        (picture_file("PNG", "P"), "RGB", 23),
+        (picture_file("PNG", "P", transparency=5), "RGBA", 23),
+        (picture_file("JPEG", "CMYK", quality=95), "RGB", 33),
+    ):
         decoded = coder.decode(coder.encode(data, 80))
         assert decoded.mode == mode
         expected = Image.open(io.BytesIO(data)).convert(mode)
@@ -249,7 +284,11 @@ def test_metadata_is_kept_or_stripped_and_orientation_holds(coder):
     assert dict(kept.getexif()) == {0x0112: 6, 0x010F: "Maker"}
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     assert psnr(ImageOps.exif_transpose(kept), upright) > 34
-    for strip, gone in (("exif", {"exif"}), (["icc", "xmp"], {"icc_profile", "xmp"}), ("all", {"exif", "icc_profile", "xmp"})):
+    for strip, gone in (
+        ("exif", {"exif"}),
+        (["icc", "xmp"], {"icc_profile", "xmp"}),
+        ("all", {"exif", "icc_profile", "xmp"}),
+    ):
         file = coder.encode(data, 80, strip=strip)
         stripped = coder.decode(file)
         assert {"exif", "icc_profile", "xmp"} - set(stripped.info) == gone
@@ -264,7 +303,9 @@ def test_metadata_is_kept_or_stripped_and_orientation_holds(coder):
 def text():
     canvas = Image.new("RGB", (320, 160), "white")
     for row in range(8):
-        ImageDraw.Draw(canvas).text((6, 4 + 19 * row), "The quick brown fox jumps over the lazy dog", (20 * row, 0, 0), font_size=15)
+        ImageDraw.Draw(canvas).text(
+            (6, 4 + 19 * row), "The quick brown fox jumps over the lazy dog", (20 * row, 0, 0), font_size=15
+        )
     return np.asarray(canvas)
 
 
@@ -292,7 +333,11 @@ def test_extreme_pictures(picture, least, most, coder):
     assert psnr(coder.decode_picture(file).pixels, picture) > least and len(file) < most
 
 
-@pytest.mark.parametrize("make", [lambda: photograph(128, 160, 0), lambda: photograph(160, 96, 5), lambda: photograph(128, 128, 2, 1), text], ids=["a", "b", "gray", "text"])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: photograph(128, 160, 0), lambda: photograph(160, 96, 5), lambda: photograph(128, 128, 2, 1), text],
+    ids=["a", "b", "gray", "text"],
+)
 def test_five_points_more_are_never_smaller_or_worse(make, coder):
     picture = make()
     points = []
@@ -396,16 +441,39 @@ def test_random_payloads_under_right_checksums(rich, coder):
     for trial in range(120):
         noise = rng.bytes(4 * int(rng.integers(0, 3 * len(payload) // 4)))
         cut = 4 * int(rng.integers(0, len(payload) // 4))
-        bad = [noise, state + noise, payload[:cut] + noise, payload[:cut], payload + noise + b"\0\0\0\0", b"\xff" * len(noise) + state, payload[:8] + noise, b""][trial % 8]
+        bad = [
+            noise,
+            state + noise,
+            payload[:cut] + noise,
+            payload[:cut],
+            payload + noise + b"\0\0\0\0",
+            b"\xff" * len(noise) + state,
+            payload[:8] + noise,
+            b"",
+        ][trial % 8]
         refused(coder, repacked(aec, [bad]))
-    for change in ({"width": 89}, {"height": 71}, {"width": 300, "height": 900}, {"quality": 4900}, {"quality": 10000}, {"quality": 100}):
+    for change in (
+        {"width": 89},
+        {"height": 71},
+        {"width": 300, "height": 900},
+        {"quality": 4900},
+        {"quality": 10000},
+        {"quality": 100},
+    ):
         alone = dataclasses.replace(aec, sections={})
         refused(coder, repacked(alone, [payload], alpha=False, **change))
 
 
 def test_large_tiles_of_noise_end_in_time(coder):
     aec = container.unpack(coder.encode(photograph(40, 40), 50))
-    for noise, quality in ((b"", 100), (os.urandom(4), 5000), (os.urandom(4000), 100), (os.urandom(400_000), 10000), (b"\xff" * 400_000, 100), (bytes(400_000), 10000)):
+    for noise, quality in (
+        (b"", 100),
+        (os.urandom(4), 5000),
+        (os.urandom(4000), 100),
+        (os.urandom(400_000), 10000),
+        (b"\xff" * 400_000, 100),
+        (bytes(400_000), 10000),
+    ):
         file = repacked(aec, [bytes([0, 0, 0, 128, 0, 0, 0, 0]) + noise], width=1024, height=1024, quality=quality)
         started = time.perf_counter()
         with pytest.raises(Corrupt):
@@ -416,7 +484,11 @@ def test_large_tiles_of_noise_end_in_time(coder):
 def test_wrong_checksum_of_the_symbols(rich, coder):
     _, aec = rich
     tile = aec.tiles[0]
-    assert "checksum" in refused(coder, container.pack(dataclasses.replace(aec, tiles=[container.Tile(tile.payload, tile.symbols_crc ^ 1)])), Corrupt)
+    assert "checksum" in refused(
+        coder,
+        container.pack(dataclasses.replace(aec, tiles=[container.Tile(tile.payload, tile.symbols_crc ^ 1)])),
+        Corrupt,
+    )
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -425,7 +497,14 @@ def test_hostile_sections(rich, coder):
     rng = np.random.default_rng(2)
     bomb = io.BytesIO()
     Image.new("L", (9000, 9000)).save(bomb, "PNG")
-    for alpha in (b"x", rng.bytes(500), bomb.getvalue(), picture_file("PNG", "L"), aec.sections["alpha"][:-20], aec.sections["alpha"] + b"x"):
+    for alpha in (
+        b"x",
+        rng.bytes(500),
+        bomb.getvalue(),
+        picture_file("PNG", "L"),
+        aec.sections["alpha"][:-20],
+        aec.sections["alpha"] + b"x",
+    ):
         refused(coder, container.pack(dataclasses.replace(aec, sections=aec.sections | {"alpha": alpha})), Corrupt)
     for kind in ("icc", "exif", "xmp"):
         for content in (b"x", rng.bytes(3000), b"II*\0" + rng.bytes(300), b"MM\0*" + b"\xff" * 300):
@@ -436,7 +515,15 @@ def test_hostile_sections(rich, coder):
 
 
 def test_bad_pictures_and_options(coder, tmp_path):
-    for picture in (np.zeros((4, 4)), np.zeros((4, 4, 5), np.uint8), np.zeros((0, 4, 3), np.uint8), b"no picture", tmp_path / "none.png", 7, None):
+    for picture in (
+        np.zeros((4, 4)),
+        np.zeros((4, 4, 5), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        b"no picture",
+        tmp_path / "none.png",
+        7,
+        None,
+    ):
         with pytest.raises(CodecError):
             coder.encode(picture, 50)
     for quality in (0, 0.99, 100.01, -5, float("nan"), float("inf"), "high", None, [50]):
@@ -449,9 +536,21 @@ def test_bad_pictures_and_options(coder, tmp_path):
 
 
 def test_state_of_the_caller_is_left_alone(coder):
-    before = torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_rng_state().sum()
+    before = (
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_rng_state().sum(),
+    )
     coder.decode(coder.encode(photograph(40, 40), 50))
-    assert before == (torch.get_num_threads(), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu"), torch.get_rng_state().sum())
+    assert before == (
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
+        torch.is_autocast_enabled("cpu"),
+        torch.get_rng_state().sum(),
+    )
 
 
 def test_the_bits_map_adds_up_to_the_payload(coder):

@@ -77,21 +77,34 @@ def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
         y = around.clone()
         y[:, :, 3:, :w] = (steps * reciprocal)[:, :, :, :w]
         with torch.inference_mode():
-            x = model.networks.synthesis(y, model.coordinate(6000), halo=margin)[0, :, :picture.shape[0], :picture.shape[1]].clamp(-0.5, 0.5).double() + 0.5
+            x = (
+                model.networks.synthesis(y, model.coordinate(6000), halo=margin)[
+                    0, :, : picture.shape[0], : picture.shape[1]
+                ]
+                .clamp(-0.5, 0.5)
+                .double()
+                + 0.5
+            )
         x = x.mean(0, keepdim=True) if channels == 1 else x
-        return model.lambda_at(6000) * float((255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)).square().mean(0).sum())
+        return model.lambda_at(6000) * float(
+            (255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)).square().mean(0).sum()
+        )
 
     with torch.inference_mode():
         gradient = fit.gradient(steps)
     assert gradient.shape == steps.shape and not gradient[:, :, :, w:].any()
     for seed in range(3):
-        direction = gradient / gradient.norm() * torch.rand(steps.shape, generator=torch.Generator().manual_seed(seed)) / 2  # towards what the rounding of floats does not hide
+        direction = (
+            gradient / gradient.norm() * torch.rand(steps.shape, generator=torch.Generator().manual_seed(seed)) / 2
+        )  # towards what the rounding of floats does not hide
         slope = error(steps + direction / 2) - error(steps - direction / 2)
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02)
 
 
 def test_batches_make_the_same_files(coder):
-    pictures = [photograph(64, 96, seed, channels) for seed, channels in ((1, 3), (2, 3), (3, 1))] + [photograph(60, 90, 4)]
+    pictures = [photograph(64, 96, seed, channels) for seed, channels in ((1, 3), (2, 3), (3, 1))] + [
+        photograph(60, 90, 4)
+    ]
     assert coder.encode_batch(pictures, 70, effort=2) == [coder.encode(picture, 70, effort=2) for picture in pictures]
 
 

@@ -74,7 +74,16 @@ def same(picture, whole, left, top, width, height):
     assert (picture.icc, picture.exif, picture.xmp, picture.depth) == (whole.icc, whole.exif, whole.xmp, whole.depth)
 
 
-CROPS = [(0, 0, WIDTH, HEIGHT), (0, 0, 1, 1), (WIDTH - 1, HEIGHT - 1, 1, 1), (350, 350, 60, 60), (255, 255, 2, 2), (256, 256, 256, 256), (0, 500, 700, 80), (90, 90, 300, 70)]
+CROPS = [
+    (0, 0, WIDTH, HEIGHT),
+    (0, 0, 1, 1),
+    (WIDTH - 1, HEIGHT - 1, 1, 1),
+    (350, 350, 60, 60),
+    (255, 255, 2, 2),
+    (256, 256, 256, 256),
+    (0, 500, 700, 80),
+    (90, 90, 300, 70),
+]
 
 
 @pytest.mark.parametrize("name", ["rgb", "rich", "gray", "deep", "exact"])
@@ -82,10 +91,18 @@ def test_a_crop_is_cut_out_of_the_whole_and_decodes_only_its_tiles(name, picture
     file, whole = pictures[name]
     rng = np.random.default_rng(5)
     crops = CROPS if name == "rich" else CROPS[3:5]
-    for crop in [*crops, *((x, y, rng.integers(1, min(60, WIDTH - x) + 1), rng.integers(1, HEIGHT - y + 1)) for x, y in rng.integers(0, (WIDTH, HEIGHT), (2, 2)))]:
+    for crop in [
+        *crops,
+        *(
+            (x, y, rng.integers(1, min(60, WIDTH - x) + 1), rng.integers(1, HEIGHT - y + 1))
+            for x, y in rng.integers(0, (WIDTH, HEIGHT), (2, 2))
+        ),
+    ]:
         decoded.clear()
         same(coder.decode_picture(file, crop=crop), whole, *crop)
-        assert len(decoded) == needed(*map(int, crop), *([0] if name == "exact" else []))  # lossless tiles need no neighbours
+        assert len(decoded) == needed(
+            *map(int, crop), *([0] if name == "exact" else [])
+        )  # lossless tiles need no neighbours
     decoded.clear()
     coder.decode(file, crop=(96 + 256, 96 + 256, 60, 60))
     assert decoded == [(16, 16)]  # well inside one tile
@@ -106,19 +123,39 @@ def test_the_rest_of_the_file_is_not_read(pictures, coder, tmp_path):
         same(coder.decode_picture(opened, crop=crop), whole, *crop)
     with pytest.raises(Truncated):
         coder.decode(file[:-1], crop=crop)
-    assert np.array_equal(codec.decompress(path, crop=crop, scale=1 / 2, device="cpu"), coder.decode(file, crop=crop, scale=1 / 2))
+    assert np.array_equal(
+        codec.decompress(path, crop=crop, scale=1 / 2, device="cpu"), coder.decode(file, crop=crop, scale=1 / 2)
+    )
     assert [image.size for image in coder.decode_batch([file, path], crop=crop)] == [(100, 30)] * 2
 
 
 @pytest.mark.parametrize("scale", [1 / 2, 1 / 4, 1 / 8, 1 / 16])
 def test_a_scaled_picture_is_the_reduced_whole(scale, pictures, coder):
     """The reduction itself is tested with strips; here, that nothing else happens, whatever tiles and crops the squares lie across."""
-    for name, crop in (("rgb", None), ("gray", (3, 250, 555, 18)), ("rich", (111, 7, 300, 400)), ("deep", (0, 0, 257, 257)), ("exact", (250, 1, 99, 400))):
+    for name, crop in (
+        ("rgb", None),
+        ("gray", (3, 250, 555, 18)),
+        ("rich", (111, 7, 300, 400)),
+        ("deep", (0, 0, 257, 257)),
+        ("exact", (250, 1, 99, 400)),
+    ):
         file, whole = pictures[name]
         left, top, width, height = crop or (0, 0, WIDTH, HEIGHT)
-        cut = Picture(whole.pixels[top : top + height, left : left + width], None if whole.alpha is None else whole.alpha[top : top + height, left : left + width])
+        cut = Picture(
+            whole.pixels[top : top + height, left : left + width],
+            None if whole.alpha is None else whole.alpha[top : top + height, left : left + width],
+        )
         region = Region(0, 0, width, height, round(1 / scale))
-        expected = Scan(*region.size, cut.channels, cut.depth, cut.has_alpha, lambda: region.reduce([cut]), whole.icc, whole.exif, whole.xmp).whole()
+        expected = Scan(
+            *region.size,
+            cut.channels,
+            cut.depth,
+            cut.has_alpha,
+            lambda: region.reduce([cut]),
+            whole.icc,
+            whole.exif,
+            whole.xmp,
+        ).whole()
         got = coder.decode_picture(file, crop=crop, scale=scale)
         assert (got.width, got.height) == (-(-width * scale // 1), -(-height * scale // 1))
         same(got, expected, 0, 0, *region.size)
@@ -222,7 +259,9 @@ def test_recovery_keeps_the_undamaged_tiles(pictures, coder):
     for name in ("rgb", "deep"):
         file, whole = pictures[name]
         picture, damage = recovered(coder, damaged(file, 4, 5))
-        assert set(damage.tiles) == {4, 5} and list(damage.sentences()) == ["tiles 5-6 of 9 are damaged and painted gray (3 in a row, counted from 1)"]
+        assert set(damage.tiles) == {4, 5} and list(damage.sentences()) == [
+            "tiles 5-6 of 9 are damaged and painted gray (3 in a row, counted from 1)"
+        ]
         assert (picture.pixels[256:512, 256:] == 128 * (257 if name == "deep" else 1)).all()
         reach = 5 * STRIDE  # as far as pixels depend on the neighbours' latents
         far = np.ones((HEIGHT, WIDTH), bool)
@@ -246,22 +285,39 @@ def test_recovery_of_truncated_files_and_of_sections(pictures, coder):
     alpha, icc, exif_, xmp = (place[0] for place in reader._places[9:])
     picture, damage = recovered(coder, file[: alpha - 1])
     assert set(damage.tiles) == {8} and set(damage.sections) == {"alpha", "icc", "exif", "xmp"}
-    assert picture.alpha is picture.icc is picture.exif is picture.xmp is None and np.array_equal(picture.pixels[:400, :400], whole.pixels[:400, :400])
-    assert [sentence.split(" is ")[0] for sentence in damage.sentences()] == ["tile 9 of 9", *(f"the {kind} section" for kind in ("alpha", "icc", "exif", "xmp"))]
+    assert picture.alpha is picture.icc is picture.exif is picture.xmp is None and np.array_equal(
+        picture.pixels[:400, :400], whole.pixels[:400, :400]
+    )
+    assert [sentence.split(" is ")[0] for sentence in damage.sentences()] == [
+        "tile 9 of 9",
+        *(f"the {kind} section" for kind in ("alpha", "icc", "exif", "xmp")),
+    ]
     picture, damage = recovered(coder, file[:exif_] + b"\0" + file[exif_ + 1 :] + b"more")
-    assert list(damage.sentences()) == ["the exif section is damaged and left out", "4 bytes after the end of the file are ignored"]
+    assert list(damage.sentences()) == [
+        "the exif section is damaged and left out",
+        "4 bytes after the end of the file are ignored",
+    ]
     assert picture.icc == SRGB and picture.exif is None and np.array_equal(picture.alpha, whole.alpha)
     aec = container.unpack(file)
-    broken = container.pack(dataclasses.replace(aec, sections=aec.sections | {"alpha": aec.sections["alpha"][:-30]}))  # under a right checksum
+    broken = container.pack(
+        dataclasses.replace(aec, sections=aec.sections | {"alpha": aec.sections["alpha"][:-30]})
+    )  # under a right checksum
     picture, damage = recovered(coder, broken)
-    assert picture.alpha is None and list(damage.sentences()) == ["the alpha section is damaged and left out: the picture is opaque"]
+    assert picture.alpha is None and list(damage.sentences()) == [
+        "the alpha section is damaged and left out: the picture is opaque"
+    ]
     picture, damage = recovered(coder, file[: reader._places[0][0]], scale=1 / 8, crop=(0, 0, 300, 300))
     assert len(damage.tiles) == 9 - 5 and (picture.pixels == 128).all()
 
 
 def test_without_a_header_there_is_nothing_to_recover(pictures, coder):
     file, _ = pictures["rgb"]
-    for broken, kind in ((b"", NotAec), (file[:20], Truncated), (b"x" + file[1:], NotAec), (file[:9] + bytes([file[9] ^ 1]) + file[10:], Corrupt)):
+    for broken, kind in (
+        (b"", NotAec),
+        (file[:20], Truncated),
+        (b"x" + file[1:], NotAec),
+        (file[:9] + bytes([file[9] ^ 1]) + file[10:], Corrupt),
+    ):
         with pytest.raises(CodecError):
             recovered(coder, broken)
     with pytest.raises(TooLarge):
@@ -296,7 +352,11 @@ def test_crop_and_scale_on_the_command_line(folder, pictures):
         assert aecodec("decompress", "a.aec", "--scale", "1/4", "-o", f"small.{suffix}").exit_code == 0
         assert Image.open(f"small.{suffix}").size == (175, 145)
     outside = aecodec("decompress", "a.aec", "--crop", "690,0,11,1", "-o", "none.png")
-    assert outside.exit_code == 1 and "not inside the picture of 700 x 580" in outside.stderr and not (folder / "none.png").exists()
+    assert (
+        outside.exit_code == 1
+        and "not inside the picture of 700 x 580" in outside.stderr
+        and not (folder / "none.png").exists()
+    )
     for wrong in (("--crop", "1,2,3"), ("--crop", "1,2,3,-4"), ("--crop", "1,2,0,4"), ("--crop", "a"), ("--scale", "1/3"), ("--scale", "0.5"),
                   ("--crop", "0,0,5,5", "--rm"), ("--scale", "1/2", "--rm"), ("--recover", "--rm")):  # fmt: skip
         result = aecodec("decompress", "a.aec", "-o", "none.png", *wrong)
@@ -307,11 +367,19 @@ def test_recover_on_the_command_line(folder, pictures):
     _, whole = pictures["rgb"]
     assert aecodec("decompress", "bad.aec").exit_code == 1 and not (folder / "bad.png").exists()
     result = aecodec("decompress", "--recover", "--json", "bad.aec", "a.aec")
-    assert result.exit_code == 1 and result.stderr == "aecodec: bad.aec: tile 1 of 9 is damaged and painted gray (3 in a row, counted from 1)\n"
+    assert (
+        result.exit_code == 1
+        and result.stderr == "aecodec: bad.aec: tile 1 of 9 is damaged and painted gray (3 in a row, counted from 1)\n"
+    )
     first, second = map(json.loads, result.stdout.splitlines())
-    assert first["damage"] == ["tile 1 of 9 is damaged and painted gray (3 in a row, counted from 1)"] and "damage" not in second
+    assert (
+        first["damage"] == ["tile 1 of 9 is damaged and painted gray (3 in a row, counted from 1)"]
+        and "damage" not in second
+    )
     bad, good = (np.asarray(Image.open(name)) for name in ("bad.png", "a.png"))
-    assert (bad[:256, :256] == 128).all() and np.array_equal(bad[400:], good[400:]) and np.array_equal(good, whole.pixels)
+    assert (
+        (bad[:256, :256] == 128).all() and np.array_equal(bad[400:], good[400:]) and np.array_equal(good, whole.pixels)
+    )
     (folder / "cut.aec").write_bytes((folder / "a.aec").read_bytes()[:30])
     result = aecodec("decompress", "--recover", "cut.aec")
     assert result.exit_code == 1 and "ends too early" in result.stderr and not (folder / "cut.png").exists()

@@ -82,7 +82,11 @@ def test_fit_crops_as_far_as_the_limit_asks():
 
 def test_the_page_holds_the_pixels_that_the_codecs_decode(page, folder):
     shown, scripts = embedded(page), elements(page).scripts
-    assert {picture["name"] for picture in shown["pictures"]} == set(NAMES) and shown["codecs"] == ["aec", "jpeg", "webp"]
+    assert {picture["name"] for picture in shown["pictures"]} == set(NAMES) and shown["codecs"] == [
+        "aec",
+        "jpeg",
+        "webp",
+    ]
     for picture in shown["pictures"]:
         original = data.load(folder / picture["name"])
         assert picture["box"] == [0, 0, *original.size]
@@ -93,7 +97,9 @@ def test_the_page_holds_the_pixels_that_the_codecs_decode(page, folder):
                 decoded = codec.decode(file)
                 stored = Image.open(io.BytesIO(base64.b64decode(scripts[version["image"]])))
                 assert np.array_equal(np.asarray(stored.convert("RGB")), np.asarray(decoded))
-                assert version["bytes"] == len(file) and version["bpp"] == 8 * len(file) / (original.width * original.height)
+                assert version["bytes"] == len(file) and version["bpp"] == 8 * len(file) / (
+                    original.width * original.height
+                )
                 assert version["psnr"] == pytest.approx(metrics.psnr(np.asarray(original), np.asarray(decoded)))
                 if name == "aec":
                     assert version["bpp"] == pytest.approx(bpp, rel=0.02)
@@ -122,7 +128,9 @@ def test_the_page_holds_the_run_unchanged_and_no_name_becomes_markup(page, resul
 def test_the_page_needs_nothing_else(page):
     text = page.read_text()
     assert not [
-        attributes for tag, attributes in Elements(text).tags if str(attributes.get("src", attributes.get("href", "#"))).startswith(("http", "//", "/"))
+        attributes
+        for tag, attributes in Elements(text).tags
+        if str(attributes.get("src", attributes.get("href", "#"))).startswith(("http", "//", "/"))
     ]
     assert "@import" not in text and "sourceMappingURL" not in text and not re.search(r"url\((?!data:)", text)
     assert "default-src 'none'" in text
@@ -144,7 +152,9 @@ def test_versions_that_changed_since_the_run_are_named(page):
 
 
 def test_pictures_are_cropped_to_stay_below_the_limit(result, folder):
-    collect = functools.partial(explorer.collect, result, {NAMES[0]: folder / NAMES[0]}, NAMES[:1], {"jpeg": build_codec("jpeg")}, [1.0], {})
+    collect = functools.partial(
+        explorer.collect, result, {NAMES[0]: folder / NAMES[0]}, NAMES[:1], {"jpeg": build_codec("jpeg")}, [1.0], {}
+    )
     whole = sum(map(len, collect(10**9).webp.values()))
     content = collect(whole * 95 // 100)
     assert sum(map(len, content.webp.values())) <= whole * 95 // 100
@@ -152,7 +162,10 @@ def test_pictures_are_cropped_to_stay_below_the_limit(result, folder):
     assert "384 × 256" in report.describe(result, content.summary, "aec", "webp", True, [])
 
 
-@pytest.mark.parametrize("arguments, words", [(["--sizes", "0.2,x"], "bits per pixel"), (["--sizes", "0"], "bits per pixel"), (["--pictures", "-1"], "-1")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [(["--sizes", "0.2,x"], "bits per pixel"), (["--sizes", "0"], "bits per pixel"), (["--pictures", "-1"], "-1")],
+)
 def test_wrong_options_are_refused_in_words(result, folder, tmp_path, arguments, words):
     outcome, text = run_report(result, tmp_path, *arguments)
     assert outcome.exit_code == 2 and words in outcome.output and text is None

@@ -1,4 +1,5 @@
 """The committed results and what is made of them: they are what their points say, by another way of computing, and the README says what they say."""
+
 import math
 import statistics
 from pathlib import Path
@@ -46,27 +47,45 @@ def linear_difference(anchor, test, steps=2000):
 @pytest.mark.parametrize("metric", ["psnr", "psnr_y", "msssim"])
 def test_differences_agree_with_an_independent_computation_of_the_same_points(run, codec, metric):
     for method in bdrate.METHODS:
-        found = next(r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == (codec, "jpeg", metric, method, "set"))
-        assert found["value"] == pytest.approx(linear_difference(curve(run, "jpeg", metric), curve(run, codec, metric)), abs=1)
+        found = next(
+            r
+            for r in run["bd_rate"]
+            if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == (codec, "jpeg", metric, method, "set")
+        )
+        assert found["value"] == pytest.approx(
+            linear_difference(curve(run, "jpeg", metric), curve(run, codec, metric)), abs=1
+        )
 
 
 def test_the_whole_set_was_measured(run):
     assert record.is_kodak(run) and not run["failures"] and {"aec", "jpeg", "webp", "avif", "jxl"} <= set(run["codecs"])
     for name, codec in run["codecs"].items():
         qualities = {p["quality"] for p in run["points"] if p["codec"] == name}
-        assert len(qualities) >= 8 and sum(p["codec"] == name for p in run["points"]) == 24 * len(qualities) or not codec["trained"]
+        assert (
+            len(qualities) >= 8
+            and sum(p["codec"] == name for p in run["points"]) == 24 * len(qualities)
+            or not codec["trained"]
+        )
 
 
 def test_the_readme_says_what_the_results_say(run):
-    assert figure.text(run) in README.read_text(), "python -m benchmarks.figure benchmarks/results/kodak.json -o benchmarks/results/kodak.png --readme README.md"
+    assert figure.text(run) in README.read_text(), (
+        "python -m benchmarks.figure benchmarks/results/kodak.json -o benchmarks/results/kodak.png --readme README.md"
+    )
 
 
 def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
     rates, speeds = figure.rates(run), figure.speeds(run)
-    found = next(r for r in run["bd_rate"] if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("aec", "webp", "psnr", "pchip", "set"))
+    found = next(
+        r
+        for r in run["bd_rate"]
+        if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("aec", "webp", "psnr", "pchip", "set")
+    )
     line = next(line for line in rates if line.startswith("| WebP"))
     assert line.split(" | ")[1] == f"{found['value']:+.1f} %".replace("-", "−")
-    assert len(rates) == 2 + sum(codec["trained"] for name, codec in run["codecs"].items() if not name.startswith("aec")) and len(speeds) == 2 + len(run["codecs"])
+    assert len(rates) == 2 + sum(
+        codec["trained"] for name, codec in run["codecs"].items() if not name.startswith("aec")
+    ) and len(speeds) == 2 + len(run["codecs"])
     assert len({line.count("|") for line in rates}) == len({line.count("|") for line in speeds}) == 1
 
 
@@ -88,16 +107,25 @@ def test_the_readme_says_what_the_latents_and_the_family_showed():
     for name, table in words.TABLES.items():
         assert table(words.read(name)) in readme, "python -m benchmarks.latents.words README.md"
     similar, anomaly, denoise, family = (words.read(name) for name in ("similar", "anomaly", "denoise", "autoencoders"))
-    first, areas = round(5 * similar["originals"] * similar["mean"]["first"]), [texture["pictures"] for texture in anomaly["textures"].values()]
+    first, areas = (
+        round(5 * similar["originals"] * similar["mean"]["first"]),
+        [texture["pictures"] for texture in anomaly["textures"].values()],
+    )
     sparse = {line["sparsity"]: line["without"] for line in family["sparse"]["lines"]}
     flowing = " ".join(readme.split())
     for said in (
         f"Of {similar['originals']} training photographs",
-        f"first in {first} of {5 * similar['originals']} cases; {similar['mean']['marked']:.1%} were".replace("%", " %"),
+        f"first in {first} of {5 * similar['originals']} cases; {similar['mean']['marked']:.1%} were".replace(
+            "%", " %"
+        ),
         f"and {similar['mean']['wrongly marked']:.1%} of wrong neighbours".replace("%", " %"),
         f"ROC AUC {anomaly['mean']['pictures']:.2f} for pictures ({min(areas):.2f} for leather to {max(areas):.2f}) and {anomaly['mean']['positions']:.2f} for positions",
-        "all 24 pictures of Kodak" if len(denoise["pictures"]) == 24 else f"the first {len(denoise['pictures'])} pictures of Kodak",
+        "all 24 pictures of Kodak"
+        if len(denoise["pictures"]) == 24
+        else f"the first {len(denoise['pictures'])} pictures of Kodak",
         f"error {sparse['kl']:.3f} when they are set to 0; L1: {sparse['l1']:.4f}",
     ):
         assert said in flowing, said
-    assert all(line.get("met", True) for found in family.values() for line in found.get("lines", [])), "a claim is not met"
+    assert all(line.get("met", True) for found in family.values() for line in found.get("lines", [])), (
+        "a claim is not met"
+    )

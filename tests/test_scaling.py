@@ -12,7 +12,17 @@ pytest.importorskip("simpy")
 from benchmarks.scaling import costs, model, simulation
 from benchmarks.scaling.__main__ import main
 
-ROW = {"mp": 1.0, "in_bytes": 1e6, "out_bytes": 2e5, "read": 0.02, "transform": 0.3, "prior": 0.1, "rans": 0.05, "other": 0.03, "write": 0.0}
+ROW = {
+    "mp": 1.0,
+    "in_bytes": 1e6,
+    "out_bytes": 2e5,
+    "read": 0.02,
+    "transform": 0.3,
+    "prior": 0.1,
+    "rans": 0.05,
+    "other": 0.03,
+    "write": 0.0,
+}
 ROWS = [{name: value * factor for name, value in ROW.items()} for factor in (0.5, 1.0, 1.5)]
 
 
@@ -31,14 +41,18 @@ def test_the_simulation_finds_the_bottleneck_of_the_model(fleet, bottleneck):
 
 def test_pictures_are_scaled_to_the_size_that_is_assumed():
     scaled = model.scaled(ROWS, model.ASSUMED | {"picture_mp": 3.0})
-    assert sum(row["mp"] for row in scaled) / 3 == pytest.approx(3) and scaled[0]["rans"] == pytest.approx(3 * ROWS[0]["rans"])
+    assert sum(row["mp"] for row in scaled) / 3 == pytest.approx(3) and scaled[0]["rans"] == pytest.approx(
+        3 * ROWS[0]["rans"]
+    )
 
 
 def test_costs_are_measured_and_the_tables_made(tmp_path, monkeypatch):
     monkeypatch.setattr("benchmarks.scaling.__main__.SIMULATED", (5, 500))
     for seed in range(2):
         Image.fromarray(photograph(128, 192, seed)).save(tmp_path / f"{seed}.png")
-    done = CliRunner().invoke(main, ["--images", str(tmp_path), "--out", str(tmp_path / "run.json"), "--tolerance", "1000"])
+    done = CliRunner().invoke(
+        main, ["--images", str(tmp_path), "--out", str(tmp_path / "run.json"), "--tolerance", "1000"]
+    )
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "run.json").read_text())
     for row in result["measured"]["rows"]:

@@ -51,7 +51,9 @@ def scarce(monkeypatch):
     return coder
 
 
-def failing(network, monkeypatch, *calls, error=torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")):
+def failing(
+    network, monkeypatch, *calls, error=torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+):
     """Makes the network raise at those of its calls, counted from 0; returns the list that grows with every call."""
     method, seen = ("walk" if hasattr(network, "walk") else "forward"), []
     real = getattr(network, method)
@@ -66,7 +68,10 @@ def failing(network, monkeypatch, *calls, error=torch.OutOfMemoryError("CUDA out
     return seen
 
 
-@pytest.mark.parametrize("name, encoding", [("analysis", True), ("hyper_analysis", True), ("prior", True), ("prior", False), ("synthesis", False)])
+@pytest.mark.parametrize(
+    "name, encoding",
+    [("analysis", True), ("hyper_analysis", True), ("prior", True), ("prior", False), ("synthesis", False)],
+)
 @pytest.mark.parametrize("calls", [(0,), (1,), (0, 1, 2, 3)])
 def test_the_processor_goes_on_where_a_device_has_too_little_memory(name, encoding, calls, scarce, coder, monkeypatch):
     picture = photograph(140, 200)
@@ -139,4 +144,8 @@ def test_no_memory_is_one_sentence_on_the_command_line(tmp_path, monkeypatch):
     (tmp_path / "a.aec").write_bytes(codec.compress(photograph(40, 40), device="cpu"))
     monkeypatch.setattr(codec.Codec, "_decode", lambda *_: (_ for _ in ()).throw(MemoryError()))
     result = CliRunner().invoke(cli, ["verify", "-d", "cpu", str(tmp_path / "a.aec")])
-    assert result.exit_code == 1 and result.stderr.endswith("a.aec: there is not enough memory for it\n") and result.stderr.count("\n") == 1
+    assert (
+        result.exit_code == 1
+        and result.stderr.endswith("a.aec: there is not enough memory for it\n")
+        and result.stderr.count("\n") == 1
+    )

@@ -87,7 +87,9 @@ def test_every_filter_of_png(pixel):
         above = row
     depth, colour = (8, {1: 0, 2: 4, 3: 2, 4: 6}[pixel]) if pixel <= 4 else (16, {6: 2, 8: 6}[pixel])
     head = struct.pack(">IIBBBBB", 19, 40, depth, colour, 0, 0, 0)
-    data = png_rows.SIGNATURE + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(lines))) + chunk(b"IEND", b"")
+    data = (
+        png_rows.SIGNATURE + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(lines))) + chunk(b"IEND", b"")
+    )
     assert np.array_equal(np.concatenate(list(png_rows.rows(io.BytesIO(data), set()))), raw)
     scanned(data)
     broken = b"".join(lines[:30]) + b"\5" + b"".join(lines[30:])[1:]
@@ -136,14 +138,18 @@ def test_tiff_in_strips_and_tiles(channels, depth, compression):
         if depth == 16 or channels == 4:
             return
         file = io.BytesIO()
-        Image.fromarray(photo(90, 70, channels).squeeze()).save(file, "TIFF", compression="jpeg", strip_size=70 * 16 * channels, quality=90)
+        Image.fromarray(photo(90, 70, channels).squeeze()).save(
+            file, "TIFF", compression="jpeg", strip_size=70 * 16 * channels, quality=90
+        )
         scanned(file.getvalue())
         return
     if compression in ("lzw", "packbits"):  # tifffile writes them with a further package only
         if depth == 16:
             return
         file = io.BytesIO()
-        Image.fromarray(photo(90, 70, channels).squeeze()).save(file, "TIFF", compression=f"tiff_{compression}" if compression == "lzw" else compression, strip_size=4000)
+        Image.fromarray(photo(90, 70, channels).squeeze()).save(
+            file, "TIFF", compression=f"tiff_{compression}" if compression == "lzw" else compression, strip_size=4000
+        )
         scanned(file.getvalue())
         return
     samples = photo(131, 70, channels, depth)
@@ -184,7 +190,10 @@ def test_tiff_of_odd_kinds():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ppm(channels, maximum):
     samples = np.random.default_rng(2).integers(0, maximum + 1, (91, 66, channels))
-    data = b"P%d # a comment\n# another\n66\n91 %d\n" % (6 if channels == 3 else 5, maximum) + samples.astype(">u2" if maximum > 255 else "u1").tobytes()
+    data = (
+        b"P%d # a comment\n# another\n66\n91 %d\n" % (6 if channels == 3 else 5, maximum)
+        + samples.astype(">u2" if maximum > 255 else "u1").tobytes()
+    )
     scanned(data)
     with pytest.raises(BadImage, match="truncated PPM"):
         with scanner.opened(data[:-1]):
@@ -243,7 +252,17 @@ def test_window_gives_rows_and_holds_few():
 
 def test_region_of_a_picture():
     assert Region.of(30, 20) == Region(0, 0, 30, 20, 1) and Region.of(30, 20, (5, 6, 7, 8), 1 / 4).size == (2, 2)
-    for wrong in ((0, 0, 31, 20), (0, 0, 0, 1), (-1, 0, 5, 5), (29, 19, 2, 1), (1, 2, 3), (1, 2, 3.5, 4), ("a", 0, 1, 1), 7, (0, 0, float("nan"), 1)):
+    for wrong in (
+        (0, 0, 31, 20),
+        (0, 0, 0, 1),
+        (-1, 0, 5, 5),
+        (29, 19, 2, 1),
+        (1, 2, 3),
+        (1, 2, 3.5, 4),
+        ("a", 0, 1, 1),
+        7,
+        (0, 0, float("nan"), 1),
+    ):
         with pytest.raises(BadOption, match="crop"):
             Region.of(30, 20, wrong)
     for wrong in (0, 2, 1 / 3, "1/2", None):
@@ -261,13 +280,20 @@ def test_reduction_is_the_mean_of_squares(step, depth):
             picture = image.load(rng.integers(0, 2**depth, (height, width, channels)).astype(f"u{depth // 8}"))
             region = Region.of(width, height, None, 1 / step)
             cuts = sorted({0, height, *rng.integers(0, height, 5).tolist()})
-            strips = [Picture(picture.pixels[a:b], None if picture.alpha is None else picture.alpha[a:b]) for a, b in zip(cuts, cuts[1:])]
-            reduced = Scan(*region.size, picture.channels, depth, picture.has_alpha, lambda: region.reduce(strips)).whole()
+            strips = [
+                Picture(picture.pixels[a:b], None if picture.alpha is None else picture.alpha[a:b])
+                for a, b in zip(cuts, cuts[1:])
+            ]
+            reduced = Scan(
+                *region.size, picture.channels, depth, picture.has_alpha, lambda: region.reduce(strips)
+            ).whole()
             assert reduced.pixels.shape[:2] == region.size[::-1] and reduced.depth == depth
             weights = np.ones((height, width)) if picture.alpha is None else picture.alpha.astype(float)
             for y, x in {(0, 0), (reduced.height - 1, reduced.width - 1), (reduced.height // 2, reduced.width // 2)}:
                 square = np.s_[y * step : (y + 1) * step, x * step : (x + 1) * step]
-                mean = np.average(picture.pixels[square].reshape(-1, picture.channels), 0, weights[square].reshape(-1) + 1e-12)
+                mean = np.average(
+                    picture.pixels[square].reshape(-1, picture.channels), 0, weights[square].reshape(-1) + 1e-12
+                )
                 assert np.abs(reduced.pixels[y, x] - mean).max() <= 0.5 + 1e-6
                 assert picture.alpha is None or abs(reduced.alpha[y, x] - weights[square].mean()) <= 0.5
             if depth == 8 and channels == 3:
@@ -283,7 +309,10 @@ def test_reduction_is_the_mean_of_squares(step, depth):
 def test_written_by_rows_as_whole(suffix, depth):
     for channels in (1, 3) if suffix == "ppm" else (1, 2, 3, 4):
         picture = image.load(photo(133, 41, channels, depth))
-        strips = [Picture(picture.pixels[a : a + 29], None if picture.alpha is None else picture.alpha[a : a + 29]) for a in range(0, 133, 29)]
+        strips = [
+            Picture(picture.pixels[a : a + 29], None if picture.alpha is None else picture.alpha[a : a + 29])
+            for a in range(0, 133, 29)
+        ]
         scan = Scan(41, 133, picture.channels, depth, picture.has_alpha, lambda: iter(strips))
         again = image.load(saved(scan, suffix))
         assert np.array_equal(samples_of(again), samples_of(image.load(saved(picture, suffix))))

@@ -78,12 +78,20 @@ def test_the_size_is_used_and_not_exceeded(coder, picture, size):
 
 def test_bits_per_pixel_count_all_of_the_file(coder, picture):
     plain, heavy = (coder.encode(Picture(picture, xmp=xmp), bpp=0.5, lossless=False) for xmp in (None, b"<x/>" * 60))
-    assert all(0.485 <= codec.info(data)["bpp"] <= 0.5 for data in (plain, heavy)) and codec.info(heavy)["quality"] < codec.info(plain)["quality"]
+    assert (
+        all(0.485 <= codec.info(data)["bpp"] <= 0.5 for data in (plain, heavy))
+        and codec.info(heavy)["quality"] < codec.info(plain)["quality"]
+    )
 
 
 @pytest.mark.parametrize("kind", ["rgb", "gray", "16 bits", "alpha"])
 def test_the_psnr_is_reached_and_little_more(coder, picture, kind):
-    source = {"rgb": picture, "gray": picture[..., 1], "16 bits": picture.astype(np.uint16) * 257, "alpha": Image.fromarray(np.dstack([picture, picture[..., :1]]))}[kind]
+    source = {
+        "rgb": picture,
+        "gray": picture[..., 1],
+        "16 bits": picture.astype(np.uint16) * 257,
+        "alpha": Image.fromarray(np.dstack([picture, picture[..., :1]])),
+    }[kind]
     for wanted in (29, 37.5):
         data = coder.encode(source, psnr=wanted, lossless=False)
         decoded = coder.decode_picture(data)
@@ -93,16 +101,25 @@ def test_the_psnr_is_reached_and_little_more(coder, picture, kind):
 
 
 def test_psnr_of_two_scans_whatever_their_strips(picture):
-    other = np.clip(picture.astype(int) + np.random.default_rng(0).integers(-9, 9, picture.shape), 0, 255).astype(np.uint8)
-    parts = lambda pixels, rows: Scan(240, 200, 3, 8, False, lambda: (Picture(pixels[top:top + rows]) for top in range(0, 200, rows)))
+    other = np.clip(picture.astype(int) + np.random.default_rng(0).integers(-9, 9, picture.shape), 0, 255).astype(
+        np.uint8
+    )
+    parts = lambda pixels, rows: Scan(
+        240, 200, 3, 8, False, lambda: (Picture(pixels[top : top + rows]) for top in range(0, 200, rows))
+    )
     right = 10 * math.log10(255**2 / np.square(np.subtract(picture, other, dtype=float)).mean())
-    assert all(strips.psnr(parts(picture, a), parts(other, b)) == pytest.approx(right) for a, b in ((200, 200), (7, 64), (130, 3)))
+    assert all(
+        strips.psnr(parts(picture, a), parts(other, b)) == pytest.approx(right)
+        for a, b in ((200, 200), (7, 64), (130, 3))
+    )
     assert strips.psnr(parts(picture, 9), parts(picture, 200)) == math.inf
 
 
 def test_what_no_quality_gives(coder, picture):
     smallest = len(coder.encode(picture, 1, lossless=False))
-    with pytest.raises(BadOption, match=f"smallest file of this picture takes {smallest} bytes, more than the 100 wanted"):
+    with pytest.raises(
+        BadOption, match=f"smallest file of this picture takes {smallest} bytes, more than the 100 wanted"
+    ):
         coder.encode(picture, target_size=100, lossless=False)
     with pytest.raises(BadOption, match="gives .* dB, less than the 70 wanted"):
         coder.encode(picture, psnr=70, lossless=False)
@@ -120,7 +137,18 @@ def test_graphics_come_back_exactly_where_they_fit(coder):
         assert codec.info(data)["lossless"] and np.array_equal(coder.decode(data), chart)
 
 
-@pytest.mark.parametrize("wanted", [{"target_size": 0}, {"bpp": -1}, {"psnr": math.nan}, {"psnr": math.inf}, {"bpp": "much"}, {"target_size": 500, "bpp": 1}, {"bpp": 1, "lossless": True}])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"target_size": 0},
+        {"bpp": -1},
+        {"psnr": math.nan},
+        {"psnr": math.inf},
+        {"bpp": "much"},
+        {"target_size": 500, "bpp": 1},
+        {"bpp": 1, "lossless": True},
+    ],
+)
 def test_targets_that_make_no_sense(coder, picture, wanted):
     with pytest.raises(BadOption):
         coder.encode(picture, **wanted)
@@ -158,7 +186,9 @@ def run(*arguments, **options):
     return CliRunner().invoke(cli, ["compress", "-d", "cpu", *arguments], prog_name="aecodec", **options)
 
 
-@pytest.mark.parametrize("size, most", [("3000", 3000), ("3kB", 3000), ("3k", 3000), ("2.5KiB", 2560), ("2.5kiB", 2560), ("0.003MB", 3000)])
+@pytest.mark.parametrize(
+    "size, most", [("3000", 3000), ("3kB", 3000), ("3k", 3000), ("2.5KiB", 2560), ("2.5kiB", 2560), ("0.003MB", 3000)]
+)
 def test_sizes_on_the_command_line(file, size, most):
     assert run("--target-size", size, "a.png").exit_code == 0
     assert 0.98 * most < file.stat().st_size <= most
@@ -184,5 +214,9 @@ def test_wrong_usage(file, arguments, reason):
 def test_a_size_that_is_too_small_is_one_sentence(file):
     Image.fromarray(photograph(64, 64)).save("b.png")
     result = run("a.png", "b.png", "--target-size", "250")
-    assert result.exit_code == 1 and "a.png: the smallest file of this picture takes" in result.stderr and "more than the 250 wanted" in result.stderr
+    assert (
+        result.exit_code == 1
+        and "a.png: the smallest file of this picture takes" in result.stderr
+        and "more than the 250 wanted" in result.stderr
+    )
     assert "Traceback" not in result.stderr and not file.exists()

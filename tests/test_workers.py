@@ -148,13 +148,23 @@ def run(jobs, prepare, processes):
 def test_a_death_costs_one_file_and_no_order():
     names = ["slow", "a", "killed", "b", "killed", "c", "d"]
     outcome = run([Job(name) for name in names], partial(on_files, 0.5), 2)
-    assert [result if isinstance(result, str) else result[0] for result in outcome] == ["SLOW", "A", "killed", "B", "killed", "C", "D"]
+    assert [result if isinstance(result, str) else result[0] for result in outcome] == [
+        "SLOW",
+        "A",
+        "killed",
+        "B",
+        "killed",
+        "C",
+        "D",
+    ]
     assert "SIGKILL" in outcome[2][1] and "SIGKILL" in outcome[4][1]
 
 
 def test_no_process_for_one_job_or_standard_input(monkeypatch):
     monkeypatch.setattr(Workers, "__init__", None)
-    assert run([Job("a"), Job("-", target="x"), Job("x", skipped=True), Job("x", problem=OSError("no"))], on_files, 8)[:2] == ["A", "-"]
+    assert run([Job("a"), Job("-", target="x"), Job("x", skipped=True), Job("x", problem=OSError("no"))], on_files, 8)[
+        :2
+    ] == ["A", "-"]
     assert run([Job("a"), Job("b")], on_files, 1) == ["A", "B"]
 
 
@@ -220,11 +230,19 @@ def alive(process):
 
 
 @LINUX
-@pytest.mark.parametrize("signum, group", [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)])
+@pytest.mark.parametrize(
+    "signum, group", [(signal.SIGKILL, False), (signal.SIGTERM, False), (signal.SIGINT, True), (signal.SIGHUP, True)]
+)
 def test_no_worker_and_no_file_outlives_the_parent(tmp_path, signum, group):
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, "parent"], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE, start_new_session=True,
-                              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # nohup would have it ignored
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, "parent"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )  # nohup would have it ignored
     flags, began = [tmp_path / "flag0", tmp_path / "flag1"], time.monotonic()
     while not all(flag.exists() and flag.read_text() for flag in flags):
         assert time.monotonic() - began < 60 and parent.poll() is None
@@ -250,4 +268,6 @@ def test_a_draft_is_written_elsewhere_and_kept_here(tmp_path):
     other.close()
     assert draft.path not in output._drafts.paths
     draft.keep()
-    assert (tmp_path / "a" / "b").read_bytes() == b"whole" and [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert (tmp_path / "a" / "b").read_bytes() == b"whole" and [path.name for path in (tmp_path / "a").iterdir()] == [
+        "b"
+    ]

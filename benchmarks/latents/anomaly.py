@@ -5,6 +5,7 @@
 Per texture a normal set is fitted to 16 pictures; 16 other normal ones are then told from 18 with a defect (three of each of six kinds). A position
 (16x16 px) counts as defective from a tenth of its pixels on, and is left out if it has fewer but some.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -48,7 +49,9 @@ def evaluate(coder, fit, normal, broken):
     alarms, where = {}, {}
     for defect, pictures in broken.items():
         alarms[defect] = [top(m) for m, _ in pictures]
-        where[defect] = np.concatenate([np.stack([model.positions(m).ravel(), marks.ravel()]) for m, marks in pictures], 1)
+        where[defect] = np.concatenate(
+            [np.stack([model.positions(m).ravel(), marks.ravel()]) for m, marks in pictures], 1
+        )
         where[defect] = where[defect][:, where[defect][1] >= 0]
     area = lambda good, bad: round(float(roc_auc_score([0] * len(good) + [1] * len(bad), [*good, *bad])), 4)
     all_alarms, all_where = sum(alarms.values(), []), np.concatenate(list(where.values()), 1)
@@ -57,7 +60,13 @@ def evaluate(coder, fit, normal, broken):
         "positions": area(np.concatenate([quiet, all_where[0][all_where[1] == 0]]), all_where[0][all_where[1] == 1]),
         "false alarms": round(float(np.mean(np.array(calm) > model.threshold)), 4),
         "found": round(float(np.mean(np.array(all_alarms) > model.threshold)), 4),
-        "defects": {d: {"pictures": area(calm, alarms[d]), "positions": area(where[d][0][where[d][1] == 0], where[d][0][where[d][1] == 1])} for d in broken},
+        "defects": {
+            d: {
+                "pictures": area(calm, alarms[d]),
+                "positions": area(where[d][0][where[d][1] == 0], where[d][0][where[d][1] == 1]),
+            }
+            for d in broken
+        },
     }
 
 
@@ -76,8 +85,16 @@ def main():
         picture, _ = damaged(kind, defect, 1)
         glow = heat(load(picture), model.positions(broken[defect][1][0]), model.position_threshold)
         tiles.append(np.concatenate([picture, np.asarray(glow)]))
-    mean = {key: round(float(np.mean([t[key] for t in textures.values()])), 4) for key in ("pictures", "positions", "false alarms", "found")}
-    record = {"command": "python -m benchmarks.latents.anomaly", "model": coder.model.id.hex(), "mean": mean, "textures": textures}
+    mean = {
+        key: round(float(np.mean([t[key] for t in textures.values()])), 4)
+        for key in ("pictures", "positions", "false alarms", "found")
+    }
+    record = {
+        "command": "python -m benchmarks.latents.anomaly",
+        "model": coder.model.id.hex(),
+        "mean": mean,
+        "textures": textures,
+    }
     Path(a.out).write_text(json.dumps(record, indent=1) + "\n")
     print(f"{'ROC AUC':10}{'pictures':>10}{'positions':>10}{'found':>8}{'false':>8}")
     for kind, t in {**textures, "mean": mean}.items():

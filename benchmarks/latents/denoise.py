@@ -8,6 +8,7 @@ it, but to non-local means (scikit-image, fast mode, patches of 5 px within 6 px
 codec codes latents, as with --lossy: left to itself it may keep strong noise as rounded samples, several times the size and worse by this measure. PSNR is
 over RGB, the mean of that of each picture; sizes are real files, in bits per pixel. The file is written anew after every picture.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -40,14 +41,16 @@ def damaged(clean, kind, seed):
     if name == "patches":
         for side in rng.integers(4, 25, 24):
             top, left = rng.integers(height - side), rng.integers(width - side)
-            picture[top:top + side, left:left + side] = 0
+            picture[top : top + side, left : left + side] = 0
     return picture
 
 
 def non_local_means(picture, sigma):
     """8-bit picture; sigma as known to the filter, in 8-bit levels."""
     s = sigma / 255
-    clean = denoise_nl_means(picture / 255, patch_size=5, patch_distance=6, h=0.8 * s, sigma=s, fast_mode=True, channel_axis=-1)
+    clean = denoise_nl_means(
+        picture / 255, patch_size=5, patch_distance=6, h=0.8 * s, sigma=s, fast_mode=True, channel_axis=-1
+    )
     return np.uint8(np.rint(255 * clean.clip(0, 1)))
 
 
@@ -66,7 +69,10 @@ def measure(clean, kind, seed, qualities, plain, cleaner):
         found[quality] = {}
         for name, encode, given in ways:
             file = encode(given, quality)
-            found[quality] |= {name: psnr(np.asarray(plain.decode(file)), clean), f"{name} bpp": 8 * len(file) / clean[..., 0].size}
+            found[quality] |= {
+                name: psnr(np.asarray(plain.decode(file)), clean),
+                f"{name} bpp": 8 * len(file) / clean[..., 0].size,
+            }
     return found
 
 
@@ -81,8 +87,12 @@ def main():
     plain = codec.Codec(device="cpu")
     cleaner = denoiser(a.encoder, device="cpu")
     encoder = Path(a.encoder or INSTALLED)
-    record = {"command": "python -m benchmarks.latents.denoise", "model": plain.model.id.hex(),
-              "encoder": data.sha256(encoder) if encoder.exists() else "untrained", "pictures": []}
+    record = {
+        "command": "python -m benchmarks.latents.denoise",
+        "model": plain.model.id.hex(),
+        "encoder": data.sha256(encoder) if encoder.exists() else "untrained",
+        "pictures": [],
+    }
     found = {}
     for seed, path in enumerate(tqdm(data.pictures(a.images), unit="picture")):
         clean = np.asarray(data.load(path))
@@ -100,7 +110,10 @@ def main():
 def table(found):
     """Means over the pictures, a line per damage and quality."""
     mean = lambda rows: {key: round(float(np.mean([row[key] for row in rows])), 3) for key in rows[0]}
-    return [{"damage": kind, **({"quality": quality} if quality else {}), **mean(rows)} for (kind, quality), rows in found.items()]
+    return [
+        {"damage": kind, **({"quality": quality} if quality else {}), **mean(rows)}
+        for (kind, quality), rows in found.items()
+    ]
 
 
 if __name__ == "__main__":

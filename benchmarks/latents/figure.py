@@ -6,6 +6,7 @@ The first: draws from the priors, and a walk between two latents. Upper row: two
 brick. The second: damaged pictures (Gaussian noise of 25 levels; a tenth of the pixels dead, and black patches), what the plain codec makes of them, and the
 denoiser, both at quality 45.
 """
+
 import argparse
 
 import numpy as np
@@ -19,7 +20,10 @@ from .denoise import damaged
 from .textures import texture
 
 SIDE, STEP = 256, 140  # px of a draw, of a step of the walk
-PICTURES = (synthetic.picture(1), ["noise 25"]), (synthetic.picture(2), ["dead", "patches"])  # and the damage they are denoised of
+PICTURES = (
+    (synthetic.picture(1), ["noise 25"]),
+    (synthetic.picture(2), ["dead", "patches"]),
+)  # and the damage they are denoised of
 
 
 def framed(picture):

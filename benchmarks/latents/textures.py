@@ -1,4 +1,5 @@
 """Generated textures and defects planted in them, with the pixels each defect covers: 8-bit RGB, the same for the same seed."""
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
@@ -29,7 +30,9 @@ def cloth(rng):
     rows, columns = _coordinates(rng, 0.7)
     phase = rng.uniform(0, 6, 2)
     threads = np.sin(rows * 2 * np.pi / 7 + phase[0]) * np.sin(columns * 2 * np.pi / 7 + phase[1])
-    return _paint(rng, threads + 0.35 * _noise(rng, (0.5, 4)) + 0.35 * _noise(rng, (4, 0.5)), (70, 80, 120), (170, 175, 200))
+    return _paint(
+        rng, threads + 0.35 * _noise(rng, (0.5, 4)) + 0.35 * _noise(rng, (4, 0.5)), (70, 80, 120), (170, 175, 200)
+    )
 
 
 def wood(rng):
@@ -49,7 +52,9 @@ def brick(rng):
     shifted = columns + 32 * (layer % 2)
     gap = np.minimum(np.minimum(rows % 32, 32 - rows % 32), np.minimum(shifted % 64, 64 - shifted % 64))
     tone = rng.normal(size=(64, 64))[layer.astype(int) % 64, np.floor(shifted / 64).astype(int) % 64]
-    return _paint(rng, 2.2 * np.clip(gap / 3, 0, 1) + 0.35 * tone + 0.25 * _noise(rng, 1), (190, 180, 165), (150, 70, 50))
+    return _paint(
+        rng, 2.2 * np.clip(gap / 3, 0, 1) + 0.35 * tone + 0.25 * _noise(rng, 1), (190, 180, 165), (150, 70, 50)
+    )
 
 
 def leather(rng):

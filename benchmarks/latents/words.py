@@ -2,6 +2,7 @@
 
 Each stands between its marks; what is around them is written by hand, and a test compares its figures too.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -27,9 +28,17 @@ def denoise(record):
     given = {line["damage"]: line["damaged"] for line in record["results"] if "damaged" in line}
     for line in record["results"]:
         if line.get("quality") == QUALITY:
-            kind, cells = line["damage"], [f"{line[way]:.1f} ({line[f'{way} bpp']:.2f})" if way in line else "–" for way in ("plain", "denoise", "nlm, plain")]
+            kind, cells = (
+                line["damage"],
+                [
+                    f"{line[way]:.1f} ({line[f'{way} bpp']:.2f})" if way in line else "–"
+                    for way in ("plain", "denoise", "nlm, plain")
+                ],
+            )
             before = f"{given[kind]:.1f}" if kind in given else "–"
-            lines.append("| " + " | ".join([DAMAGE.get(kind) or kind.replace("noise", "noise, σ ="), before, *cells]) + " |")
+            lines.append(
+                "| " + " | ".join([DAMAGE.get(kind) or kind.replace("noise", "noise, σ ="), before, *cells]) + " |"
+            )
     return "\n".join(lines)
 
 
@@ -39,9 +48,25 @@ def family(record):
     one = {name: found[0] for name, found in lines.items()}
     each = lambda name, key, form="{:.3f}": ", ".join(form.format(line[key]) for line in lines[name])
     share = "{:.1%}".format
-    rows = [("linear, 2, 8, 16 numbers: error", each("linear", "error"), f"PCA: {each('linear', 'pca')}; largest angle {max(line['degrees'] for line in lines['linear']):.2f}°")]
-    rows += [(f"{line['network']}: error", f"{line['error']:.3f}", f"PCA: {line['pca']:.3f}") for line in lines["reconstruction"]]
-    rows += [(f"denoising ({line['noise']}): error from corrupted digits", f"{line['denoising']:.3f}", f"plain: {line['plain']:.3f}") for line in lines["denoising"]]
+    rows = [
+        (
+            "linear, 2, 8, 16 numbers: error",
+            each("linear", "error"),
+            f"PCA: {each('linear', 'pca')}; largest angle {max(line['degrees'] for line in lines['linear']):.2f}°",
+        )
+    ]
+    rows += [
+        (f"{line['network']}: error", f"{line['error']:.3f}", f"PCA: {line['pca']:.3f}")
+        for line in lines["reconstruction"]
+    ]
+    rows += [
+        (
+            f"denoising ({line['noise']}): error from corrupted digits",
+            f"{line['denoising']:.3f}",
+            f"plain: {line['plain']:.3f}",
+        )
+        for line in lines["denoising"]
+    ]
     rows += [(f"sparse ({line['sparsity']}), {share(line['near_zero'])} of 256 activations near zero: error", f"{line['error']:.4f}",
               f"plain, 32 numbers{'' if line['sparsity'] == 'l1' else ', no shortcut'}: {line['plain']:.4f}") for line in lines["sparse"]]  # fmt: skip
     rows += [("contractive: norm of the Jacobian (error)", "{contractive:.2f} ({error:.3f})".format(**one["contractive"]), "plain: {plain:.2f} ({error_plain:.3f})".format(**one["contractive"])),

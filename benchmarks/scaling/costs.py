@@ -1,4 +1,5 @@
 """What each stage of compressing a picture takes, one picture after another on one core: the distribution that `model` and `simulation` draw from."""
+
 import io
 import os
 import tempfile
@@ -28,7 +29,14 @@ def measure(paths, quality):
             image.save(source, quality=JPEG)
             rounds = [_once(aec, clock, source, Path(folder, "picture.aec"), quality) for _ in range(3)]
             best = {stage: round(min(r[stage] for r in rounds), 6) for stage in STAGES}
-            rows.append({"mp": image.width * image.height / 1e6, "in_bytes": os.path.getsize(source), "out_bytes": rounds[0]["bytes"], **best})
+            rows.append(
+                {
+                    "mp": image.width * image.height / 1e6,
+                    "in_bytes": os.path.getsize(source),
+                    "out_bytes": rounds[0]["bytes"],
+                    **best,
+                }
+            )
     return rows
 
 

@@ -1,4 +1,5 @@
 """How long a fleet takes: every resource's demand over its capacity, of which the largest is the bottleneck. What was not measured is assumed, here, by name."""
+
 import statistics
 from dataclasses import asdict, dataclass
 
@@ -50,16 +51,25 @@ def scaled(rows, assumed=ASSUMED):
 def demands(row, fleet, assumed=ASSUMED):
     """Of one picture: seconds of a core, seconds of a GPU, bytes of the network."""
     on_cores = [stage for stage in STAGES if not (fleet.gpus and stage in ("transform", "prior"))]
-    return {"cores": sum(row[stage] for stage in on_cores) / assumed["core_factor"], "gpus": row["mp"] / assumed["gpu_mp_per_s"] if fleet.gpus else 0.0,
-            "network": row["in_bytes"] + row["out_bytes"]}
+    return {
+        "cores": sum(row[stage] for stage in on_cores) / assumed["core_factor"],
+        "gpus": row["mp"] / assumed["gpu_mp_per_s"] if fleet.gpus else 0.0,
+        "network": row["in_bytes"] + row["out_bytes"],
+    }
 
 
 def rates(rows, fleet, assumed=ASSUMED):
     """Pictures per second that each resource alone would allow."""
-    mean = {name: statistics.fmean(demands(row, fleet, assumed)[name] for row in rows) for name in ("cores", "gpus", "network")}
+    mean = {
+        name: statistics.fmean(demands(row, fleet, assumed)[name] for row in rows)
+        for name in ("cores", "gpus", "network")
+    }
     capacity = {"cores": fleet.cores, "gpus": fleet.gpus, "network": fleet.network}
     allowed = {name: fleet.machines * capacity[name] / mean[name] for name in mean if mean[name]}
-    return allowed | {"store": assumed["prefixes"] * min(assumed["store_gets_per_s"], assumed["store_puts_per_s"]), "driver": assumed["rows_per_s"]}
+    return allowed | {
+        "store": assumed["prefixes"] * min(assumed["store_gets_per_s"], assumed["store_puts_per_s"]),
+        "driver": assumed["rows_per_s"],
+    }
 
 
 def predict(rows, fleet, pictures, assumed=ASSUMED):
@@ -69,7 +79,20 @@ def predict(rows, fleet, pictures, assumed=ASSUMED):
     rate = allowed[bottleneck]
     mean = {name: statistics.fmean(row[name] for row in rows) for name in ("mp", "in_bytes", "out_bytes")}
     hours = pictures / rate / 3600
-    return {"fleet": asdict(fleet), "pictures": pictures, "bottleneck": bottleneck, "next": sorted(allowed, key=allowed.get)[1], "pictures_per_s": rate,
-            "mp_per_s": rate * mean["mp"], "hours": hours, "machine_hours": hours * fleet.machines, "gpu_hours": hours * fleet.machines * fleet.gpus,
-            "read_tb": pictures * mean["in_bytes"] / 1e12, "stored_tb": pictures * mean["out_bytes"] / 1e12, "network_gb_per_s": rate * (mean["in_bytes"] + mean["out_bytes"]) / 1e9,
-            "listing_hours": pictures / 1000 / assumed["lists_per_s"] / 3600, "driver_gb": pictures * assumed["row_bytes"] / 1e9, "rates": allowed}
+    return {
+        "fleet": asdict(fleet),
+        "pictures": pictures,
+        "bottleneck": bottleneck,
+        "next": sorted(allowed, key=allowed.get)[1],
+        "pictures_per_s": rate,
+        "mp_per_s": rate * mean["mp"],
+        "hours": hours,
+        "machine_hours": hours * fleet.machines,
+        "gpu_hours": hours * fleet.machines * fleet.gpus,
+        "read_tb": pictures * mean["in_bytes"] / 1e12,
+        "stored_tb": pictures * mean["out_bytes"] / 1e12,
+        "network_gb_per_s": rate * (mean["in_bytes"] + mean["out_bytes"]) / 1e9,
+        "listing_hours": pictures / 1000 / assumed["lists_per_s"] / 3600,
+        "driver_gb": pictures * assumed["row_bytes"] / 1e9,
+        "rates": allowed,
+    }

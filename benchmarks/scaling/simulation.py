@@ -1,4 +1,5 @@
 """The model's check: pictures drawn from the measured distribution go through queues for network, cores and GPUs, event by event (simpy)."""
+
 import random
 
 from .model import ASSUMED, demands
@@ -29,7 +30,9 @@ def simulate(rows, fleet, pictures, seed=1, assumed=ASSUMED):
         for _ in todo:
             row = rng.choice(rows)
             need = demands(row, fleet, assumed)
-            before = min(need["cores"], row["read"] / assumed["core_factor"])  # the rest of the cores' work comes after the GPU's
+            before = min(
+                need["cores"], row["read"] / assumed["core_factor"]
+            )  # the rest of the cores' work comes after the GPU's
             yield from use(driver, "driver", 1 / assumed["rows_per_s"])
             yield from use(network, "network", row["in_bytes"] / fleet.network)
             if gpus is None:
@@ -42,10 +45,26 @@ def simulate(rows, fleet, pictures, seed=1, assumed=ASSUMED):
             ends.append(world.now)
 
     for _ in range(fleet.machines):
-        shared = simpy.Resource(world, 1), simpy.Resource(world, fleet.cores), simpy.Resource(world, fleet.gpus) if fleet.gpus else None
+        shared = (
+            simpy.Resource(world, 1),
+            simpy.Resource(world, fleet.cores),
+            simpy.Resource(world, fleet.gpus) if fleet.gpus else None,
+        )
         for _ in range(LOOKAHEAD * fleet.cores):
             world.process(worker(*shared))
     world.run()
-    capacity = {"driver": 1, "network": fleet.machines, "cores": fleet.machines * fleet.cores, "gpus": fleet.machines * fleet.gpus}
-    first, last = pictures // 4, 3 * pictures // 4  # without the start, when all machines ask at once, and the end, when some have nothing left
-    return {"pictures_per_s": (last - first) / (ends[last] - ends[first]), "seconds": world.now, "busy": {name: round(spent / world.now / capacity[name], 4) for name, spent in busy.items() if capacity[name]}}
+    capacity = {
+        "driver": 1,
+        "network": fleet.machines,
+        "cores": fleet.machines * fleet.cores,
+        "gpus": fleet.machines * fleet.gpus,
+    }
+    first, last = (
+        pictures // 4,
+        3 * pictures // 4,
+    )  # without the start, when all machines ask at once, and the end, when some have nothing left
+    return {
+        "pictures_per_s": (last - first) / (ends[last] - ends[first]),
+        "seconds": world.now,
+        "busy": {name: round(spent / world.now / capacity[name], 4) for name, spent in busy.items() if capacity[name]},
+    }

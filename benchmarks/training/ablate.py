@@ -7,6 +7,7 @@ Every row trains for so many steps, then codes the pictures with the averaged we
 BD-rate is against the row "as shipped", which trains on without a change. What a change breaks must be learnt again in these minutes: a loss says
 how much the trained model leans on a part, a gain that a change pays at once. New channels and blocks begin as nothing, so that they cost nothing at first.
 """
+
 import argparse
 import json
 import resource
@@ -44,7 +45,9 @@ def larger(**changes):
 
 def without_shortcut():
     model = shipped()
-    model.analysis.shortcut = lambda x: x.new_zeros(len(x), model.config.latent, *(side // STRIDE for side in x.shape[2:]))
+    model.analysis.shortcut = lambda x: x.new_zeros(
+        len(x), model.config.latent, *(side // STRIDE for side in x.shape[2:])
+    )
     model.synthesis.shortcut = lambda y: y.new_zeros(len(y), 3, *(side * STRIDE for side in y.shape[2:]))
     return model
 
@@ -75,7 +78,10 @@ def one_shot_scales():
     """Scales see the hyper-latent only, means the context too."""
     model = shipped()
     step = model.prior.step
-    model.prior.step = lambda t, features, y: (step(t, features, y)[0], step(t, features, None if y is None else torch.zeros_like(y))[1])
+    model.prior.step = lambda t, features, y: (
+        step(t, features, y)[0],
+        step(t, features, None if y is None else torch.zeros_like(y))[1],
+    )
     return model
 
 
@@ -117,7 +123,11 @@ def muon(parameters, lr):
 
     matrices = [p for p in parameters if p.ndim == 4]
     rest = [p for p in parameters if p.ndim != 4]
-    return Muon([{"params": matrices, "use_muon": True, "lr": lr}, {"params": rest, "use_muon": False, "lr": lr}], use_adjusted_lr=True, adamw_betas=(0.9, 0.99))
+    return Muon(
+        [{"params": matrices, "use_muon": True, "lr": lr}, {"params": rest, "use_muon": False, "lr": lr}],
+        use_adjusted_lr=True,
+        adamw_betas=(0.9, 0.99),
+    )
 
 
 # name: (what changes, how the model is made, options of the training, optimiser)
@@ -126,7 +136,12 @@ ROWS = {
     "no context": ("0 context steps for 4", lambda: contexts(0), {}, None),
     "two contexts": ("2 context steps for 4", lambda: contexts(2), {}, None),
     "one-shot scales": ("scales from the hyper-latent alone", one_shot_scales, {}, None),
-    "deeper": ("one more block in analysis and synthesis", lambda: larger(analysis_blocks=4, synthesis_blocks=3), {}, None),
+    "deeper": (
+        "one more block in analysis and synthesis",
+        lambda: larger(analysis_blocks=4, synthesis_blocks=3),
+        {},
+        None,
+    ),
     "wider": ("160 channels at 1/8 for 128", lambda: larger(width=160), {}, None),
     "wider prior": ("256 channels in the prior for 192", lambda: larger(prior=256, prior_mid=96), {}, None),
     "no renderer": ("no block at 1/4 resolution", without_renderer, {}, None),
@@ -156,6 +171,7 @@ class SameCrops(Pictures):
 
 def cost(model):
     """Operations of encoder and decoder, kMAC per pixel."""
+
     def count(run):
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             run()
@@ -163,8 +179,16 @@ def cost(model):
 
     q, x, y = torch.ones(1), torch.rand(1, 3, SIDE, SIDE), torch.rand(1, model.config.latent, SIDE // 16, SIDE // 16)
     z = torch.rand(1, model.config.hyper, SIDE // 64, SIDE // 64)
-    prior = count(lambda: [model.prior.step(t, features, y if t else None) for features in [model.prior.features(z, model.quality_bias.log(q))] for t in range(4)])
-    return count(lambda: model.hyper_analysis(model.analysis(x, q))) + prior, prior + count(lambda: model.synthesis(y, q))
+    prior = count(
+        lambda: [
+            model.prior.step(t, features, y if t else None)
+            for features in [model.prior.features(z, model.quality_bias.log(q))]
+            for t in range(4)
+        ]
+    )
+    return count(lambda: model.hyper_analysis(model.analysis(x, q))) + prior, prior + count(
+        lambda: model.synthesis(y, q)
+    )
 
 
 @torch.no_grad()
@@ -173,9 +197,11 @@ def curve(model, pictures):
     sums = torch.zeros(len(ANCHORS), 2, dtype=torch.float64)
     for path in pictures:
         x = torch.from_numpy(np.asarray(data.load(path)).copy()).permute(2, 0, 1)[None] / 255.0
-        x = x[:, :, :x.shape[2] // 64 * 64, :x.shape[3] // 64 * 64]
+        x = x[:, :, : x.shape[2] // 64 * 64, : x.shape[3] // 64 * 64]
         for i, anchor in enumerate(ANCHORS):
-            x_hat, bpp, _ = model(x.contiguous(memory_format=torch.channels_last), torch.tensor([float(anchor)]), has_bfloat16(x.device))
+            x_hat, bpp, _ = model(
+                x.contiguous(memory_format=torch.channels_last), torch.tensor([float(anchor)]), has_bfloat16(x.device)
+            )
             error = (torch.round(x_hat.clamp(0, 1) * 255) / 255 - x).square().mean()
             sums[i] += torch.stack([bpp[0].double(), -10 * torch.log10(error).double()])
     return (sums / len(pictures)).tolist()
@@ -192,8 +218,21 @@ def measure(name, options, pictures):
     spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
     loop.load(f"{run.out}/checkpoint.safetensors", model, part="average")
     encoder, decoder = cost(model)
-    return {"row": name, "what": what, "steps": run.steps, "crops": [run.batch, run.crop], "lr": run.lr, "seed": run.seed, "cpu_minutes": round(spent / 60, 1), "encode_kmac": round(encoder, 1),
-            "decode_kmac": round(decoder, 1), "pictures": len(pictures), "curve": curve(model.eval(), pictures), "torch": torch.__version__, "date": time.strftime("%Y-%m-%d")}
+    return {
+        "row": name,
+        "what": what,
+        "steps": run.steps,
+        "crops": [run.batch, run.crop],
+        "lr": run.lr,
+        "seed": run.seed,
+        "cpu_minutes": round(spent / 60, 1),
+        "encode_kmac": round(encoder, 1),
+        "decode_kmac": round(decoder, 1),
+        "pictures": len(pictures),
+        "curve": curve(model.eval(), pictures),
+        "torch": torch.__version__,
+        "date": time.strftime("%Y-%m-%d"),
+    }
 
 
 def table(rows):
@@ -205,7 +244,9 @@ def table(rows):
     for name in sorted(rows, key=lambda name: effect[name] if effect[name] is not None else 1e9):
         row = rows[name]
         change = "–" if row is base else f"{effect[name]:+.2f} %" if effect[name] is not None else "no common range"
-        lines.append(f"| {name}: {row['what']} | {change} | {row['encode_kmac']} | {row['decode_kmac']} | {row['cpu_minutes']} |")
+        lines.append(
+            f"| {name}: {row['what']} | {change} | {row['encode_kmac']} | {row['decode_kmac']} | {row['cpu_minutes']} |"
+        )
     return "\n".join(lines)
 
 
@@ -223,7 +264,20 @@ def main():
         print(table(map(json.loads, Path(a.table, "ablation.jsonl").read_text().splitlines())))
         return
     pictures = data.pictures(a.images)
-    options = loop.Options(data=a.data, out=a.out, steps=a.steps, lr=a.lr, batch=8, crop=256, warmup=50, ema=0.99, compile=False, log_every=50, threads=1, skip=300.0)
+    options = loop.Options(
+        data=a.data,
+        out=a.out,
+        steps=a.steps,
+        lr=a.lr,
+        batch=8,
+        crop=256,
+        warmup=50,
+        ema=0.99,
+        compile=False,
+        log_every=50,
+        threads=1,
+        skip=300.0,
+    )
     for name in a.rows:
         figures = measure(name, options, pictures)
         with open(Path(a.out, "ablation.jsonl"), "a") as log:

@@ -37,7 +37,12 @@ def table(estimator, X, reset: bool) -> np.ndarray:
     try:
         with np.errstate(all="ignore"):
             X = validate_data(
-                estimator, X, reset=reset, dtype=(np.float64, np.float32), ensure_min_samples=2 if reset else 1, ensure_all_finite=False
+                estimator,
+                X,
+                reset=reset,
+                dtype=(np.float64, np.float32),
+                ensure_min_samples=2 if reset else 1,
+                ensure_all_finite=False,
             )
     except TypeError as error:
         raise BadType(_sentence(error)) from None
@@ -58,7 +63,9 @@ def latents(estimator, Z) -> np.ndarray:
     except (TypeError, ValueError):
         raise BadType("latents must be numbers") from None
     if Z.ndim != 2 or Z.shape[1] != estimator.latent_dim_ or not len(Z):
-        raise BadData(f"latents of shape {Z.shape} came in, {estimator.latent_dim_} columns and at least one row are expected")
+        raise BadData(
+            f"latents of shape {Z.shape} came in, {estimator.latent_dim_} columns and at least one row are expected"
+        )
     if not np.isfinite(Z).all():
         raise BadData("the latents contain NaN or infinity")
     return Z
@@ -76,8 +83,15 @@ def parameters(estimator) -> None:
         value = getattr(estimator, name)
         kind = numbers.Integral if whole else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-            raise BadOption(f"{name} must be {'a whole number' if whole else 'a number'} from {low:g} to {high:g}, not {value!r}")
-    for name, allowed in {"loss": LOSSES, "noise": tuple(NOISES), "scale": SCALES, "network": ("auto", "dense", "convolutional")}.items():
+            raise BadOption(
+                f"{name} must be {'a whole number' if whole else 'a number'} from {low:g} to {high:g}, not {value!r}"
+            )
+    for name, allowed in {
+        "loss": LOSSES,
+        "noise": tuple(NOISES),
+        "scale": SCALES,
+        "network": ("auto", "dense", "convolutional"),
+    }.items():
         if getattr(estimator, name) not in allowed:
             raise BadOption(f"{name} must be one of {', '.join(allowed)}, not {getattr(estimator, name)!r}")
     for name in ("hidden", "channels"):
@@ -88,7 +102,9 @@ def parameters(estimator) -> None:
         raise BadOption(f"{name} must be widths from 1 to 65536 such as (512, 256, 128), not {widths!r}")
     if estimator.beta is not None and not (isinstance(estimator.beta, numbers.Real) and 0 <= estimator.beta < math.inf):
         raise BadOption(f"beta must be None or a number from 0 on, not {estimator.beta!r}")
-    if estimator.batch_size != "auto" and not (isinstance(estimator.batch_size, numbers.Integral) and estimator.batch_size >= 1):
+    if estimator.batch_size != "auto" and not (
+        isinstance(estimator.batch_size, numbers.Integral) and estimator.batch_size >= 1
+    ):
         raise BadOption(f"batch_size must be 'auto' or a whole number from 1 on, not {estimator.batch_size!r}")
     if estimator.batch_size == 1 and estimator.kind == "contractive":
         raise BadOption("the contractive kind compares the rows of a batch, batch_size must be at least 2")

@@ -35,41 +35,115 @@ def _size(_context, _parameter, value: str | None) -> tuple[int, int] | None:
 
 DATA = [
     click.argument("data", metavar="DATA", type=click.Path()),
-    click.option("--label", metavar="COLUMN", help="Column of a table that holds labels: shown in reports, never learned from."),
-    click.option("--drop", metavar="COLUMN", multiple=True, help="Column of a table to leave out; may be given several times."),
-    click.option("--labels", metavar="FILE", type=click.Path(), help="Labels of rows without columns: .npy, IDX or a column of text numbers."),
+    click.option(
+        "--label", metavar="COLUMN", help="Column of a table that holds labels: shown in reports, never learned from."
+    ),
+    click.option(
+        "--drop", metavar="COLUMN", multiple=True, help="Column of a table to leave out; may be given several times."
+    ),
+    click.option(
+        "--labels",
+        metavar="FILE",
+        type=click.Path(),
+        help="Labels of rows without columns: .npy, IDX or a column of text numbers.",
+    ),
     click.option("--size", metavar="WxH", callback=_size, help="Resize the pictures of a folder."),
     click.option("--gray", is_flag=True, help="Take the pictures of a folder as gray ones."),
 ]
-MODEL = [click.option("-m", "--model", required=True, metavar="FILE", type=click.Path(), help="What `aecodec ae fit` wrote.")]
+MODEL = [
+    click.option("-m", "--model", required=True, metavar="FILE", type=click.Path(), help="What `aecodec ae fit` wrote.")
+]
 OUTPUT = [
     click.option("-o", "--output", "target", metavar="FILE|-", type=click.Path(), help="Output file; - is stdout."),
     click.option("-f", "--force", is_flag=True, help="Overwrite an existing output."),
 ]
 # Their defaults are the estimator's, which is not imported here; a test compares.
 KIND = [
-    click.option("--kind", type=click.Choice(KINDS), default="undercomplete", show_default=True, help="What it learns."),
+    click.option(
+        "--kind", type=click.Choice(KINDS), default="undercomplete", show_default=True, help="What it learns."
+    ),
     click.option("--latent-dim", type=click.IntRange(1), default=32, show_default=True, help="Numbers per row."),
-    click.option("--hidden", default="512,256,128", show_default=True, callback=_widths, help="Widths of the dense layers."),
-    click.option("--channels", default="32,64", show_default=True, callback=_widths, help="Channels of the convolutional layers."),
-    click.option("--network", type=click.Choice(["auto", "dense", "convolutional"]), default="auto", show_default=True, help="auto: by the kind."),
-    click.option("--shortcut/--no-shortcut", default=True, show_default=True, help="Linear maps around the hidden layers, which start as PCA."),
-    click.option("--loss", type=click.Choice(["mse", "bce"]), default="mse", show_default=True, help="Squared error or cross-entropy."),
+    click.option(
+        "--hidden", default="512,256,128", show_default=True, callback=_widths, help="Widths of the dense layers."
+    ),
+    click.option(
+        "--channels", default="32,64", show_default=True, callback=_widths, help="Channels of the convolutional layers."
+    ),
+    click.option(
+        "--network",
+        type=click.Choice(["auto", "dense", "convolutional"]),
+        default="auto",
+        show_default=True,
+        help="auto: by the kind.",
+    ),
+    click.option(
+        "--shortcut/--no-shortcut",
+        default=True,
+        show_default=True,
+        help="Linear maps around the hidden layers, which start as PCA.",
+    ),
+    click.option(
+        "--loss",
+        type=click.Choice(["mse", "bce"]),
+        default="mse",
+        show_default=True,
+        help="Squared error or cross-entropy.",
+    ),
     click.option("--beta", type=click.FloatRange(0), help="Weight of the kind's penalty; default: the kind's own."),
-    click.option("--noise", type=click.Choice(["gaussian", "zero", "patch"]), default="gaussian", show_default=True, help="Of the denoising kind."),
-    click.option("--noise-level", type=click.FloatRange(0), default=0.5, show_default=True, help="Standard deviations, or a share."),
-    click.option("--sparsity", type=click.Choice(["l1", "kl"]), default="l1", show_default=True, help="Of the sparse kind."),
+    click.option(
+        "--noise",
+        type=click.Choice(["gaussian", "zero", "patch"]),
+        default="gaussian",
+        show_default=True,
+        help="Of the denoising kind.",
+    ),
+    click.option(
+        "--noise-level",
+        type=click.FloatRange(0),
+        default=0.5,
+        show_default=True,
+        help="Standard deviations, or a share.",
+    ),
+    click.option(
+        "--sparsity", type=click.Choice(["l1", "kl"]), default="l1", show_default=True, help="Of the sparse kind."
+    ),
     click.option("--sparsity-target", type=float, default=0.05, show_default=True, help="Mean activity, for kl."),
 ]
 TRAINING = [
-    click.option("--scale", type=click.Choice(["auto", "global", "column", "none"]), default="auto", show_default=True, help="auto: column for CSV and Parquet, otherwise global."),
+    click.option(
+        "--scale",
+        type=click.Choice(["auto", "global", "column", "none"]),
+        default="auto",
+        show_default=True,
+        help="auto: column for CSV and Parquet, otherwise global.",
+    ),
     click.option("--max-iter", type=click.IntRange(1), default=200, show_default=True, help="Epochs at most."),
     click.option("--batch-size", type=click.IntRange(1), help="Rows per step; default: by their number."),
     click.option("--learning-rate", type=float, default=1e-3, show_default=True),
-    click.option("--n-iter-no-change", type=click.IntRange(1), default=10, show_default=True, help="Epochs without improvement to wait."),
-    click.option("--validation-fraction", type=float, default=0.1, show_default=True, help="Rows held out to judge by."),
-    click.option("--early-stopping/--no-early-stopping", default=True, show_default=True, help="Without: judged by the training loss, on all rows."),
-    click.option("--seed", "random_state", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="The same seed gives the same model."),
+    click.option(
+        "--n-iter-no-change",
+        type=click.IntRange(1),
+        default=10,
+        show_default=True,
+        help="Epochs without improvement to wait.",
+    ),
+    click.option(
+        "--validation-fraction", type=float, default=0.1, show_default=True, help="Rows held out to judge by."
+    ),
+    click.option(
+        "--early-stopping/--no-early-stopping",
+        default=True,
+        show_default=True,
+        help="Without: judged by the training loss, on all rows.",
+    ),
+    click.option(
+        "--seed",
+        "random_state",
+        type=click.IntRange(0, 2**32 - 1),
+        default=0,
+        show_default=True,
+        help="The same seed gives the same model.",
+    ),
 ]
 
 
@@ -88,7 +162,24 @@ def ae() -> None:
 
 @ae.command()
 @takes(DATA, KIND, TRAINING, OUTPUT, [DEVICE, NO_PROGRESS], SPEECH)
-def fit(data, label, drop, labels, size, gray, target, force, device, no_progress, as_json, verbose, quiet, scale, batch_size, **parameters) -> None:
+def fit(
+    data,
+    label,
+    drop,
+    labels,
+    size,
+    gray,
+    target,
+    force,
+    device,
+    no_progress,
+    as_json,
+    verbose,
+    quiet,
+    scale,
+    batch_size,
+    **parameters,
+) -> None:
     """Learn from DATA: a model file, DATA.safetensors without -o."""
     target = target or _named(data, ".safetensors")
 
@@ -104,7 +195,9 @@ def fit(data, label, drop, labels, size, gray, target, force, device, no_progres
         watch.lap("fit")
         record = {"kind": model.kind, "rows": len(frame), "features": model.n_features_in_, "latent_dim": model.latent_dim_, "epochs": model.n_iter_,
                   "score": round(model.score(frame), 6), "threshold": model.anomaly_threshold()}  # fmt: skip
-        line = "{kind}, {rows} rows of {features} values in {latent_dim}, {epochs} epochs, {score:.1%} of the variance kept".format(**record)
+        line = "{kind}, {rows} rows of {features} values in {latent_dim}, {epochs} epochs, {score:.1%} of the variance kept".format(
+            **record
+        )
         return model.dumps(), record, line
 
     _run(data, target, force, as_json, verbose, quiet, work)
@@ -129,7 +222,12 @@ def transform(data, label, drop, labels, size, gray, model, target, force, to, d
         source = sources.read(data, columns, labels, size, gray)
         watch.lap("read")
         frame = source.values if to == "input" else source.frame()
-        method = {"latent": "transform", "input": "inverse_transform", "reconstruction": "reconstruct", "error": "reconstruction_error"}[to]
+        method = {
+            "latent": "transform",
+            "input": "inverse_transform",
+            "reconstruction": "reconstruct",
+            "error": "reconstruction_error",
+        }[to]
         values = getattr(estimator, method)(frame)
         watch.lap(to)
         names = {"latent": estimator.get_feature_names_out(), "error": ["error"]}.get(to, _columns(estimator) or ())
@@ -141,10 +239,24 @@ def transform(data, label, drop, labels, size, gray, model, target, force, to, d
 
 @ae.command()
 @takes(DATA, MODEL, OUTPUT)
-@click.option("--quantile", type=click.FloatRange(0, 1, min_open=True), default=0.99, show_default=True, help="Of normal errors, for the threshold.")
-@click.option("--points", type=click.IntRange(1), default=1500, show_default=True, help="Rows drawn at most; a random choice of more.")
+@click.option(
+    "--quantile",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.99,
+    show_default=True,
+    help="Of normal errors, for the threshold.",
+)
+@click.option(
+    "--points",
+    type=click.IntRange(1),
+    default=1500,
+    show_default=True,
+    help="Rows drawn at most; a random choice of more.",
+)
 @takes([DEVICE], SPEECH)
-def report(data, label, drop, labels, size, gray, model, target, force, quantile, points, device, as_json, verbose, quiet) -> None:
+def report(
+    data, label, drop, labels, size, gray, model, target, force, quantile, points, device, as_json, verbose, quiet
+) -> None:
     """Make one HTML page of a model and DATA: map of the latent, curves, errors, samples."""
     target = target or _named(model, ".html")
 
@@ -155,7 +267,9 @@ def report(data, label, drop, labels, size, gray, model, target, force, quantile
         estimator = _loaded(Autoencoder, model, device)
         source = sources.read(data, sources.Columns(label, drop, _columns(estimator)), labels, size, gray)
         watch.lap("read")
-        built, record = page.build(estimator, source.frame(), source.labels, os.path.basename(os.path.normpath(data)), quantile, points)
+        built, record = page.build(
+            estimator, source.frame(), source.labels, os.path.basename(os.path.normpath(data)), quantile, points
+        )
         watch.lap("page")
         return built.encode(), record, "{rows} rows, {shown} shown".format(**record)
 
@@ -214,9 +328,13 @@ def _run(source: str, target: str, force: bool, as_json: bool, verbose: bool, qu
                     file.write(data)
             watch.lap("write")
             seconds = sum(watch.stages.values())
-            stages = " (" + ", ".join(f"{stage} {part:.3f}" for stage, part in watch.stages.items()) + ")" if verbose else ""
+            stages = (
+                " (" + ", ".join(f"{stage} {part:.3f}" for stage, part in watch.stages.items()) + ")" if verbose else ""
+            )
             line = f"{shown(source)} -> {shown(target)}: {line}, {len(data):,} bytes, {seconds:.2f} s{stages}"
-            said.done({"input": source, "output": target, **record, "bytes": len(data), "seconds": round(seconds, 6)}, line)
+            said.done(
+                {"input": source, "output": target, **record, "bytes": len(data), "seconds": round(seconds, 6)}, line
+            )
         except Exception as error:  # whatever a hostile file provokes becomes one sentence; -v shows where
             said.failed(source, error)
     click.get_current_context().exit(said.exit_code)

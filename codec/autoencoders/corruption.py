@@ -26,7 +26,9 @@ class Corruption:
         return NOISES[self.noise](self, x, generator)
 
     def _gaussian(self, x, generator):
-        return x + self.level * self.unit.to(x) * torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return x + self.level * self.unit.to(x) * torch.randn(
+            x.shape, generator=generator, device=x.device, dtype=x.dtype
+        )
 
     def _zero(self, x, generator):
         return torch.where(torch.rand(x.shape, generator=generator, device=x.device) < self.level, self.empty.to(x), x)

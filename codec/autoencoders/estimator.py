@@ -107,7 +107,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.image_shape_ = checks.image_shape(self.image_shape, shape, X.shape[1])
         self._picture = shape[1:] if len(shape) > 2 else None  # the shape answers have
         self.latent_dim_ = self._n_features_out = int(self.latent_dim)
-        self.scaling_ = scaling.learn(X.astype(np.float64), self.scale, self.loss, getattr(self, "feature_names_in_", None))
+        self.scaling_ = scaling.learn(
+            X.astype(np.float64), self.scale, self.loss, getattr(self, "feature_names_in_", None)
+        )
         plan = self._plan(len(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with torch.device("meta"):  # or torch would draw weights from its global state
@@ -122,7 +124,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise BadData("the training loss is not finite in the first epoch: a smaller learning_rate may help")
         self.loss_curve_, self.validation_curve_ = history.training, history.validation
         self.n_iter_ = len(history.training)
-        self.network_.double().eval().requires_grad_(False)  # so that answers do not depend on which rows are asked about together
+        self.network_.double().eval().requires_grad_(
+            False
+        )  # so that answers do not depend on which rows are asked about together
         judged = X[history.held_out.numpy()] if len(history.held_out) else X
         self.errors_ = self._errors(judged)
         return self
@@ -153,7 +157,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise BadOption("the linear kind has no hidden layer and so no convolutional network")
         widths = () if kind.flat else self.channels if wants else self.hidden
         shortcut = bool(self.shortcut) and not kind.flat and kind.latent != "sigmoid"
-        return Network(self.n_features_in_, self.latent_dim_, tuple(map(int, widths)), kind.latent, self.image_shape_ if wants else None, shortcut)
+        return Network(
+            self.n_features_in_,
+            self.latent_dim_,
+            tuple(map(int, widths)),
+            kind.latent,
+            self.image_shape_ if wants else None,
+            shortcut,
+        )
 
     def _chosen_device(self):
         try:
@@ -234,7 +245,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         checks.fitted(self)
         corruption = self._corruption(noise or self.noise, self.noise_level if level is None else level)
         generator = torch.Generator().manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
-        return self._pictured(self.scaling_.back(corruption(torch.from_numpy(self.scaling_.forward(self._rows(X))), generator).numpy()))
+        return self._pictured(
+            self.scaling_.back(corruption(torch.from_numpy(self.scaling_.forward(self._rows(X))), generator).numpy())
+        )
 
     def jacobian_norm(self, X):
         """Frobenius norm of d latent / d input at each row [N], inputs scaled.
@@ -246,7 +259,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         norms = []
         for rows in x.split(CHUNK):
             columns = self.network_.encode(rows.requires_grad_()).mean.T
-            squares = (torch.autograd.grad(column.sum(), rows, retain_graph=True)[0].square().sum(1) for column in columns)
+            squares = (
+                torch.autograd.grad(column.sum(), rows, retain_graph=True)[0].square().sum(1) for column in columns
+            )
             norms.append(sum(squares).sqrt())
         return torch.cat(norms).cpu().numpy()
 
@@ -284,7 +299,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _run(self, function, x):
         """function over float64 rows, in pieces, on the network's device."""
         with torch.no_grad():
-            return np.concatenate([function(rows.to(self._at)).cpu().numpy() for rows in torch.from_numpy(x.astype(np.float64)).split(CHUNK)])
+            return np.concatenate(
+                [
+                    function(rows.to(self._at)).cpu().numpy()
+                    for rows in torch.from_numpy(x.astype(np.float64)).split(CHUNK)
+                ]
+            )
 
     def _decoded(self, Z):
         finish = torch.sigmoid if self.loss == "bce" else lambda x: x
@@ -299,7 +319,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _corruption(self, noise, level):
         s = self.scaling_
-        return Corruption(noise, float(level), torch.from_numpy(s.spread / s.divisor), torch.from_numpy(s.empty), self.image_shape_)
+        return Corruption(
+            noise, float(level), torch.from_numpy(s.spread / s.divisor), torch.from_numpy(s.empty), self.image_shape_
+        )
 
     def _variational(self, method):
         checks.fitted(self)

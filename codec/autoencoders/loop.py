@@ -50,7 +50,9 @@ def initialise(network: Network, generator: torch.Generator) -> None:
         layers = [layer for layer in part if isinstance(layer, (nn.Linear, nn.Conv2d))]
         for layer in layers:
             gain = 1.0 if layer is layers[-1] else SILU_GAIN
-            bound = gain * math.sqrt(3 / layer.weight[0].numel())  # a uniform distribution's deviation is its bound / sqrt(3)
+            bound = gain * math.sqrt(
+                3 / layer.weight[0].numel()
+            )  # a uniform distribution's deviation is its bound / sqrt(3)
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             nn.init.zeros_(layer.bias)
         if network.into is not None:
@@ -73,7 +75,9 @@ def start_as_pca(network: Network, x: torch.Tensor, loss: str, generator: torch.
     if loss == "bce":  # the decoder answers with logits: their value and slope at the mean
         mean = middle.clamp(0.02, 0.98)
         slope, answer = 1 / (mean * (1 - mean)), mean.logit()
-    nn.init.normal_(network.into.weight, std=x.shape[1] ** -0.5 if network.latent == "relu" else 0.0, generator=generator)
+    nn.init.normal_(
+        network.into.weight, std=x.shape[1] ** -0.5 if network.latent == "relu" else 0.0, generator=generator
+    )
     nn.init.zeros_(network.into.bias)
     nn.init.zeros_(network.out.weight)
     network.out.bias.copy_(answer)
@@ -121,7 +125,14 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     history.held_out, kept = shuffled[:held], x[shuffled[held:].to(x.device)]
     judged = x[history.held_out.to(x.device)] if held else None
     if exact:
-        optimizer = torch.optim.LBFGS(network.parameters(), max_iter=20, history_size=40, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe")
+        optimizer = torch.optim.LBFGS(
+            network.parameters(),
+            max_iter=20,
+            history_size=40,
+            tolerance_grad=1e-12,
+            tolerance_change=1e-14,
+            line_search_fn="strong_wolfe",
+        )
     else:
         optimizer = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
     best, best_state, waited, drops = math.inf, None, 0, 0
@@ -132,7 +143,9 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     with tqdm(total=plan.epochs, unit="epoch", leave=False, disable=not plan.progress) as bar:
         for _ in range(plan.epochs):
             total, used = 0.0, 0
-            batches = [torch.arange(len(kept))] if exact else torch.randperm(len(kept), generator=order).split(plan.batch)
+            batches = (
+                [torch.arange(len(kept))] if exact else torch.randperm(len(kept), generator=order).split(plan.batch)
+            )
             for batch in batches:
                 if 4 * len(batch) < plan.batch and len(batches) > 1:
                     continue  # too few for the penalties that are statistics of a batch; other rows are left over next time

@@ -38,7 +38,9 @@ def dense(sizes: tuple[int, ...]) -> list[nn.Module]:
     return layers[:-1]
 
 
-def convolutional(shape: tuple[int, int, int], channels: tuple[int, ...], inputs: int, outputs: int) -> tuple[nn.Sequential, nn.Sequential]:
+def convolutional(
+    shape: tuple[int, int, int], channels: tuple[int, ...], inputs: int, outputs: int
+) -> tuple[nn.Sequential, nn.Sequential]:
     """Encoder and decoder for pictures of `shape` (H, W, C): each of `channels` halves the sides, a linear layer stands at the latent.
 
     Upsampling and then convolving, not a transposed convolution: no checkerboard, and any size comes back exactly.
@@ -54,7 +56,9 @@ def convolutional(shape: tuple[int, int, int], channels: tuple[int, ...], inputs
     up: list[nn.Module] = [nn.Linear(inputs, math.prod(deepest)), nn.Unflatten(1, deepest)]
     for size, before, after in zip(sizes[-2::-1], widths[:0:-1], widths[-2::-1]):
         up += [nn.SiLU(), nn.Upsample(size=size), nn.Conv2d(before, after, 3, padding=1)]
-    return nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(deepest), outputs)), nn.Sequential(*up, Planes(shape, back=True))
+    return nn.Sequential(*down, nn.Flatten(), nn.Linear(math.prod(deepest), outputs)), nn.Sequential(
+        *up, Planes(shape, back=True)
+    )
 
 
 class Network(nn.Module):
@@ -64,7 +68,15 @@ class Network(nn.Module):
     linear layer each way. `shortcut`: one linear map around the encoder and one around the decoder, which training starts as PCA.
     """
 
-    def __init__(self, features: int, latent_dim: int, widths: tuple[int, ...], latent: str, shape: tuple[int, int, int] | None = None, shortcut: bool = False):
+    def __init__(
+        self,
+        features: int,
+        latent_dim: int,
+        widths: tuple[int, ...],
+        latent: str,
+        shape: tuple[int, int, int] | None = None,
+        shortcut: bool = False,
+    ):
         super().__init__()
         self.latent = latent
         outputs = latent_dim * (2 if latent == "gaussian" else 1)

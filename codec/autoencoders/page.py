@@ -43,19 +43,27 @@ class Pictures:
     def block(self, rows: np.ndarray) -> dict:
         k, (low, high) = self.factor, self.range
         planes = rows.reshape(len(rows), *self.shape)[:, : self.height * k, : self.width * k, : self.channels]
-        planes = planes.reshape(len(rows), self.height, -1, self.width, planes.shape[2] // self.width, self.channels).mean((2, 4))
+        planes = planes.reshape(
+            len(rows), self.height, -1, self.width, planes.shape[2] // self.width, self.channels
+        ).mean((2, 4))
         planes = np.rint((planes - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
         across = math.ceil(math.sqrt(len(rows)))
         tiles = np.zeros((math.ceil(len(rows) / across) * across, *planes.shape[1:]), np.uint8)
         tiles[: len(rows)] = planes
-        sheet = tiles.reshape(-1, across, *planes.shape[1:]).swapaxes(1, 2).reshape(-1, across * self.width, self.channels)
+        sheet = (
+            tiles.reshape(-1, across, *planes.shape[1:]).swapaxes(1, 2).reshape(-1, across * self.width, self.channels)
+        )
         file = io.BytesIO()
         if self.channels == 3:
             Image.fromarray(sheet).save(file, "WEBP", quality=90)
         else:
             Image.fromarray(sheet[..., 0]).save(file, "PNG", optimize=True)
         kind = "webp" if self.channels == 3 else "png"
-        return {"sheet": f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}", "across": across, "count": len(rows)}
+        return {
+            "sheet": f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}",
+            "across": across,
+            "count": len(rows),
+        }
 
     def describe(self) -> dict:
         return {"height": self.height, "width": self.width}
@@ -89,7 +97,9 @@ def build(estimator, X, labels, name: str, quantile: float = 0.99, points: int =
     scaled = estimator.scaling_.forward(rows)
     pca = PCA(min(estimator.latent_dim_, *scaled.shape), svd_solver="full").fit(scaled)
     components = pca.transform(scaled)
-    share = float(1 - np.square(scaled - pca.inverse_transform(components)).mean() / np.square(scaled - scaled.mean(0)).mean())
+    share = float(
+        1 - np.square(scaled - pca.inverse_transform(components)).mean() / np.square(scaled - scaled.mean(0)).mean()
+    )
     flat, axes, centre = _plane(latents)
     classes, indices = _classes(labels, keep)
     threshold = estimator.anomaly_threshold(quantile)
@@ -109,7 +119,10 @@ def build(estimator, X, labels, name: str, quantile: float = 0.99, points: int =
         "labels": indices,
         "inputs": look.block(rows[keep]),
         "maps": [
-            {**_map(flat, keep, side), "rebuilt": look.block(estimator.reconstruct(X if len(keep) == len(rows) else _pick(X, keep)))},
+            {
+                **_map(flat, keep, side),
+                "rebuilt": look.block(estimator.reconstruct(X if len(keep) == len(rows) else _pick(X, keep))),
+            },
             {**_map(components, keep, side), "rebuilt": look.block(undo(pca.inverse_transform(components[keep])))},
         ],
         "curves": {"training": _short(estimator.loss_curve_), "validation": _short(estimator.validation_curve_)},
@@ -118,7 +131,9 @@ def build(estimator, X, labels, name: str, quantile: float = 0.99, points: int =
         "threshold": threshold,
         "generated": _generated(estimator, rows, indices, keep, look) if estimator.kind == "variational" else None,
     }
-    for drawn, decode in zip(content["maps"], (lambda p: estimator.inverse_transform(centre + p @ axes), lambda p: undo(_padded(pca, p)))):
+    for drawn, decode in zip(
+        content["maps"], (lambda p: estimator.inverse_transform(centre + p @ axes), lambda p: undo(_padded(pca, p)))
+    ):
         drawn["plane"] = look.block(decode(_nodes(drawn["extent"], side)))
     parts = {
         "title": f"{estimator.kind} autoencoder",
@@ -127,7 +142,14 @@ def build(estimator, X, labels, name: str, quantile: float = 0.99, points: int =
         "script": "\n".join(map(_text, SCRIPTS)),
     }
     page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("template.html"))
-    return page, {"rows": len(rows), "shown": len(keep), "score": content["score"], "pca": share, "threshold": threshold, "above": int((errors > threshold).sum())}
+    return page, {
+        "rows": len(rows),
+        "shown": len(keep),
+        "score": content["score"],
+        "pca": share,
+        "threshold": threshold,
+        "above": int((errors > threshold).sum()),
+    }
 
 
 def _text(file: str) -> str:
@@ -198,7 +220,9 @@ def _classes(labels, keep: np.ndarray) -> tuple[list[str], list[int]]:
 def _generated(estimator, rows: np.ndarray, indices: list[int], keep: np.ndarray, look) -> dict:
     """Samples from the prior, walks between rows of different labels, and walks along each dimension of the latent."""
     pick = check_random_state(0)
-    latents = checks.latents(estimator, estimator._run(lambda x: estimator.network_.encode(x).mean, estimator.scaling_.forward(rows[keep])))
+    latents = checks.latents(
+        estimator, estimator._run(lambda x: estimator.network_.encode(x).mean, estimator.scaling_.forward(rows[keep]))
+    )
     ends, indices = [], np.array(indices)
     for _ in range(PAIRS):
         first = pick.randint(len(keep))
@@ -209,7 +233,9 @@ def _generated(estimator, rows: np.ndarray, indices: list[int], keep: np.ndarray
     return {
         "samples": look.block(estimator.sample(SAMPLES, 0)),
         "walks": look.block(np.concatenate([estimator.inverse_transform(walk) for walk in walks])),
-        "traversals": look.block(np.concatenate([estimator.traverse(int(d), np.linspace(-3, 3, STEPS)) for d in widest])),
+        "traversals": look.block(
+            np.concatenate([estimator.traverse(int(d), np.linspace(-3, 3, STEPS)) for d in widest])
+        ),
         "steps": STEPS,
         "dimensions": widest.tolist(),
     }

@@ -39,13 +39,17 @@ def learn(x: np.ndarray, scale: str, loss: str, names=None) -> Scaling:
         raise BadData(f"every column is constant, there is nothing to learn from (n_samples = {len(x)})")
     if scale == "none":
         if loss == "bce" and (low.min() < 0 or high.max() > 1):
-            raise BadData(f"loss='bce' with scale='none' wants values from 0 to 1, there are some from {low.min():g} to {high.max():g}")
+            raise BadData(
+                f"loss='bce' with scale='none' wants values from 0 to 1, there are some from {low.min():g} to {high.max():g}"
+            )
         one, zero = np.ones(x.shape[1]), np.zeros(x.shape[1])
         return Scaling(zero, one, one, zero)
     if scale == "column":
         constant = np.flatnonzero(low == high)
         if len(constant):
-            raise BadData(f"column {_several(constant if names is None else names[constant])} is constant and has no scale of its own, leave it out or take scale='global'")
+            raise BadData(
+                f"column {_several(constant if names is None else names[constant])} is constant and has no scale of its own, leave it out or take scale='global'"
+            )
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
         mean, variance = x.mean(0), x.var(0)
         if scale == "column":

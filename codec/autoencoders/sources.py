@@ -50,7 +50,13 @@ class Columns:
     only: tuple[str, ...] | None = None
 
 
-def read(name: str, columns: Columns = Columns(), labels: str | None = None, size: tuple[int, int] | None = None, gray: bool = False) -> Data:
+def read(
+    name: str,
+    columns: Columns = Columns(),
+    labels: str | None = None,
+    size: tuple[int, int] | None = None,
+    gray: bool = False,
+) -> Data:
     """`name`: a file, a folder of pictures, `-` or "digits". `columns`: of a table; `labels`: a file with one value per row;
     `size` (width, height) and `gray` are for pictures. Raises CodecError, OSError."""
     if name == DIGITS and not os.path.exists(name):
@@ -111,8 +117,12 @@ def _table(content: bytes, columns: Columns) -> Data:
             text = content.decode("utf-8-sig")
             first = text.split("\n", 1)[0]
             separator = max(",;\t", key=first.count)
-            bare = all(re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", part) for part in first.split(separator))
-            frame = pandas.read_csv(io.StringIO(text), sep=separator, header=None if bare else "infer", skipinitialspace=True)
+            bare = all(
+                re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", part) for part in first.split(separator)
+            )
+            frame = pandas.read_csv(
+                io.StringIO(text), sep=separator, header=None if bare else "infer", skipinitialspace=True
+            )
     except UnicodeDecodeError:
         raise BadData("is neither .npy, IDX, Parquet nor text such as CSV") from None
     except Exception as error:  # pandas and pyarrow have families of their own
@@ -121,14 +131,18 @@ def _table(content: bytes, columns: Columns) -> Data:
     apart = (*columns.drop, *([] if columns.label is None else [columns.label]))
     for column in (*apart, *(columns.only or ())):
         if column not in frame:
-            raise BadData(f"there is no column {shown(column)!r}{', which the model was fitted on' if column in (columns.only or ()) else ''}")
+            raise BadData(
+                f"there is no column {shown(column)!r}{', which the model was fitted on' if column in (columns.only or ()) else ''}"
+            )
     labels = None if columns.label is None else frame[columns.label].to_numpy()
     frame = frame.drop(columns=[*apart]) if columns.only is None else frame[[*columns.only]]
     for column in frame:
         if not pandas.api.types.is_numeric_dtype(frame[column]):
             raise BadData(f"column {shown(column)!r} does not hold numbers: --drop it, or name it as --label")
         if frame[column].isna().any():
-            raise BadData(f"column {shown(column)!r} has no value in row {int(frame[column].isna().to_numpy().argmax())} (NaN)")
+            raise BadData(
+                f"column {shown(column)!r} has no value in row {int(frame[column].isna().to_numpy().argmax())} (NaN)"
+            )
     return Data(frame.to_numpy(np.float64), list(frame.columns), labels)
 
 
@@ -151,11 +165,16 @@ def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
         pictures.append(_resized(pixels, size) if size else pixels)
         if pictures[-1].shape[:2] != pictures[0].shape[:2]:
             (tall, wide), (h, w) = pictures[0].shape[:2], pictures[-1].shape[:2]
-            raise BadData(f"{shown(str(path))} has {w}x{h} pixels, the ones before it {wide}x{tall}: --size WxH makes them equal")
+            raise BadData(
+                f"{shown(str(path))} has {w}x{h} pixels, the ones before it {wide}x{tall}: --size WxH makes them equal"
+            )
     channels = max(picture.shape[2] for picture in pictures)
     values = np.stack([np.broadcast_to(picture, (*picture.shape[:2], channels)) for picture in pictures])
     classes = [path.relative_to(folder).parts[:-1] for path in paths]
-    return Data(values[..., 0] if channels == 1 else values, labels=np.array(["/".join(parts) for parts in classes]) if all(classes) else None)
+    return Data(
+        values[..., 0] if channels == 1 else values,
+        labels=np.array(["/".join(parts) for parts in classes]) if all(classes) else None,
+    )
 
 
 def _resized(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -193,7 +212,9 @@ def encoded(values: np.ndarray, suffix: str, names: list[str]) -> bytes:
     import pandas
 
     rows = values.reshape(len(values), -1)
-    frame = pandas.DataFrame(rows, columns=names if len(names) == rows.shape[1] else [f"x{i}" for i in range(rows.shape[1])])
+    frame = pandas.DataFrame(
+        rows, columns=names if len(names) == rows.shape[1] else [f"x{i}" for i in range(rows.shape[1])]
+    )
     if suffix == ".csv":
         return frame.to_csv(index=False).encode()
     frame.to_parquet(file, index=False)

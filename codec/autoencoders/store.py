@@ -44,7 +44,9 @@ def load(cls, source, device):
         if state["format"] != FORMAT:
             raise ValueError(f"its format is {state['format']!r}, this version reads {FORMAT!r}")
         tensors = load_tensors(bytes(source))
-        parameters = {name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()}
+        parameters = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()
+        }
         estimator = cls(**parameters | {"device": device})
         checks.parameters(estimator)
         estimator.n_features_in_, estimator.latent_dim_ = int(state["features"]), int(parameters["latent_dim"])
@@ -61,7 +63,9 @@ def load(cls, source, device):
             raise ValueError("its scaling has another width than its network")
         with torch.device("meta"):  # takes no memory, whatever sizes the file claims
             network = estimator._build()
-        network.load_state_dict({name.removeprefix("network."): tensor.double() for name, tensor in tensors.items()}, assign=True)
+        network.load_state_dict(
+            {name.removeprefix("network."): tensor.double() for name, tensor in tensors.items()}, assign=True
+        )
     except Exception as error:  # whatever json, safetensors, numpy and torch make of a broken file
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadWeights(f"the file does not hold an autoencoder: {reason}") from None

@@ -14,10 +14,19 @@ generate (draws from the priors, walks between latents); `files` joins them to .
 
 torch and the rest are imported on first use.
 """
+
 import importlib
 
-PLACES = {"embed": "features", "nearest": "features", "Normal": "anomaly", "measure": "anomaly", "heat": "anomaly", "denoiser": "denoise",
-          "sample": "generate", "interpolate": "generate"}
+PLACES = {
+    "embed": "features",
+    "nearest": "features",
+    "Normal": "anomaly",
+    "measure": "anomaly",
+    "heat": "anomaly",
+    "denoiser": "denoise",
+    "sample": "generate",
+    "interpolate": "generate",
+}
 __all__ = list(PLACES)
 
 

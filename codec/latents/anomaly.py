@@ -3,6 +3,7 @@
 Per latent position (16x16 px): bits by the prior's own tables, and the squared error of the decoded picture. Logarithms of both, as they are and
 as means over 3x3 positions, are standardised on a set of normal pictures; the score is their Mahalanobis distance from its mean.
 """
+
 import json
 from dataclasses import asdict, dataclass
 
@@ -14,8 +15,8 @@ from ..errors import BadOption, CodecError
 from ..networks import STRIDE
 
 FORMAT = "aecodec normal 1"
-TOP = 0.01        # share of the positions whose mean score is the picture's ...
-LEAST = 3         # ... but this many at least: a defect may be small
+TOP = 0.01  # share of the positions whose mean score is the picture's ...
+LEAST = 3  # ... but this many at least: a defect may be small
 QUALITY = 60.0
 
 
@@ -47,18 +48,18 @@ def _smooth(maps):
     """3x3 means of [C, h, w], the edge repeated."""
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), "edge")
     h, w = maps.shape[1:]
-    return sum(padded[:, i:i + h, j:j + w] for i in range(3) for j in range(3)) / 9
+    return sum(padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)) / 9
 
 
 @dataclass(frozen=True)
 class Normal:
     """What normal pictures look like to a model, and from which score on a picture is unusual."""
 
-    model: str           # id of the model, hexadecimal
+    model: str  # id of the model, hexadecimal
     quality: float
-    mean: list           # [4]
-    precision: list      # [4][4], inverse covariance
-    threshold: float     # score of a picture, the `quantile` of those of the normal set
+    mean: list  # [4]
+    precision: list  # [4][4], inverse covariance
+    threshold: float  # score of a picture, the `quantile` of those of the normal set
     position_threshold: float
     quantile: float
     pictures: int
@@ -71,8 +72,19 @@ class Normal:
         if not 0 < quantile <= 1:
             raise BadOption(f"the quantile {quantile} is outside 0..1")
         positions = np.concatenate([m.reshape(4, -1) for m in maps], 1).astype(np.float64)
-        covariance = np.cov(positions) + 1e-4 * np.eye(4)  # of logarithms: far below what any real set of pictures varies
-        normal = cls(model, quality, positions.mean(1).tolist(), np.linalg.inv(covariance).tolist(), 0.0, 0.0, quantile, len(maps))
+        covariance = np.cov(positions) + 1e-4 * np.eye(
+            4
+        )  # of logarithms: far below what any real set of pictures varies
+        normal = cls(
+            model,
+            quality,
+            positions.mean(1).tolist(),
+            np.linalg.inv(covariance).tolist(),
+            0.0,
+            0.0,
+            quantile,
+            len(maps),
+        )
         scores = [normal.positions(m) for m in maps]
         threshold = np.quantile([normal.picture(s) for s in scores], quantile)
         everywhere = np.quantile(np.concatenate([s.ravel() for s in scores]), quantile)
@@ -81,7 +93,9 @@ class Normal:
     def positions(self, maps):
         """Score of every position [h, w] of a `measure`: deviations from the normal mean, all four together."""
         off = maps.reshape(4, -1) - np.array(self.mean)[:, None]
-        return np.sqrt(np.maximum(np.einsum("in,ij,jn->n", off, np.array(self.precision), off), 0) / 4).reshape(maps.shape[1:])
+        return np.sqrt(np.maximum(np.einsum("in,ij,jn->n", off, np.array(self.precision), off), 0) / 4).reshape(
+            maps.shape[1:]
+        )
 
     @staticmethod
     def picture(positions):
@@ -92,7 +106,9 @@ class Normal:
     def score(self, coder, source, **options):
         """Score of a picture, whether it is unusual, and the scores of its positions [h, w]. Raises BadNormal, and as `Codec.encode`."""
         if coder.model.id.hex() != self.model:
-            raise BadNormal(f"the normal set was measured with model {self.model}, not with {coder.model.id.hex()}: fit it again")
+            raise BadNormal(
+                f"the normal set was measured with model {self.model}, not with {coder.model.id.hex()}: fit it again"
+            )
         positions = self.positions(measure(coder, source, self.quality, **options))
         score = self.picture(positions)
         return score, bool(score > self.threshold), positions
@@ -108,7 +124,11 @@ class Normal:
             if fields.pop("format", None) != FORMAT:
                 raise ValueError(f"its format is not {FORMAT!r}")
             normal = cls(**fields)
-            if np.shape(normal.mean) != (4,) or np.shape(normal.precision) != (4, 4) or not np.isfinite([*normal.mean, *np.ravel(normal.precision), normal.threshold]).all():
+            if (
+                np.shape(normal.mean) != (4,)
+                or np.shape(normal.precision) != (4, 4)
+                or not np.isfinite([*normal.mean, *np.ravel(normal.precision), normal.threshold]).all()
+            ):
                 raise ValueError("its numbers are not those of four measures")
             return normal
         except (ValueError, TypeError, AttributeError) as error:
@@ -120,7 +140,7 @@ def heat(picture, positions, threshold):
     shown = picture.pixels.mean(2, keepdims=True) * (255 / np.iinfo(picture.pixels.dtype).max)
     strength = Image.fromarray(np.float32(positions / max(threshold, 1e-6)))
     padded = strength.resize([side * STRIDE for side in strength.size], Image.BILINEAR)
-    strength = np.asarray(padded)[:picture.height, :picture.width, None]
+    strength = np.asarray(padded)[: picture.height, : picture.width, None]
     glow = np.concatenate([np.full_like(strength, 255), 255 * np.clip(strength - 1, 0, 1), np.zeros_like(strength)], 2)
     share = 0.75 * np.clip((strength - 0.75) / 0.5, 0, 1)
     return Image.fromarray(np.uint8(np.rint(shown * (1 - share) + glow * share)))

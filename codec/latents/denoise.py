@@ -3,6 +3,7 @@
 Only analysis and hyper-analysis differ from the model's: prior and synthesis are the model's own, so that the files are ordinary .aec files for
 every decoder. `codec.training.denoise` makes the encoder file: a safetensors file with two networks in fp16 and the id of the model they belong to.
 """
+
 import copy
 import json
 import math
@@ -41,7 +42,9 @@ def fill(x):
     dead = (x <= -0.5).all(1, keepdim=True).to(x)
     if not dead.any():
         return x
-    meant = torch.stack([_opening(dead, *shape) for shape in ((PATCH, PATCH), (1, 2 * PATCH + 1), (2 * PATCH + 1, 1))]).amax(0)
+    meant = torch.stack(
+        [_opening(dead, *shape) for shape in ((PATCH, PATCH), (1, 2 * PATCH + 1), (2 * PATCH + 1, 1))]
+    ).amax(0)
     dead = dead * (1 - meant)
     filled, missing = x, dead > 0
     for size in (3, 5, 9, 17, 33):
@@ -55,7 +58,9 @@ def fill(x):
 
 def _pool(kind, x, *size):
     """Means ("avg") or maxima ("max") over `size` (odd) px around every pixel of x [N,C,H,W], in two passes; nothing is beyond its edge."""
-    one = lambda x, *kernel: getattr(F, f"{kind}_pool2d")(x, kernel, 1, [k // 2 for k in kernel], **({"count_include_pad": False} if kind == "avg" else {}))
+    one = lambda x, *kernel: getattr(F, f"{kind}_pool2d")(
+        x, kernel, 1, [k // 2 for k in kernel], **({"count_include_pad": False} if kind == "avg" else {})
+    )
     return one(one(x, size[0], 1), 1, size[1])
 
 
@@ -83,9 +88,13 @@ class Shrinkage(nn.Module):
             basis, order = dct(self.SIZE)
             self.finest = torch.nonzero(order >= 1.5 * self.SIZE - 1).flatten()
             self.register_buffer("basis", basis, persistent=False)
-            self.register_buffer("mask", (torch.arange(len(basis)) != 0).float()[None, :, None, None], persistent=False)  # the mean of luma stays
+            self.register_buffer(
+                "mask", (torch.arange(len(basis)) != 0).float()[None, :, None, None], persistent=False
+            )  # the mean of luma stays
         with torch.no_grad():
-            self.strength.w[:, self.SIZE**2::self.SIZE**2] -= 1.5 / self.PACE  # the means of chroma nearly: weak colours would go gray
+            self.strength.w[:, self.SIZE**2 :: self.SIZE**2] -= (
+                1.5 / self.PACE
+            )  # the means of chroma nearly: weak colours would go gray
 
     def forward(self, x, q):
         edge = self.SIZE - self.STRIDE
@@ -93,12 +102,16 @@ class Shrinkage(nn.Module):
         finest = coefficients.detach().unflatten(1, (3, -1))[:, :, self.finest]
         window = min(8, *finest.shape[3:])
         calm = F.avg_pool2d(finest.abs().mean(2), window, max(1, window // 2)).flatten(2).quantile(self.CALM, 2)
-        variance = ((calm / 0.75).square() - self.FLOOR**2).clamp_min(0)  # 0.798 of a Gaussian's deviation, less what choosing the calmest takes
+        variance = ((calm / 0.75).square() - self.FLOOR**2).clamp_min(
+            0
+        )  # 0.798 of a Gaussian's deviation, less what choosing the calmest takes
         if not self.training and not variance.any():
             return x
         variance = variance.repeat_interleave(self.SIZE**2, 1)[:, :, None, None]
         energy = F.avg_pool2d(coefficients.square(), 3, 1, 1, count_include_pad=False)
-        lost = self.mask * (torch.exp(self.PACE * self.strength.log(q)) * variance / energy.clamp_min(1e-12)).clamp(max=1)
+        lost = self.mask * (torch.exp(self.PACE * self.strength.log(q)) * variance / energy.clamp_min(1e-12)).clamp(
+            max=1
+        )
         overlap = (self.SIZE // self.STRIDE) ** 2
         taken = F.conv_transpose2d(coefficients * lost, self.basis, stride=self.STRIDE) / overlap
         return x - taken[:, :, edge:-edge, edge:-edge]
@@ -132,7 +145,9 @@ class Encoder:
             metadata = read_metadata(data, FORMAT)
             config = Config(**json.loads(metadata["config"]))
             with torch.device("meta"):
-                networks = nn.ModuleDict({"analysis": DenoisingAnalysis(config), "hyper_analysis": HyperAnalysis(config)})
+                networks = nn.ModuleDict(
+                    {"analysis": DenoisingAnalysis(config), "hyper_analysis": HyperAnalysis(config)}
+                )
             networks.load_state_dict(checked(load_tensors(data), networks.state_dict()), assign=True)
             self.model = bytes.fromhex(metadata["model"])
         networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -173,7 +188,9 @@ def attach(coder, path=None):
     except OSError as error:
         raise BadWeights(f"the encoder file {path.name!r} cannot be read ({error.strerror.lower()})") from None
     if encoder.model != coder.model.id:
-        raise BadWeights(f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: `aecodec train --denoise` makes one for it")
+        raise BadWeights(
+            f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: `aecodec train --denoise` makes one for it"
+        )
     return Denoiser(coder, encoder.analysis, encoder.hyper_analysis)
 
 
@@ -181,5 +198,8 @@ def untrained(coder):
     """The `DenoisingAnalysis` that training starts from, around the layers of the codec's own analysis."""
     with torch.device("meta"):
         analysis = DenoisingAnalysis(coder.model.config)
-    analysis.load_state_dict(Shrinkage(coder.model.config).state_dict(prefix="shrinkage.") | coder.model.networks.analysis.state_dict(), assign=True)
+    analysis.load_state_dict(
+        Shrinkage(coder.model.config).state_dict(prefix="shrinkage.") | coder.model.networks.analysis.state_dict(),
+        assign=True,
+    )
     return analysis.to(coder.device).eval().requires_grad_(False)

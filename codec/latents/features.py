@@ -2,17 +2,18 @@
 
 What is pooled forgets where things are and which way they face, so that crops, rescaled, flipped and recompressed copies stay near their original.
 """
+
 import numpy as np
 
 from ..errors import BadOption
 from ..networks import STRIDE
 from . import files
 
-BINS = 10, 9, 9          # of the histogram of colours: luma and two chroma axes
-BEND = 12                # chroma is bent by asinh(12 c) / 3: most colours of photographs are nearly gray, and vivid ones are told apart less finely
-TEXTURE = 0.02           # weight of the channels' log-magnitudes beside the histogram, whose distances lie in 0..sqrt(2)
-FLOOR = 0.05             # of magnitudes in quantiser steps of lambda = 0.008, before their logarithm
-DUPLICATE = 0.55         # distance below which two pictures are taken for copies of one (benchmarks/latents/similar.py)
+BINS = 10, 9, 9  # of the histogram of colours: luma and two chroma axes
+BEND = 12  # chroma is bent by asinh(12 c) / 3: most colours of photographs are nearly gray, and vivid ones are told apart less finely
+TEXTURE = 0.02  # weight of the channels' log-magnitudes beside the histogram, whose distances lie in 0..sqrt(2)
+FLOOR = 0.05  # of magnitudes in quantiser steps of lambda = 0.008, before their logarithm
+DUPLICATE = 0.55  # distance below which two pictures are taken for copies of one (benchmarks/latents/similar.py)
 QUALITY = 60.0
 
 
@@ -39,7 +40,10 @@ def block_colours(latent, model):
 def _histogram(colours):
     """Shares of the blocks by colour, each block dealt linearly to the eight bins around it: [810], of sum 1."""
     luma, *chroma = colours.reshape(3, -1)
-    places = [(luma + 0.5, *(0.5 + np.arcsinh(BEND * c) / 6 for c in chroma))[axis].clip(0, 1) * (n - 1) for axis, n in enumerate(BINS)]
+    places = [
+        (luma + 0.5, *(0.5 + np.arcsinh(BEND * c) / 6 for c in chroma))[axis].clip(0, 1) * (n - 1)
+        for axis, n in enumerate(BINS)
+    ]
     low = [np.minimum(place.astype(int), n - 2) for place, n in zip(places, BINS)]
     histogram = np.zeros(BINS)
     for corner in np.ndindex(2, 2, 2):
@@ -56,7 +60,9 @@ def nearest(queries, features, count):
     from sklearn.neighbors import NearestNeighbors
 
     if queries.shape[1] != features.shape[1]:
-        raise BadOption(f"feature vectors of {queries.shape[1]} and of {features.shape[1]} numbers cannot be compared: they were made by different models")
+        raise BadOption(
+            f"feature vectors of {queries.shape[1]} and of {features.shape[1]} numbers cannot be compared: they were made by different models"
+        )
     distances, indices = NearestNeighbors(n_neighbors=min(count, len(features))).fit(features).kneighbors(queries)
     return indices, distances
 

@@ -1,4 +1,5 @@
 """Between .aec files and latents: a file with a latent of whatever the caller has, and a file that decodes to a given latent."""
+
 import torch
 
 from .. import container, tiles
@@ -24,10 +25,15 @@ def from_latent(coder, latent, height, width, quality=60.0):
     hundredths = hundredths_of(quality)
     with inference(coder.model.networks):
         y = torch.from_numpy(latent)[None]
-        coded = [coder._encode(y[:, :, r.start:r.stop, c.start:c.stop].to(coder.device), hundredths)[0] for r, c in tiles.grid(height, width, 0)]
+        coded = [
+            coder._encode(y[:, :, r.start : r.stop, c.start : c.stop].to(coder.device), hundredths)[0]
+            for r, c in tiles.grid(height, width, 0)
+        ]
     return pack(coder, coded, height, width, hundredths)
 
 
 def pack(coder, coded, height, width, hundredths):
     """The file of an RGB picture of these tiles."""
-    return container.pack(container.Aec(container.Header(width, height, hundredths, 3, 8, False, coder.model.id), coded))
+    return container.pack(
+        container.Aec(container.Header(width, height, hundredths, 3, 8, False, coder.model.id), coded)
+    )

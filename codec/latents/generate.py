@@ -3,6 +3,7 @@
 The prior of the hyper-latent knows nothing of neighbours, and that of the latent sees two positions far: draws are textures, not scenes. The
 synthesis is close to linear: walks are close to cross-fades, but for what the decoder adds.
 """
+
 import numpy as np
 import torch
 
@@ -88,7 +89,11 @@ def interpolate(coder, a, b, n=9, quality=60.0, *, max_pixels=MAX_PIXELS):
     headers = [container.read_header(end)[0] for end in ends]
     sizes = [(header.height, header.width) for header in headers]
     if sizes[0] != sizes[1]:
-        raise BadOption("the pictures are {1} x {0} and {3} x {2} pixels: only latents of one size can be mixed".format(*sizes[0], *sizes[1]))
+        raise BadOption(
+            "the pictures are {1} x {0} and {3} x {2} pixels: only latents of one size can be mixed".format(
+                *sizes[0], *sizes[1]
+            )
+        )
     one, two = [coder.latent(end, max_pixels=max_pixels) for end in ends]
     for part in np.linspace(0, 1, n, dtype=np.float32):
         yield files.from_latent(coder, (1 - part) * one + part * two, *sizes[0], quality)

@@ -1,4 +1,5 @@
 """Several pictures in one: contact sheets and animations of PIL images of one size."""
+
 import io
 import math
 

@@ -1,4 +1,5 @@
 """Training pictures, all resident in device memory as one flat uint8 buffer; a batch of augmented crops is one gather."""
+
 import io
 import os
 import random
@@ -18,7 +19,9 @@ def sources(paths):
     for path in paths:
         if os.path.isdir(path):
             for folder, _, names in sorted(os.walk(path)):
-                yield from sources(os.path.join(folder, n) for n in sorted(names) if n.lower().endswith(SUFFIXES + (".tar",)))
+                yield from sources(
+                    os.path.join(folder, n) for n in sorted(names) if n.lower().endswith(SUFFIXES + (".tar",))
+                )
         elif path.endswith(".tar"):
             with tarfile.open(path) as tar:
                 for member in tar:
@@ -37,7 +40,9 @@ def decode(name, data, smallest):
         return []
     chance = random.Random(zlib.crc32(name.encode()))
     factor = chance.uniform(0.4, 0.8)
-    reduced = full.resize([max(1, round(s * factor)) for s in full.size], chance.choice([Image.LANCZOS, Image.BICUBIC, Image.BOX]))
+    reduced = full.resize(
+        [max(1, round(s * factor)) for s in full.size], chance.choice([Image.LANCZOS, Image.BICUBIC, Image.BOX])
+    )
     arrays = [np.asarray(p) for p in (full, reduced) if min(p.size) >= smallest]
     return [a for a in arrays if a.std() >= 4]  # not (nearly) one colour
 
@@ -58,9 +63,11 @@ class Pictures:
         self.flat = torch.empty(int(area.sum()) * 3, dtype=torch.uint8, device=device)
         self.start = torch.cat([torch.zeros(1, dtype=torch.long), torch.cumsum(area * 3, 0)[:-1]]).to(device)
         for a, s in zip(arrays, self.start.tolist()):
-            self.flat[s:s + a.size] = torch.from_numpy(a.reshape(-1).copy()).to(device)
+            self.flat[s : s + a.size] = torch.from_numpy(a.reshape(-1).copy()).to(device)
         self.height, self.width = [s.to(device) for s in size.unbind(1)]
-        self.chance = area.double().sqrt().float().to(device)  # large pictures more often than small ones, but less than by area
+        self.chance = (
+            area.double().sqrt().float().to(device)
+        )  # large pictures more often than small ones, but less than by area
         self.pixels, self.count = int(area.sum()), len(arrays)
         self.gather = torch.compile(gather_crops, dynamic=False) if self.flat.is_cuda else gather_crops
 
@@ -82,5 +89,7 @@ def gather_crops(flat, start, width, top, left, turn, size):
     down, right = 3 * width * (1 - 2 * flip_y.long()), 3 * (1 - 2 * flip_x.long())
     down, right = torch.where(swap, right, down), torch.where(swap, down, right)
     i = torch.arange(size, device=flat.device)
-    index = (start[:, None, None] + down[:, None, None] * i[:, None] + right[:, None, None] * i)[..., None] + torch.arange(3, device=flat.device)
+    index = (start[:, None, None] + down[:, None, None] * i[:, None] + right[:, None, None] * i)[
+        ..., None
+    ] + torch.arange(3, device=flat.device)
     return (flat[index].float() / 255).permute(0, 3, 1, 2)  # [n,size,size,3] seen as channels_last

@@ -3,6 +3,7 @@
     aecodec train --denoise --data DIR_OR_TAR ... --out RUN --minutes 75      # writes RUN/denoise.safetensors
 Put in place of codec/latents/denoise.safetensors it is what `aecodec denoise` uses; a model that is trained again needs it made again.
 """
+
 import hashlib
 import json
 import os
@@ -14,8 +15,8 @@ from ..latents.denoise import FORMAT, DenoisingAnalysis
 from ..model import ID_BYTES, path_of
 from .thaw import thaw
 
-SIGMA = 60          # strongest noise, in 8-bit levels
-BALANCE = 0.75      # as in `loop.objective`: what noise hides is lost at every quality, so that the loss grows faster with lambda than for clean pictures
+SIGMA = 60  # strongest noise, in 8-bit levels
+BALANCE = 0.75  # as in `loop.objective`: what noise hides is lost at every quality, so that the loss grows faster with lambda than for clean pictures
 ENCODER = ("analysis", "hyper_analysis")
 
 
@@ -29,7 +30,12 @@ def corrupt(x):
     kind = uniform(n, 1, 1, 1)
     dead = (kind < 0.25) & (uniform(n, 1, h, w) < 0.3 * uniform(n, 1, 1, 1))
     rows, columns = torch.arange(h, device=x.device)[:, None], torch.arange(w, device=x.device)
-    top, left, high, wide = uniform(n, 6, 1, 1) * h, uniform(n, 6, 1, 1) * w, 4 + 20 * uniform(n, 6, 1, 1), 4 + 20 * uniform(n, 6, 1, 1)
+    top, left, high, wide = (
+        uniform(n, 6, 1, 1) * h,
+        uniform(n, 6, 1, 1) * w,
+        4 + 20 * uniform(n, 6, 1, 1),
+        4 + 20 * uniform(n, 6, 1, 1),
+    )
     patches = ((rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + wide)).any(1, keepdim=True)
     return noisy.masked_fill(dead | (kind > 0.75) & patches, 0).to(memory_format=torch.channels_last)
 
@@ -48,6 +54,10 @@ def thaw_encoder(weights):
 def export(model, average, output, of):
     """Writes the averaged encoder in fp16 as an encoder file of the weight file `of` (default: the installed model)."""
     names = [name for name in average if name.split(".")[0] in ENCODER]
-    metadata = {"format": FORMAT, "config": json.dumps(model.config.to_dict()), "model": hashlib.sha256(path_of(of or "default").read_bytes()).hexdigest()[:2 * ID_BYTES]}
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(model.config.to_dict()),
+        "model": hashlib.sha256(path_of(of or "default").read_bytes()).hexdigest()[: 2 * ID_BYTES],
+    }
     save_file({name: average[name].detach().half().cpu().contiguous() for name in names}, output + ".tmp", metadata)
     os.replace(output + ".tmp", output)

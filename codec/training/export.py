@@ -4,6 +4,7 @@
     aecodec export codec/models/default.safetensors -o other.safetensors --data DIR_OR_TAR ...      # only the tables of y, anew
 The pictures calibrate the ranges of the prior's activations and fill the tables; training pictures, never evaluation ones.
 """
+
 import argparse
 import json
 import math
@@ -24,9 +25,9 @@ from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
 from .data import Pictures
 from .model import FloatLayer, Model as Trained
 
-MARGIN = 1.25        # of the activation limits over the largest activation seen
-ROUNDS = 2           # of counting: where the encoder rounds up depends on the tables, and the tables on that
-OBSERVED = 2000.0    # weight of the model's own distribution against counted symbols, as a number of symbols
+MARGIN = 1.25  # of the activation limits over the largest activation seen
+ROUNDS = 2  # of counting: where the encoder rounds up depends on the tables, and the tables on that
+OBSERVED = 2000.0  # weight of the model's own distribution against counted symbols, as a number of symbols
 
 
 def calibrate(model, batches):
@@ -34,9 +35,11 @@ def calibrate(model, batches):
     seen, hooks = {}, []
     for name, layer in model.prior.named_modules():
         if isinstance(layer, FloatLayer):
+
             def watch(_, inputs, name=name):
                 top = torch.cat([x.detach().abs().amax((0, 2, 3)) for x in inputs])
                 seen[name] = torch.maximum(seen[name], top) if name in seen else top
+
             hooks.append(layer.register_forward_pre_hook(watch))
     with torch.no_grad():
         for x, q in batches:
@@ -51,18 +54,26 @@ def freeze_layer(layer, top, fraction_out, scale_rows):
 
     `top` [inputs] is the largest input magnitude; outputs get `fraction_out` fractional bits; `scale_rows` [outputs] multiplies rows first.
     """
-    weight, bias = layer.weight.detach().double() * scale_rows[:, None, None, None], layer.bias.detach().double() * scale_rows
+    weight, bias = (
+        layer.weight.detach().double() * scale_rows[:, None, None, None],
+        layer.bias.detach().double() * scale_rows,
+    )
     limit = torch.ceil(MARGIN * top.double() * 2**FRACTION) + 1
     shift = torch.full_like(bias, -1.0)
     for s in range(20, -1, -1):  # s: shift of the sums; weights have s - FRACTION + fraction_out fractional bits
         bits = s - FRACTION + fraction_out
-        w, b = torch.round(weight * 2.0**bits), torch.round(bias * 2.0**(bits + FRACTION))
+        w, b = torch.round(weight * 2.0**bits), torch.round(bias * 2.0 ** (bits + FRACTION))
         fits = (w.abs().amax((1, 2, 3)) <= 127) & ((w.abs() * limit[:, None, None]).sum((1, 2, 3)) + b.abs() < EXACT)
         shift = torch.where((shift < 0) & fits, float(s), shift)
     assert (shift >= 0).all(), "a prior layer does not fit exact arithmetic"
     bits = shift - FRACTION + fraction_out
     w, b = torch.round(weight * torch.exp2(bits)[:, None, None, None]), torch.round(bias * torch.exp2(bits + FRACTION))
-    return {"weight": w.to(torch.int8), "bias": b.to(torch.int32), "shift": shift.to(torch.int8), "limit": limit.to(torch.int32)}
+    return {
+        "weight": w.to(torch.int8),
+        "bias": b.to(torch.int32),
+        "shift": shift.to(torch.int8),
+        "limit": limit.to(torch.int32),
+    }
 
 
 def freeze_prior(model, limits):
@@ -78,7 +89,9 @@ def freeze_prior(model, limits):
     tensors["gain_y"], tensors["gain_z"] = octaves(model.gain_y), octaves(model.gain_z)
     tensors["quality_bias"] = torch.round(model.quality_bias.w.detach().double() * 2**FRACTION).to(torch.int32)
     tensors["network.phase_bias"] = torch.round(model.prior.phase_bias.detach().double() * 2**FRACTION).float()
-    tensors["exp2"] = torch.round(2.0 ** (15 + torch.arange(1 << GAIN, dtype=torch.float64) / (1 << GAIN))).to(torch.int32)
+    tensors["exp2"] = torch.round(2.0 ** (15 + torch.arange(1 << GAIN, dtype=torch.float64) / (1 << GAIN))).to(
+        torch.int32
+    )
     return {f"prior.{k}": v for k, v in tensors.items()}
 
 
@@ -106,7 +119,11 @@ def logistic_row(mean, scale, counts):
 def pack_rows(rows):
     """Tensors of rows [(offset, cdf int32)]: all rows end to end, their sizes, their offsets."""
     as_tensor = lambda values: torch.tensor(values, dtype=torch.int32)
-    return {"cdfs": as_tensor(np.concatenate([cdf for _, cdf in rows])), "sizes": as_tensor([len(cdf) for _, cdf in rows]), "offsets": as_tensor([o for o, _ in rows])}
+    return {
+        "cdfs": as_tensor(np.concatenate([cdf for _, cdf in rows])),
+        "sizes": as_tensor([len(cdf) for _, cdf in rows]),
+        "offsets": as_tensor([o for o, _ in rows]),
+    }
 
 
 def tables_of_y(counts=None):
@@ -118,7 +135,7 @@ def tables_of_y(counts=None):
             middle = counts.shape[1] // 2
             seen = counts[r] + counts[r][::-1]  # residuals are symmetric
             total = seen.sum()
-            inside = seen[middle - half:middle + half + 1]
+            inside = seen[middle - half : middle + half + 1]
             pmf = inside + 2 * OBSERVED * pmf
             beyond = total - inside.sum() + 2 * OBSERVED * beyond + 0.5
         rows.append((-half, pmf_to_cdf(pmf, beyond)))
@@ -128,7 +145,10 @@ def tables_of_y(counts=None):
 def tables_of_z(model, counts=None):
     """Entropy tables of z by anchor and channel, {name: tensor}; counts {(anchor, channel): {symbol: n}}."""
     rows = []
-    mean, scale = model.z_mean.w.detach().double().numpy(), np.exp(np.clip(model.z_scale.w.detach().double().numpy(), -2.5, 5))
+    mean, scale = (
+        model.z_mean.w.detach().double().numpy(),
+        np.exp(np.clip(model.z_scale.w.detach().double().numpy(), -2.5, 5)),
+    )
     for a in range(model.config.anchors):
         for k in range(model.config.hyper):
             seen = (counts or {}).get((a, k), {})
@@ -155,7 +175,9 @@ def count(frozen, batches, reach=1500):
         target = y.double() * gain
 
         def quantise(t, mean, rows):
-            residual = rounded(frozen, (gather(target, t) - mean / 256).float().flatten(), rows.flatten()).double().view(mean.shape) * (rows > 0)
+            residual = rounded(
+                frozen, (gather(target, t) - mean / 256).float().flatten(), rows.flatten()
+            ).double().view(mean.shape) * (rows > 0)
             index = rows.long() * (2 * reach + 1) + residual.clamp(-reach, reach).long() + reach
             y_counts.reshape(-1)[:] += np.bincount(index.flatten().numpy(), minlength=y_counts.size)
             return residual
@@ -178,7 +200,9 @@ def read_average(checkpoint):
     """The trained model with the averaged weights of a checkpoint of `loop`."""
     with safe_open(checkpoint, "pt") as f:
         trained = Trained(Config(**json.loads(f.metadata()["state"])["config"]))
-        trained.load_state_dict({k.removeprefix("average."): f.get_tensor(k) for k in f.keys() if k.startswith("average.")})
+        trained.load_state_dict(
+            {k.removeprefix("average."): f.get_tensor(k) for k in f.keys() if k.startswith("average.")}
+        )
     return trained
 
 
@@ -191,9 +215,20 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0):
             trained = read_average(checkpoint)
             trained.eval().to(memory_format=torch.channels_last)
             config = trained.config
-            limits = calibrate(trained, [(pictures.crops(4, size), torch.full((4,), float(a))) for a in range(config.anchors) for _ in range(3)])
+            limits = calibrate(
+                trained,
+                [
+                    (pictures.crops(4, size), torch.full((4,), float(a)))
+                    for a in range(config.anchors)
+                    for _ in range(3)
+                ],
+            )
             half = lambda module, name: {f"{name}.{k}": v.detach().half() for k, v in module.state_dict().items()}
-            tensors = half(trained.analysis, "analysis") | half(trained.synthesis, "synthesis") | half(trained.hyper_analysis, "hyper_analysis")
+            tensors = (
+                half(trained.analysis, "analysis")
+                | half(trained.synthesis, "synthesis")
+                | half(trained.hyper_analysis, "hyper_analysis")
+            )
             tensors |= freeze_prior(trained, limits) | tables_of_z(trained)
             tensors["pull"] = trained.centroid_pull(torch.tensor(np.log2(row_scales()), dtype=torch.float32))
         else:
@@ -213,11 +248,15 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser("aecodec export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "aecodec export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("checkpoint", help="of a run, or a weight file, whose tables of y are made anew")
     parser.add_argument("-o", "--output", required=True)
     parser.add_argument("--data", nargs="+", required=True)
-    parser.add_argument("--crops", type=int, default=24, help="batches of four 512x512 crops counted per anchor quality (default: 24)")
+    parser.add_argument(
+        "--crops", type=int, default=24, help="batches of four 512x512 crops counted per anchor quality (default: 24)"
+    )
     a = parser.parse_args(arguments)
     export(a.checkpoint, a.data, a.output, a.crops)
 

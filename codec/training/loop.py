@@ -5,6 +5,7 @@
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # the encoder of `aecodec denoise`: RUN/denoise.safetensors
 Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out. Several GPUs or machines: see `peers`.
 """
+
 import functools
 import hashlib
 import json
@@ -33,26 +34,26 @@ class Options:
     data: list = field(default_factory=list)
     out: str = "run"
     minutes: float = 90.0
-    steps: int = 0             # train for so many steps instead
-    batch: int = 8             # crops per step, and per process of torchrun
-    crop: int = 256            # pixels, a multiple of 64
-    final_crop: int = 0        # larger crops (same pixels per step) in the last `final_share` of the budget; 0: none
+    steps: int = 0  # train for so many steps instead
+    batch: int = 8  # crops per step, and per process of torchrun
+    crop: int = 256  # pixels, a multiple of 64
+    final_crop: int = 0  # larger crops (same pixels per step) in the last `final_share` of the budget; 0: none
     final_share: float = 0.3
     lr: float = 6e-4
-    final_lr: float = 0.01     # share of lr at the end
-    warmup: int = 500          # steps
+    final_lr: float = 0.01  # share of lr at the end
+    warmup: int = 500  # steps
     clip: float = 1.0
-    skip: float = 100.0        # gradient norm from which a step is left out
-    balance: float = 0.4       # how far qualities are made to count the same, see `objective`
+    skip: float = 100.0  # gradient norm from which a step is left out
+    balance: float = 0.4  # how far qualities are made to count the same, see `objective`
     ema: float = 0.9995
-    init: str = ""             # checkpoint or weight file to start from, of the same config or a smaller one
-    denoise: bool = False      # only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures
-    device: str = ""           # "": CUDA if there is one
+    init: str = ""  # checkpoint or weight file to start from, of the same config or a smaller one
+    denoise: bool = False  # only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures
+    device: str = ""  # "": CUDA if there is one
     compile: bool = True
-    compile_mode: str = ""     # of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them
+    compile_mode: str = ""  # of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them
     seed: int = 0
-    log_every: int = 100       # steps
-    save_every: float = 120.0    # seconds
+    log_every: int = 100  # steps
+    save_every: float = 120.0  # seconds
     threads: int = 0
     config: dict = field(default_factory=dict)  # of networks.Config, over its defaults
 
@@ -81,20 +82,25 @@ def save(path, model, average, optimizer, state):
     tensors |= {f"average.{k}": v for k, v in average.items()}
     for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
         tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items() if isinstance(v, torch.Tensor)}
-    save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)})
+    save_file(
+        {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)}
+    )
     os.replace(path + ".tmp", path)
 
 
 def load(path, model, average=None, optimizer=None, part="model"):
     """Reads what `save` wrote; returns the state. `part` is "model" or "average"."""
     with safe_open(path, "pt") as f:
-        get = lambda prefix: {k[len(prefix):]: f.get_tensor(k) for k in f.keys() if k.startswith(prefix)}
+        get = lambda prefix: {k[len(prefix) :]: f.get_tensor(k) for k in f.keys() if k.startswith(prefix)}
         model.load_state_dict(get(part + "."))
         if average is not None:
             for k, v in get("average.").items():
                 average[k].copy_(v)
         if optimizer is not None:
-            moments = {i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")} for i, n in enumerate(trained(model))}
+            moments = {
+                i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")}
+                for i, n in enumerate(trained(model))
+            }
             optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
         return json.loads(f.metadata()["state"])
 
@@ -126,7 +132,9 @@ def train(options, model=None, optimizer=None):
     if o.threads:
         torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
-    torch.backends.cudnn.allow_tf32 = False  # the linear shortcuts carry the full range of the picture: TF32 would add noise to them
+    torch.backends.cudnn.allow_tf32 = (
+        False  # the linear shortcuts carry the full range of the picture: TF32 would add noise to them
+    )
     torch.backends.cudnn.benchmark = True
     os.makedirs(o.out, exist_ok=True)
     checkpoint = os.path.join(o.out, "checkpoint.safetensors")
@@ -146,9 +154,12 @@ def train(options, model=None, optimizer=None):
         average = {k: v.detach().clone() for k, v in model.state_dict().items()}
 
     if peers.agree(step) != step:
-        raise ValueError(f"process {peers.rank} begins at step {step}, the first one at another: the folder {o.out} must be shared by all")
+        raise ValueError(
+            f"process {peers.rank} begins at step {step}, the first one at another: the folder {o.out} must be shared by all"
+        )
     torch.manual_seed(o.seed + step + (peers.rank << 32))  # other crops after each start and in each process
     log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1) if peers.rank == 0 else None
+
     def record(**line):
         if log is None:
             return
@@ -157,29 +168,63 @@ def train(options, model=None, optimizer=None):
 
     pictures = Pictures(o.data, device, max(o.crop, 256))
     peak = speed.peak(device, torch.bfloat16 if has_bfloat16(device) else torch.float32)
-    per_pixel = speed.operations(lambda: objective(model, torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device), 0, o.balance)[0]) / o.crop**2
+    per_pixel = (
+        speed.operations(
+            lambda: objective(
+                model, torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device), 0, o.balance
+            )[0]
+        )
+        / o.crop**2
+    )
     optimizer.zero_grad(set_to_none=True)
-    record(event="start", options=asdict(o), config=model.config.to_dict(), step=step, seconds=spent, torch=torch.__version__,
-           device=torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(), pictures=pictures.count,
-           pixels=pictures.pixels, processes=peers.world, peak_tflops=round(peak / 1e12, 3), data={os.path.basename(p): sha256(p) for p in o.data if os.path.isfile(p)}, time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    record(
+        event="start",
+        options=asdict(o),
+        config=model.config.to_dict(),
+        step=step,
+        seconds=spent,
+        torch=torch.__version__,
+        device=torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine(),
+        pictures=pictures.count,
+        pixels=pictures.pixels,
+        processes=peers.world,
+        peak_tflops=round(peak / 1e12, 3),
+        data={os.path.basename(p): sha256(p) for p in o.data if os.path.isfile(p)},
+        time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
     averages, weights = list(average.values()), list(model.state_dict().values())  # the same tensors, updated in place
     compute = torch.compile(objective, dynamic=False, mode=o.compile_mode or None) if o.compile else objective
     first, budget, began, saved = step, o.minutes * 60, time.time() - spent, time.time()
     sums, logged, logged_at = 0, step, time.time()
     while (share := peers.agree(step / o.steps if o.steps else (time.time() - began) / budget)) < 1:
-        rate = o.lr * min(1, (step + 1) / o.warmup) * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * share)))
+        rate = (
+            o.lr
+            * min(1, (step + 1) / o.warmup)
+            * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * share)))
+        )
         for group in optimizer.param_groups:
             group["lr"] = rate
-        size, n = (o.final_crop, o.batch * o.crop**2 // o.final_crop**2) if o.final_crop and share > 1 - o.final_share else (o.crop, o.batch)
+        size, n = (
+            (o.final_crop, o.batch * o.crop**2 // o.final_crop**2)
+            if o.final_crop and share > 1 - o.final_share
+            else (o.crop, o.batch)
+        )
         x = pictures.crops(n, size)
         place = torch.arange(peers.rank * n, peers.rank * n + n, device=device) + torch.rand(n, device=device)
         q = place / (n * peers.world) * (model.config.anchors - 1)  # stratified over the qualities
         torch.compiler.cudagraph_mark_step_begin()
-        loss, figures = compute(model, denoise.corrupt(x), q, x, denoise.BALANCE) if o.denoise else compute(model, x, q, x, o.balance)
+        loss, figures = (
+            compute(model, denoise.corrupt(x), q, x, denoise.BALANCE)
+            if o.denoise
+            else compute(model, x, q, x, o.balance)
+        )
         loss.backward()
         peers.average([p.grad for p in parameters if p.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
-        optimizer.grad_scale, optimizer.found_inf = None, (~(norm < o.skip)).float()  # the fused step skips itself: no wait for the device
+        optimizer.grad_scale, optimizer.found_inf = (
+            None,
+            (~(norm < o.skip)).float(),
+        )  # the fused step skips itself: no wait for the device
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if step == first:  # compilation is not part of the budget
@@ -194,15 +239,40 @@ def train(options, model=None, optimizer=None):
             peers.average([sums])
             loss_, bpp, bpp_z, psnr, norm_ = (sums / (step - logged)).tolist()
             now = time.time()
-            rate_of_crops = n * (step - max(logged, first + 1)) / (now - logged_at)  # of this process; the first step compiles
-            record(step=step, seconds=round(now - began, 1), loss=loss_, bpp=bpp, bpp_z=bpp_z, psnr=psnr, norm=norm_, lr=rate, crop=size,
-                   crops_per_s=rate_of_crops * peers.world, of_peak=rate_of_crops * size**2 * per_pixel / peak)
+            rate_of_crops = (
+                n * (step - max(logged, first + 1)) / (now - logged_at)
+            )  # of this process; the first step compiles
+            record(
+                step=step,
+                seconds=round(now - began, 1),
+                loss=loss_,
+                bpp=bpp,
+                bpp_z=bpp_z,
+                psnr=psnr,
+                norm=norm_,
+                lr=rate,
+                crop=size,
+                crops_per_s=rate_of_crops * peers.world,
+                of_peak=rate_of_crops * size**2 * per_pixel / peak,
+            )
             sums, logged, logged_at = 0, step, now
         if log and time.time() - saved > o.save_every:
-            save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
+            save(
+                checkpoint,
+                model,
+                average,
+                optimizer,
+                {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)},
+            )
             saved = time.time()
     if log:
-        save(checkpoint, model, average, optimizer, {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)})
+        save(
+            checkpoint,
+            model,
+            average,
+            optimizer,
+            {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)},
+        )
     if log and o.denoise:
         denoise.export(model, average, os.path.join(o.out, "denoise.safetensors"), o.init)
     record(event="end", step=step, seconds=round(time.time() - began, 1))
@@ -213,7 +283,10 @@ def train(options, model=None, optimizer=None):
 def main(arguments=None):
     """Command line: every field of `Options` is an option."""
     import argparse
-    parser = argparse.ArgumentParser("aecodec train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    parser = argparse.ArgumentParser(
+        "aecodec train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name, value in asdict(Options()).items():
         flag = "--" + name.replace("_", "-")
         if name == "data":
@@ -221,7 +294,12 @@ def main(arguments=None):
         elif isinstance(value, bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=value)
         else:
-            parser.add_argument(flag, type=json.loads if isinstance(value, dict) else type(value), default=value, help=f"(default: {value})")
+            parser.add_argument(
+                flag,
+                type=json.loads if isinstance(value, dict) else type(value),
+                default=value,
+                help=f"(default: {value})",
+            )
     train(Options(**vars(parser.parse_args(arguments))))
 
 

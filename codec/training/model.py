@@ -2,6 +2,7 @@
 
 Rate from additive uniform noise, reconstruction and context from straight-through rounding (mixed quantisation, Minnen & Singh 2020).
 """
+
 import math
 
 import torch
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from ..networks import Analysis, Config, Gain, HyperAnalysis, Synthesis
 from ..prior import PHASE, SLOPE, STEPS, PriorNetwork, gather
 
-SCALE_MIN = 0.11      # floor of the Gaussian scale of a symbol
+SCALE_MIN = 0.11  # floor of the Gaussian scale of a symbol
 
 
 class FloatLayer(nn.Conv2d):
@@ -49,7 +50,9 @@ def scatter(steps):
         by_phase = [zero] * 4
         for t, x in enumerate(steps):
             by_phase[PHASE[(t + g) % 4]] = x[:, g]
-        rows = [torch.stack(by_phase[2 * i:2 * i + 2], -1).flatten(-2) for i in (0, 1)]  # interleave columns, then rows
+        rows = [
+            torch.stack(by_phase[2 * i : 2 * i + 2], -1).flatten(-2) for i in (0, 1)
+        ]  # interleave columns, then rows
         groups.append(torch.stack(rows, -2).flatten(-3, -2))
     return torch.cat(groups, 1)
 
@@ -67,12 +70,17 @@ class Model(nn.Module):
         super().__init__()
         self.config = c = config
         self.analysis, self.synthesis, self.hyper_analysis = Analysis(c), Synthesis(c), HyperAnalysis(c)
-        steps = torch.tensor([0.5 * math.log(l / 0.008) for l in c.lambdas])  # log-gain: reciprocal quantiser step against lambda = 0.008
+        steps = torch.tensor(
+            [0.5 * math.log(l / 0.008) for l in c.lambdas]
+        )  # log-gain: reciprocal quantiser step against lambda = 0.008
         self.gain_y, self.gain_z = Gain(c.anchors, c.latent, steps), Gain(c.anchors, c.hyper, 0.5 * steps)
         self.prior = PriorNetwork(FloatLayer, lambda *shape: nn.Parameter(torch.zeros(shape)), c)
-        self.quality_bias = Gain(c.anchors, c.prior)                                # additive; only its `log` is used
-        self.z_mean, self.z_scale = Gain(c.anchors, c.hyper), Gain(c.anchors, c.hyper, torch.full((c.anchors,), 0.7))  # logistic prior of z
-        self.pull = nn.Parameter(torch.tensor([0.2, 1.0, 0.0]))                      # see `centroid_pull`
+        self.quality_bias = Gain(c.anchors, c.prior)  # additive; only its `log` is used
+        self.z_mean, self.z_scale = (
+            Gain(c.anchors, c.hyper),
+            Gain(c.anchors, c.hyper, torch.full((c.anchors,), 0.7)),
+        )  # logistic prior of z
+        self.pull = nn.Parameter(torch.tensor([0.2, 1.0, 0.0]))  # see `centroid_pull`
         for g in range(4):
             with torch.no_grad():
                 self.prior.heads[g].weight.mul_(0.3)

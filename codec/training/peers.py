@@ -3,6 +3,7 @@
     torchrun --nproc-per-node 8 -m codec.training.loop --data ... --out RUN          # --nnodes and --rdzv-endpoint for more machines
 A batch of n in each of w processes is one batch of n * w. All of them read the checkpoint, so that RUN is a folder they share.
 """
+
 import os
 
 import torch
@@ -15,9 +16,16 @@ class Peers:
     def __init__(self, device=""):
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if self.world > 1 and kind == "cuda" else torch.device(kind)
+        self.device = (
+            torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+            if self.world > 1 and kind == "cuda"
+            else torch.device(kind)
+        )
         if self.world > 1:
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", device_id=self.device if self.device.type == "cuda" else None)
+            dist.init_process_group(
+                "nccl" if self.device.type == "cuda" else "gloo",
+                device_id=self.device if self.device.type == "cuda" else None,
+            )
 
     def average(self, tensors):
         """Replaces float tensors of the same shapes in every process by their means: one exchange for all."""

@@ -2,6 +2,7 @@
 
 Float networks come back as stored (fp16); the prior as its 8-bit integers say, which a few hundred steps make good.
 """
+
 import math
 import re
 
@@ -35,7 +36,9 @@ def thaw(data):
         model.gain_z.w.copy_(networks.prior.gain_z * octave)
         mean, deviation = _moments(frozen.tables_z)
         model.z_mean.w.copy_(mean.view(c.anchors, c.hyper))
-        model.z_scale.w.copy_((deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper))  # of a logistic
+        model.z_scale.w.copy_(
+            (deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper)
+        )  # of a logistic
         model.pull.copy_(_fit_pull(networks.pull))
     return model
 
@@ -59,11 +62,13 @@ def grown(old, config):
             continue
         part = known[name]
         if tensor.ndim == 4 and tensor.shape[1] > part.shape[1]:
-            tensor[:, part.shape[1]:] = 0
-        if ".join." in name and tensor.ndim == 4 and part.shape[1] > old.config.prior:  # reads features, then the latents
-            tensor[:, old.config.prior:] = 0
-            tensor[:len(part), -old.config.latent:] = part[:, -old.config.latent:]
-            part = part[:, :-old.config.latent]
+            tensor[:, part.shape[1] :] = 0
+        if (
+            ".join." in name and tensor.ndim == 4 and part.shape[1] > old.config.prior
+        ):  # reads features, then the latents
+            tensor[:, old.config.prior :] = 0
+            tensor[: len(part), -old.config.latent :] = part[:, -old.config.latent :]
+            part = part[:, : -old.config.latent]
         if re.search(r"\.up\d\.", name):  # its channels are shuffled to 2x2 positions, which come first
             tensor, part = tensor.unflatten(0, (4, -1)), part.unflatten(0, (4, -1))
         tensor[tuple(map(slice, part.shape))] = part

@@ -1,6 +1,6 @@
 """Campaigns: what takes minutes to hours, each a command whose figures go to log.jsonl beside it. The suite runs a short form of each.
 
-    python -m tests.campaigns.kills --log tests/campaigns/log.jsonl
+python -m tests.campaigns.kills --log tests/campaigns/log.jsonl
 """
 
 import json
@@ -11,7 +11,9 @@ from importlib.metadata import version
 
 def write(path, campaign, figures):
     """Prints the figures of a campaign as one line of JSON, and adds it to the log where there is one."""
-    made = {"date": time.strftime("%Y-%m-%d"), "python": platform.python_version()} | {name: version(name) for name in ("torch", "pillow", "numpy")}
+    made = {"date": time.strftime("%Y-%m-%d"), "python": platform.python_version()} | {
+        name: version(name) for name in ("torch", "pillow", "numpy")
+    }
     line = json.dumps({"campaign": campaign} | figures | made)
     print(line, flush=True)
     if path:

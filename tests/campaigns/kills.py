@@ -50,7 +50,9 @@ def start(arguments, folder, forked):
     """A process that runs `aecodec` in `folder`, its messages going to the file stderr there; returns its id."""
     if not forked:
         with open(folder / "stderr", "wb") as file:
-            return subprocess.Popen([sys.executable, "-P", "-m", "codec", *arguments], cwd=folder, stderr=file, stdout=subprocess.DEVNULL).pid
+            return subprocess.Popen(
+                [sys.executable, "-P", "-m", "codec", *arguments], cwd=folder, stderr=file, stdout=subprocess.DEVNULL
+            ).pid
     if child := os.fork():
         return child
     try:
@@ -120,7 +122,10 @@ def round_(files, rng, signum, what, seconds, forked):
             os.kill(child, rng.choice(SIGNALS[1:]))
         code = wait(child)
         said = (folder / "stderr").read_bytes() if (folder / "stderr").exists() else b""
-        starting = code in (-signal.SIGINT, -signal.SIGTERM)  # before `main`, while Python imports it: Python's own way to end
+        starting = code in (
+            -signal.SIGINT,
+            -signal.SIGTERM,
+        )  # before `main`, while Python imports it: Python's own way to end
         assert code in {0, -signum, *((130, 143) if twice else (128 + signum,))} or starting, (what, signum, code, said)
         assert starting or said == b"", (what, signum, code, said)
         found = contents(folder)
@@ -129,8 +134,15 @@ def round_(files, rng, signum, what, seconds, forked):
         whole = 0
         for number, stem in enumerate(files[before]):
             target, source = found.pop(stem + suffixes[after], None), found.pop(stem + suffixes[before], None)
-            assert target in (files[after][stem], OLD if number % 2 else None), (what, signum, stem, "is partial or lost")
-            assert source == files[before][stem] or (source is None and "--rm" in arguments and target == files[after][stem]), (what, signum, stem, "lost its input")
+            assert target in (files[after][stem], OLD if number % 2 else None), (
+                what,
+                signum,
+                stem,
+                "is partial or lost",
+            )
+            assert source == files[before][stem] or (
+                source is None and "--rm" in arguments and target == files[after][stem]
+            ), (what, signum, stem, "lost its input")
             whole += target == files[after][stem]
         assert found.keys() <= set(parts)
         if starting:
@@ -165,7 +177,10 @@ def run(count, seed, forked):
     with tempfile.TemporaryDirectory() as folder:
         files = make(Path(folder), forked)
         begun = time.monotonic()
-        assert wait(start(["compress", "-f", *(f"{number}.png" for number in range(len(SIZES)))], Path(folder), forked)) == 0
+        assert (
+            wait(start(["compress", "-f", *(f"{number}.png" for number in range(len(SIZES)))], Path(folder), forked))
+            == 0
+        )
         whole = time.monotonic() - begun
     seconds = {"all": 1.1 * whole, "work": whole * (1 if forked else 0.3)}
     signals, moments, commands = Counter(), Counter(), Counter()

@@ -1,6 +1,6 @@
 """Order: five points of quality more never give a smaller file or a worse picture, whatever kind of picture and however small the file.
 
-    python -m tests.campaigns.order --minutes 10 --sides 8 16 32 48 --photographs FOLDER --log tests/campaigns/log.jsonl
+python -m tests.campaigns.order --minutes 10 --sides 8 16 32 48 --photographs FOLDER --log tests/campaigns/log.jsonl
 """
 
 import argparse
@@ -31,7 +31,9 @@ def kinds(rng, side, photographs):
         return image.crop((left, top, left + side, top + side))
 
     def slope():
-        small = Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+        small = Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8)).resize(
+            (side, side), Image.Resampling.BICUBIC
+        )
         return rng.integers(60, 200, 3) + (np.asarray(small, float) - 128) * rng.choice([0.1, 0.3, 1])
 
     def drawing():
@@ -75,7 +77,11 @@ def falls(coder, picture, offset, effort=0):
         file = coder.encode(picture, quality, effort=effort)
         error = np.square(coder.decode_picture(file).pixels.squeeze().astype(float) - np.asarray(picture)).sum()
         seen.append((quality, len(file), error))
-    wrong = [(more[0], before[1:], more[1:]) for before, more in zip(seen, seen[1:]) if more[1] < before[1] or more[2] > before[2]]
+    wrong = [
+        (more[0], before[1:], more[1:])
+        for before, more in zip(seen, seen[1:])
+        if more[1] < before[1] or more[2] > before[2]
+    ]
     return wrong, len(seen) - 1
 
 
@@ -99,11 +105,17 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser("python -m tests.campaigns.order")
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--sides", type=int, nargs="+", default=[8, 12, 16, 24, 32, 48, 64, 96, 128, 200, 256])
-    parser.add_argument("--photographs", type=Path, required=True, help="folder of pictures of at least so many pixels a side")
+    parser.add_argument(
+        "--photographs", type=Path, required=True, help="folder of pictures of at least so many pixels a side"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="default")
     parser.add_argument("--effort", type=int, default=0)
     parser.add_argument("--log")
     options = parser.parse_args()
     found = sorted(path for path in options.photographs.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-    campaigns.write(options.log, "order with effort" if options.effort else "order", run(options.minutes, options.sides, found, options.seed, options.model, options.effort))
+    campaigns.write(
+        options.log,
+        "order with effort" if options.effort else "order",
+        run(options.minutes, options.sides, found, options.seed, options.model, options.effort),
+    )

@@ -1,6 +1,6 @@
 """Broken input: random damage to every odd picture of tests/oddities.py; each is read, or refused in one sentence, in time and in silence.
 
-    python -m tests.campaigns.pictures --runs 1000000 --log tests/campaigns/log.jsonl
+python -m tests.campaigns.pictures --runs 1000000 --log tests/campaigns/log.jsonl
 """
 
 import argparse
@@ -75,7 +75,9 @@ def attempt(data):
         assert 10 < len(text) < 300 and "\n" not in text and text.isprintable(), repr(text)
         return type(error).__name__
     assert isinstance(picture, Picture) and 0 < picture.width * picture.height <= MOST_PIXELS
-    assert picture.pixels.shape[2] in (1, 3) and (picture.alpha is None or picture.alpha.shape == picture.pixels.shape[:2])
+    assert picture.pixels.shape[2] in (1, 3) and (
+        picture.alpha is None or picture.alpha.shape == picture.pixels.shape[:2]
+    )
     return "read"
 
 

@@ -1,6 +1,6 @@
 """Sharing: threads on one Codec and processes beside each other give what one thread after another gives, bytes and pixels.
 
-    python -m tests.campaigns.sharing --threads 8 --pictures 50 --processes 4 --log tests/campaigns/log.jsonl
+python -m tests.campaigns.sharing --threads 8 --pictures 50 --processes 4 --log tests/campaigns/log.jsonl
 """
 
 import argparse
@@ -23,12 +23,21 @@ SWITCH = 1e-6  # seconds between switches of threads; Python's own is 5e-3
 def picture(number):
     """Gray or colour, 8 or 16 bits, with and without alpha and metadata, of many sizes."""
     rng = np.random.default_rng(number)
-    height, width, channels, depth = 17 + 7 * (number % 11), 23 + 9 * (number % 7), 1 + 2 * (number % 2), 8 + 8 * (number % 3 == 0)
+    height, width, channels, depth = (
+        17 + 7 * (number % 11),
+        23 + 9 * (number % 7),
+        1 + 2 * (number % 2),
+        8 + 8 * (number % 3 == 0),
+    )
     rows, columns = np.mgrid[:height, :width]
-    waves = np.stack([0.5 + 0.4 * np.sin(rows / (4 + c) + number) * np.cos(columns / 6 - c) for c in range(channels)], -1) + rng.normal(0, 0.02, (height, width, channels))
+    waves = np.stack(
+        [0.5 + 0.4 * np.sin(rows / (4 + c) + number) * np.cos(columns / 6 - c) for c in range(channels)], -1
+    ) + rng.normal(0, 0.02, (height, width, channels))
     scaled = lambda x: np.rint(x.clip(0, 1) * (2**depth - 1)).astype(f"u{depth // 8}")
     alpha = scaled(rng.random((height, width))) if number % 5 == 0 else None
-    return Picture(scaled(waves), alpha, exif=b"II*\0" + rng.bytes(40) if number % 4 == 0 else None), 5 + 17 * (number % 6)
+    return Picture(scaled(waves), alpha, exif=b"II*\0" + rng.bytes(40) if number % 4 == 0 else None), 5 + 17 * (
+        number % 6
+    )
 
 
 def there_and_back(coder, number):

@@ -1,6 +1,6 @@
 """Sizes: a picture of every size from 1 x 1 to 130 x 130 px goes there and back, in all four combinations of gray, colour and alpha in turn.
 
-    python -m tests.campaigns.sizes --model tests/golden/tiny.safetensors --log tests/campaigns/log.jsonl
+python -m tests.campaigns.sizes --model tests/golden/tiny.safetensors --log tests/campaigns/log.jsonl
 """
 
 import argparse
@@ -22,12 +22,18 @@ def there_and_back(coder, height, width, worst):
     rows, columns = np.mgrid[:height, :width]
     kind = (height * MOST + width) % 4
     colours = 3 if kind & 1 else 1
-    waves = np.stack([128 + 60 * np.sin(rows / 40 + c) * np.cos(columns / 50 - c) for c in range(colours)], -1).astype(np.uint8)
+    waves = np.stack([128 + 60 * np.sin(rows / 40 + c) * np.cos(columns / 50 - c) for c in range(colours)], -1).astype(
+        np.uint8
+    )
     alpha = (rows * 3 + columns * 5).astype(np.uint8) if kind & 2 else None
     data = coder.encode(Picture(waves, alpha), 95, lossless=False)
     coder.verify(data)
     header = codec.info(data)
-    assert (header["width"], header["height"], header["mode"]) == (width, height, ("RGB" if kind & 1 else "L") + "A" * (kind >> 1))
+    assert (header["width"], header["height"], header["mode"]) == (
+        width,
+        height,
+        ("RGB" if kind & 1 else "L") + "A" * (kind >> 1),
+    )
     decoded = coder.decode_picture(data)
     assert decoded.pixels.shape == waves.shape and decoded.pixels.dtype == np.uint8
     assert np.array_equal(decoded.alpha, alpha) if kind & 2 else decoded.alpha is None

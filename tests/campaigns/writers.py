@@ -1,6 +1,6 @@
 """Two writers: processes that make the same output at once. It is always whole; without -f exactly one of them makes it, the others say why not.
 
-    python -m tests.campaigns.writers --rounds 500 --log tests/campaigns/log.jsonl
+python -m tests.campaigns.writers --rounds 500 --log tests/campaigns/log.jsonl
 """
 
 import argparse
@@ -30,14 +30,25 @@ def run(rounds):
                 (folder / "a.png").write_bytes(source)
                 assert kills.wait(kills.start(["compress", "-q", quality, "a.png"], folder, forked=True)) == 0
             whole = {(folder / "a.aec").read_bytes(): quality for folder, quality in zip(folders[1:], QUALITIES)}
-            writers = [kills.start(["compress", "-q", quality, *force, "a.png", "-o", "../a.aec"], folder, forked=True) for folder, quality in zip(folders[1:], QUALITIES)]
+            writers = [
+                kills.start(["compress", "-q", quality, *force, "a.png", "-o", "../a.aec"], folder, forked=True)
+                for folder, quality in zip(folders[1:], QUALITIES)
+            ]
             codes = sorted(kills.wait(writer) for writer in writers)
             said = b"".join((folder / "stderr").read_bytes() for folder in folders[1:])
             assert codes == ([0, 0, 0] if force else [0, 1, 1]), (codes, said)
             assert said.count(b"exists already") == (0 if force else 2) == said.count(b"\n"), said
-            assert {path.name for path in folders[0].iterdir()} == {"a.aec", *QUALITIES} and (folders[0] / "a.aec").read_bytes() in whole
+            assert {path.name for path in folders[0].iterdir()} == {"a.aec", *QUALITIES} and (
+                folders[0] / "a.aec"
+            ).read_bytes() in whole
             winners[whole[(folders[0] / "a.aec").read_bytes()]] += 1
-    return {"rounds": rounds, "writers": len(QUALITIES), "partial_files": 0, "winners": dict(winners), "seconds": round(time.monotonic() - started)}
+    return {
+        "rounds": rounds,
+        "writers": len(QUALITIES),
+        "partial_files": 0,
+        "winners": dict(winners),
+        "seconds": round(time.monotonic() - started),
+    }
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ Targets: parser (the container), fence (the entropy coder), decode (whole files 
 tile (lossless tiles), weights (weight files). It starts from tests/fuzz/corpus/TARGET, for batch from that of decode, for weights from the tiny model;
 what Atheris finds worth keeping goes to --corpus. One line of figures is written at the end, also after a kill by SIGINT or SIGTERM. Status 1, and the input in a file, when a target let anything through but a refusal or a right result, or took longer than HANG.
 """
+
 import argparse
 import importlib
 import importlib.metadata
@@ -24,19 +25,39 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TARGETS = {"parser": 2000, "fence": 600, "decode": 1200, "batch": 1204, "tile": 600, "weights": 100_000}  # longest input, bytes
-MODULES = {"parser": ["container"], "fence": ["entropy"], "decode": ["pipeline"], "batch": ["pipeline"], "tile": ["exact"], "weights": ["model"]}  # whose branches guide the search, with what they import
+TARGETS = {
+    "parser": 2000,
+    "fence": 600,
+    "decode": 1200,
+    "batch": 1204,
+    "tile": 600,
+    "weights": 100_000,
+}  # longest input, bytes
+MODULES = {
+    "parser": ["container"],
+    "fence": ["entropy"],
+    "decode": ["pipeline"],
+    "batch": ["pipeline"],
+    "tile": ["exact"],
+    "weights": ["model"],
+}  # whose branches guide the search, with what they import
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
 HANG = 300  # seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the figures
 REPORT = 10  # seconds between looks at the clock's figures
 
 
 def main():
-    parser = argparse.ArgumentParser("python -m tests.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m tests.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--runs", type=int, default=0, help="0: no limit")
     parser.add_argument("--seconds", type=float, default=0, help="0: no limit")
-    parser.add_argument("--engine", choices=("atheris", "random"), default="atheris" if importlib.util.find_spec("atheris") else "random")
+    parser.add_argument(
+        "--engine",
+        choices=("atheris", "random"),
+        default="atheris" if importlib.util.find_spec("atheris") else "random",
+    )
     parser.add_argument("--corpus", help="folder to keep new inputs in (default: a temporary one)")
     parser.add_argument("--seed", type=int, default=0, help="0: another one each time")
     parser.add_argument("--log", help="file to add the line of figures to")
@@ -57,6 +78,7 @@ def load(name):
     if name in ("tile", "weights"):
         return getattr(targets, name), getattr(hostile, f"mutate_{name}")
     if name == "parser":
+
         def mutate(data, rng, edit):
             kind = rng.random()
             if kind < 0.3:
@@ -74,7 +96,9 @@ def load(name):
 
     coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1)
     if name == "batch":
-        return targets.Batch(coder), lambda data, rng, edit: hostile.mutate(data[:-4], rng, edit, sealed=rng.random() < 0.9) + rng.randbytes(4)
+        return targets.Batch(
+            coder
+        ), lambda data, rng, edit: hostile.mutate(data[:-4], rng, edit, sealed=rng.random() < 0.9) + rng.randbytes(4)
     forged = [hostile.forge(coder, random.Random(i)) for i in range(40)]
 
     def mutate(data, rng, edit):
@@ -94,7 +118,13 @@ class Figures:
     """Counts the runs of a target and ends the process when there were enough."""
 
     def __init__(self, target, options):
-        self.target, self.options, self.outcomes, self.runs, self.started = target, options, Counter(), 0, time.monotonic()
+        self.target, self.options, self.outcomes, self.runs, self.started = (
+            target,
+            options,
+            Counter(),
+            0,
+            time.monotonic(),
+        )
         self.calls, self.shown, self.slowest = 0, self.started, 0.0
 
     def __call__(self, data):
@@ -112,19 +142,44 @@ class Figures:
             Path(self.options.corpus, ".figures").write_text(self.line())
             if self.options.seconds and now - self.started > self.options.seconds:
                 self.end()
-        elif self.options.seconds and self.options.seconds < 2 * REPORT and time.monotonic() - self.started > self.options.seconds:
+        elif (
+            self.options.seconds
+            and self.options.seconds < 2 * REPORT
+            and time.monotonic() - self.started > self.options.seconds
+        ):
             self.end()
 
     def line(self):
         files = [path for path in Path(self.options.corpus).iterdir() if not path.name.startswith(".")]
         known = list(Path(self.options.seeds).iterdir())
-        versions = {name: importlib.metadata.version(name) for name in PACKAGES if importlib.util.find_spec(name if name != "pillow" else "PIL")}
-        figures = {"target": self.options.target, "engine": self.options.engine, "runs": self.runs, "seconds": round(time.monotonic() - self.started),
-                   "cpu_seconds": round(time.process_time()), "slowest_cpu_seconds": round(self.slowest, 3), "failures": 0, "outcomes": dict(self.outcomes.most_common())}
+        versions = {
+            name: importlib.metadata.version(name)
+            for name in PACKAGES
+            if importlib.util.find_spec(name if name != "pillow" else "PIL")
+        }
+        figures = {
+            "target": self.options.target,
+            "engine": self.options.engine,
+            "runs": self.runs,
+            "seconds": round(time.monotonic() - self.started),
+            "cpu_seconds": round(time.process_time()),
+            "slowest_cpu_seconds": round(self.slowest, 3),
+            "failures": 0,
+            "outcomes": dict(self.outcomes.most_common()),
+        }
         if hasattr(self.target, "walks"):
             figures["priors_run"] = self.target.walks
-        return json.dumps(figures | {"corpus_files": len(known) + len(files), "corpus_bytes": sum(path.stat().st_size for path in (*known, *files)),
-                                     "date": time.strftime("%Y-%m-%d"), "seed": self.options.seed, "python": platform.python_version()} | versions)
+        return json.dumps(
+            figures
+            | {
+                "corpus_files": len(known) + len(files),
+                "corpus_bytes": sum(path.stat().st_size for path in (*known, *files)),
+                "date": time.strftime("%Y-%m-%d"),
+                "seed": self.options.seed,
+                "python": platform.python_version(),
+            }
+            | versions
+        )
 
     def end(self, *_):
         line = self.line()
@@ -158,8 +213,24 @@ def run(options):
         most = TARGETS[options.target]
         change = lambda data, rng: atheris.Mutate(data, most) if data else rng.randbytes(9)
         mutator = lambda data, max_size, seed: mutate(data, random.Random(seed), change)[:max_size]
-        atheris.Setup([sys.argv[0], options.corpus, seeds, f"-max_len={most}", f"-seed={options.seed}", f"-timeout={HANG}", f"-report_slow_units={HANG}", "-rss_limit_mb=3000", "-print_final_stats=1",
-                       "-handle_int=0", "-handle_term=0", f"-artifact_prefix={options.artifacts}/"], figures, custom_mutator=mutator)
+        atheris.Setup(
+            [
+                sys.argv[0],
+                options.corpus,
+                seeds,
+                f"-max_len={most}",
+                f"-seed={options.seed}",
+                f"-timeout={HANG}",
+                f"-report_slow_units={HANG}",
+                "-rss_limit_mb=3000",
+                "-print_final_stats=1",
+                "-handle_int=0",
+                "-handle_term=0",
+                f"-artifact_prefix={options.artifacts}/",
+            ],
+            figures,
+            custom_mutator=mutator,
+        )
         atheris.Fuzz()
         sys.exit(1)
     rng = random.Random(options.seed)
@@ -167,6 +238,7 @@ def run(options):
     for data in known:
         figures(data)
     from tests.fuzz.hostile import edit
+
     while True:
         data = mutate(rng.choice(known), rng, edit)
         try:

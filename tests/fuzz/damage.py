@@ -5,6 +5,7 @@
 Files are read by `Codec.decode_picture`, so what slipped past the checksums would go on to the networks. Figures of a campaign: how many
 damaged files there were, how they were refused, and `silent`, how many were not, which is 0 or the campaign raises.
 """
+
 import argparse
 import importlib.metadata
 import json
@@ -45,10 +46,11 @@ def refusals(read, files, kinds=READER):
 
 def every_byte(read, file, values=255):
     """Every byte of a file changed to `values` other values."""
+
     def files():
         for place, byte in enumerate(file):
             for step in range(1, 256, 255 // values):
-                yield file[:place] + bytes([byte + step & 255]) + file[place + 1:]
+                yield file[:place] + bytes([byte + step & 255]) + file[place + 1 :]
 
     return refusals(read, files()) | {"bytes": len(file)}
 
@@ -70,7 +72,13 @@ def every_length(read, file, stride=1):
     """The file cut at every length; the error names the bytes that are there and those that should be."""
     whole, header = len(file), container.read_header(file)[1]["header"]
     for length in range(0, whole, stride):
-        expected = f"at least {container.SMALLEST_FILE}" if length < container.SMALLEST_FILE else f"at least {header}" if length < header else whole
+        expected = (
+            f"at least {container.SMALLEST_FILE}"
+            if length < container.SMALLEST_FILE
+            else f"at least {header}"
+            if length < header
+            else whole
+        )
         try:
             read(file[:length])
         except Truncated as error:
@@ -87,7 +95,11 @@ def splices(read, known, count, seed=0):
     def pieces(data):
         """The file in its parts: header, payloads, sections."""
         aec = container.unpack(data)
-        sizes = [container.read_header(data)[1]["header"], *(len(tile.payload) for tile in aec.tiles), *map(len, aec.sections.values())]
+        sizes = [
+            container.read_header(data)[1]["header"],
+            *(len(tile.payload) for tile in aec.tiles),
+            *map(len, aec.sections.values()),
+        ]
         edges = np.cumsum([0, *sizes]).tolist()
         return [data[a:b] for a, b in zip(edges, edges[1:]) if b > a]
 
@@ -98,16 +110,16 @@ def splices(read, known, count, seed=0):
             parts, others = pieces(one), pieces(two)
             kind = rng.randrange(6)
             if kind == 0:
-                data = one[:rng.randrange(len(one) + 1)] + two[rng.randrange(len(two) + 1):]
+                data = one[: rng.randrange(len(one) + 1)] + two[rng.randrange(len(two) + 1) :]
             elif kind == 1:
-                data = b"".join(parts[:rng.randrange(len(parts) + 1)] + others[rng.randrange(len(others) + 1):])
+                data = b"".join(parts[: rng.randrange(len(parts) + 1)] + others[rng.randrange(len(others) + 1) :])
             elif kind == 2:
                 data = b"".join(rng.sample(parts, len(parts)))
             elif kind == 3:
                 data = b"".join(part * rng.choice((1, 1, 1, 0, 2)) for part in parts)
             elif kind == 4:
                 i, j = rng.randrange(1, len(parts)), rng.randrange(1, len(others))
-                data = b"".join([*parts[:i], others[j], *parts[i + 1:]])
+                data = b"".join([*parts[:i], others[j], *parts[i + 1 :]])
             else:
                 data = one + rng.choice((b"\0", b"\n", two, rng.randbytes(rng.randrange(1, 50))))
             if data not in known:
@@ -130,16 +142,16 @@ def bursts(read, known, count, seed=0):
                 place = rng.randrange(len(data) - size + 1)
                 kind, noise = rng.randrange(6), rng.randbytes(size)
                 if kind <= 1:
-                    data[place:place + size] = noise
+                    data[place : place + size] = noise
                 elif kind == 2:
-                    data[place:place + size] = bytes([rng.choice((0, 255))]) * size
+                    data[place : place + size] = bytes([rng.choice((0, 255))]) * size
                 elif kind == 3:
-                    del data[place:place + size]
+                    del data[place : place + size]
                 elif kind == 4:
                     data[place:place] = noise
                 else:
                     other = rng.randrange(len(data) - size + 1)
-                    data[place:place + size] = data[other:other + size]
+                    data[place : place + size] = data[other : other + size]
             if data != file:
                 made += 1
                 yield bytes(data)
@@ -180,7 +192,12 @@ def mismatches(coder, count, seed=0):
                 if which == "mean" or np.abs(found - right[trial % len(files)]).max() > 1:
                     raise Silent(f"trial {trial}: a wrong {which} in step {step}")
                 outcomes["same"] += 1
-    return {"tried": count, "silent": 0, "same": outcomes.pop("same", 0), "refused": {" ".join(key): n for key, n in outcomes.items()}}
+    return {
+        "tried": count,
+        "silent": 0,
+        "same": outcomes.pop("same", 0),
+        "refused": {" ".join(key): n for key, n in outcomes.items()},
+    }
 
 
 def bombs():
@@ -243,7 +260,12 @@ def refuse_bombs(read):
             else:
                 raise Silent(name)
             seconds, (_, peak) = time.process_time() - started, memory()
-        figures[name] = {"bytes": len(data), "refused": reason, "ms": round(1000 * seconds, 1), "MB": round(max(0, peak - before) / 1e6, 1)}
+        figures[name] = {
+            "bytes": len(data),
+            "refused": reason,
+            "ms": round(1000 * seconds, 1),
+            "MB": round(max(0, peak - before) / 1e6, 1),
+        }
     return figures
 
 
@@ -256,9 +278,19 @@ def known_files(coder):
     """Valid files with everything in them, the smallest first: one of 2 kB at most, several tiles, alpha, metadata."""
     rng = np.random.default_rng(5)
     small = rng.integers(0, 256, (70, 90, 3), np.uint8)
-    rich = Picture(small, alpha=(small[..., 0] > 200).astype(np.uint8) * 255, icc=bytes(range(200)), exif=b"II*\0\x08\0\0\0" + bytes(6), xmp=b"<x/>", suffix="webp")
+    rich = Picture(
+        small,
+        alpha=(small[..., 0] > 200).astype(np.uint8) * 255,
+        icc=bytes(range(200)),
+        exif=b"II*\0\x08\0\0\0" + bytes(6),
+        xmp=b"<x/>",
+        suffix="webp",
+    )
     wide = rng.integers(0, 256, (20, 2100, 1), np.uint8)
-    files = [coder.encode(picture, 50, lossless=False) for picture in (rich, small[..., :1], wide, small.astype(np.uint16) * 257)]
+    files = [
+        coder.encode(picture, 50, lossless=False)
+        for picture in (rich, small[..., :1], wide, small.astype(np.uint16) * 257)
+    ]
     files.append(coder.encode(small[:40, :40] & 192, lossless=True))
     assert len(files[0]) <= 2000
     return files
@@ -267,7 +299,9 @@ def known_files(coder):
 def file_of_100_kb(coder):
     """A valid file of 100,000 bytes or a little more."""
     rng = np.random.default_rng(6)
-    file = coder.encode(Picture(rng.integers(0, 256, (1300, 1500, 3), np.uint8), icc=rng.bytes(40_000)), 100, lossless=False)
+    file = coder.encode(
+        Picture(rng.integers(0, 256, (1300, 1500, 3), np.uint8), icc=rng.bytes(40_000)), 100, lossless=False
+    )
     assert 100_000 <= len(file) < 150_000
     return file
 
@@ -286,14 +320,22 @@ def main():
         "mismatches": lambda: mismatches(coder, 10_000),
         "bombs": lambda: refuse_bombs(read),
     }
-    parser = argparse.ArgumentParser("python -m tests.fuzz.damage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m tests.fuzz.damage", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN", help=f"{', '.join(campaigns)} (default: all)")
     parser.add_argument("--log", help="file to add the lines of figures to")
     options = parser.parse_args()
     for name in options.campaigns or campaigns:
         started = time.monotonic()
-        figures = {"campaign": name, "figures": campaigns[name](), "seconds": round(time.monotonic() - started), "date": time.strftime("%Y-%m-%d"),
-                   "python": platform.python_version(), "torch": importlib.metadata.version("torch")}
+        figures = {
+            "campaign": name,
+            "figures": campaigns[name](),
+            "seconds": round(time.monotonic() - started),
+            "date": time.strftime("%Y-%m-%d"),
+            "python": platform.python_version(),
+            "torch": importlib.metadata.version("torch"),
+        }
         print(json.dumps(figures), flush=True)
         if options.log:
             with open(options.log, "a") as log:

@@ -1,4 +1,5 @@
 """Hostile .aec files: taken apart without trust, changed, and sealed again, so that wrong content comes under right checksums."""
+
 import contextlib
 import io
 import itertools
@@ -17,9 +18,36 @@ from codec.errors import CodecError
 MOST_TILES = 16  # that `repair` makes
 VALID, HOSTILE, NEIGHBOURS = 20, 42, 2  # files of a `bunch`
 FLAGS = (1 << sum(bits for _, bits in container.FLAGS)) - 1  # those that exist
-BITS = dict(zip(dict(container.FLAGS), itertools.accumulate(dict(container.FLAGS).values(), initial=0)))  # name: its lowest
+BITS = dict(
+    zip(dict(container.FLAGS), itertools.accumulate(dict(container.FLAGS).values(), initial=0))
+)  # name: its lowest
 SECTION_BITS = [BITS[kind] for kind in SECTIONS]
-INTERESTING = 0, 1, 2, 15, 16, 17, 63, 64, 65, 127, 128, 255, 256, 1023, 1024, 1025, 10000, 16384, 65535, 65536, 2**28 - 1, 2**30, 2**31 - 1, 2**32 - 1
+INTERESTING = (
+    0,
+    1,
+    2,
+    15,
+    16,
+    17,
+    63,
+    64,
+    65,
+    127,
+    128,
+    255,
+    256,
+    1023,
+    1024,
+    1025,
+    10000,
+    16384,
+    65535,
+    65536,
+    2**28 - 1,
+    2**30,
+    2**31 - 1,
+    2**32 - 1,
+)
 
 
 def encode(group, *values):
@@ -64,7 +92,7 @@ def take_apart(data):
     count = min(MOST_TILES, -(-width // container.TILE) * -(-height // container.TILE))
     described = [cursor.read("tile") for _ in range(count)]
     sections = [cursor.read("section") for bit in SECTION_BITS if flags >> bit & 1]
-    rest = io.BytesIO(bytes(data[cursor.position + 4:]))
+    rest = io.BytesIO(bytes(data[cursor.position + 4 :]))
     tiles = [(rest.read(size), crc) for size, _, crc in described]
     return picture, suffix, tiles, [rest.read(size) for size, _ in sections]
 
@@ -86,7 +114,7 @@ def reseal(data):
         if byte < 128:
             break
     end = max(0, min(place + size, len(data) - 4))
-    return data[:end] + crc32(data[:end]).to_bytes(4, "little") + data[end + 4:]
+    return data[:end] + crc32(data[:end]).to_bytes(4, "little") + data[end + 4 :]
 
 
 def edit(data, rng):
@@ -97,14 +125,18 @@ def edit(data, rng):
         if kind == 0:
             data[place:place] = rng.randbytes(rng.choice((1, 1, 4, 8)))
         elif kind == 1:
-            del data[place:place + rng.choice((1, 1, 4, 40))]
+            del data[place : place + rng.choice((1, 1, 4, 40))]
         elif kind == 2:
             stop = min(len(data), place + rng.randrange(30))
             data[place:stop] = bytes([rng.choice((0, 255, rng.randrange(256)))]) * (stop - place)
         elif kind == 3:
-            data[place:place] = data[rng.randrange(len(data) + 1):][:rng.randrange(20)]
+            data[place:place] = data[rng.randrange(len(data) + 1) :][: rng.randrange(20)]
         elif place < len(data):
-            data[place] = data[place] ^ 1 << rng.randrange(8) if kind == 4 else rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+            data[place] = (
+                data[place] ^ 1 << rng.randrange(8)
+                if kind == 4
+                else rng.choice((0, 1, 127, 128, 255, rng.randrange(256)))
+            )
     return bytes(data)
 
 
@@ -123,7 +155,15 @@ def mutate(data, rng, edit=edit, sealed=False):
         return repair(edit(data, rng))
     if kind <= 4:
         place = rng.randrange(1, 5)
-        picture[place] = abs(rng.choice((rng.choice(INTERESTING), picture[place] + rng.choice((-16, -1, 1, 16)), picture[place] ^ 1 << rng.randrange(8))))
+        picture[place] = abs(
+            rng.choice(
+                (
+                    rng.choice(INTERESTING),
+                    picture[place] + rng.choice((-16, -1, 1, 16)),
+                    picture[place] ^ 1 << rng.randrange(8),
+                )
+            )
+        )
         if place == 1 and rng.random() < 0.8:
             picture[1] &= FLAGS
             picture[0] = container.NO_MODEL if picture[1] >> 8 & 3 else picture[0] if any(picture[0]) else b"none"
@@ -134,7 +174,9 @@ def mutate(data, rng, edit=edit, sealed=False):
         wanted = sum(picture[1] >> bit & 1 for bit in SECTION_BITS)
         sections = (sections + [rng.randbytes(9)] * wanted)[:wanted]
         suffix = (suffix or b"webp") if picture[1] >> 2 & 3 == 3 else None
-        tiles = (tiles * MOST_TILES)[:max(1, min(MOST_TILES, -(-picture[2] // container.TILE) * -(-picture[3] // container.TILE)))]
+        tiles = (tiles * MOST_TILES)[
+            : max(1, min(MOST_TILES, -(-picture[2] // container.TILE) * -(-picture[3] // container.TILE)))
+        ]
     elif kind <= 6 and sections:
         i = rng.randrange(len(sections))
         sections[i] = edit(sections[i], rng) or b"\0"
@@ -142,7 +184,9 @@ def mutate(data, rng, edit=edit, sealed=False):
         i = rng.randrange(len(tiles))
         payload, crc = tiles[i]
         if kind <= 8:
-            payload = rng.choice((payload[:8], b"\0\0\0\x80\0\0\0\0", bytes(7) + b"\x40")) + rng.choice((rng.randbytes, lambda n: b"\xff" * n, bytes))(4 * rng.randrange(40))
+            payload = rng.choice((payload[:8], b"\0\0\0\x80\0\0\0\0", bytes(7) + b"\x40")) + rng.choice(
+                (rng.randbytes, lambda n: b"\xff" * n, bytes)
+            )(4 * rng.randrange(40))
         elif kind == 9:
             crc ^= 1 << rng.randrange(32)
         else:
@@ -171,11 +215,13 @@ def mutate_tile(data, rng, edit=edit):
         return data[:5] + edit(data[5:], rng) + how
     out, place = data[:33], 33
     while place + 12 <= len(data):
-        size, name = int.from_bytes(data[place:place + 4], "big"), data[place + 4:place + 8]
-        content = edit(data[place + 8:place + 8 + size], rng) if kind < 0.7 else data[place + 8:place + 8 + size]
+        size, name = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        content = edit(data[place + 8 : place + 8 + size], rng) if kind < 0.7 else data[place + 8 : place + 8 + size]
         if kind >= 0.7 and name == b"IDAT":
             with contextlib.suppress(zlib.error):
-                content = zlib.compress(edit(zlib.decompress(content), rng)) if kind < 0.9 else content + rng.randbytes(5)
+                content = (
+                    zlib.compress(edit(zlib.decompress(content), rng)) if kind < 0.9 else content + rng.randbytes(5)
+                )
         out += len(content).to_bytes(4, "big") + name + content + crc32(name + content).to_bytes(4, "big")
         place += 12 + size
     return out + how
@@ -184,18 +230,18 @@ def mutate_tile(data, rng, edit=edit):
 def mutate_weights(data, rng, edit=edit):
     """A hostile neighbour of a weight file: its text or its numbers are changed, the size of the text stays right in most."""
     size = int.from_bytes(data[:8], "little")
-    text, numbers = data[8:8 + size], data[8 + size:]
+    text, numbers = data[8 : 8 + size], data[8 + size :]
     kind = rng.random()
     if kind < 0.1 or not text or len(numbers) < 4:
         return edit(data, rng)
     if kind < 0.5:
         place = rng.randrange(len(text))
-        text = text[:place] + edit(text[place:place + 60], rng) + text[place + 60:]
+        text = text[:place] + edit(text[place : place + 60], rng) + text[place + 60 :]
         return len(text).to_bytes(8, "little") + text + numbers
     for _ in range(rng.choice((1, 1, 3))):
         place = rng.randrange(len(numbers) // 4) * 4
         value = rng.choice((0, 1, -1, 127, -128, 2**15, 2**16, 2**23, 2**31 - 1, -(2**31), rng.randrange(2**31)))
-        numbers = numbers[:place] + value.to_bytes(4, "little", signed=True) + numbers[place + 4:]
+        numbers = numbers[:place] + value.to_bytes(4, "little", signed=True) + numbers[place + 4 :]
     return data[:8] + text + numbers
 
 
@@ -213,13 +259,21 @@ def forge_siblings(coder, rng, count):
     numbers = np.random.default_rng(rng.getrandbits(32))
     height, width = rng.choice((1, 5, 16, 17, 33, 64, 70)), rng.choice((1, 5, 16, 17, 33, 64, 70))
     depth = rng.choice((np.uint8, np.uint16))
-    picture = Picture(np.zeros((height, width, rng.choice((1, 3))), depth), alpha=np.zeros((height, width), depth) if rng.random() < 0.2 else None)
+    picture = Picture(
+        np.zeros((height, width, rng.choice((1, 3))), depth),
+        alpha=np.zeros((height, width), depth) if rng.random() < 0.2 else None,
+    )
     scale = rng.choice((0, 0.5, 3, 100, 5000, 1e6))
-    extreme = lambda *shape: torch.from_numpy(numbers.laplace(0, scale, shape).astype(np.float32)).contiguous(memory_format=torch.channels_last)
+    extreme = lambda *shape: torch.from_numpy(numbers.laplace(0, scale, shape).astype(np.float32)).contiguous(
+        memory_format=torch.channels_last
+    )
     networks, config = coder.model.networks, coder.model.config
     of_picture = lambda x, q, **options: extreme(1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
     of_latent = lambda y: extreme(len(y), config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
-    with patch.object(networks.analysis, "forward", of_picture), patch.object(networks.hyper_analysis, "forward", of_latent):
+    with (
+        patch.object(networks.analysis, "forward", of_picture),
+        patch.object(networks.hyper_analysis, "forward", of_latent),
+    ):
         return coder.encode_batch([picture] * count, rng.choice((1, 100, rng.uniform(1, 100))), lossless=False)
 
 
@@ -251,15 +305,43 @@ def seeds(coder):
     from codec.image import Picture
 
     rng, files = random.Random(0), {}
-    for height, width, channels, depth in ((1, 1, 3, 8), (16, 16, 3, 8), (17, 33, 1, 8), (5, 40, 3, 16), (1, 1025, 1, 8), (70, 66, 3, 8)):
+    for height, width, channels, depth in (
+        (1, 1, 3, 8),
+        (16, 16, 3, 8),
+        (17, 33, 1, 8),
+        (5, 40, 3, 16),
+        (1, 1025, 1, 8),
+        (70, 66, 3, 8),
+    ):
         peak = 2**depth - 1
-        pixels = (np.linspace(0, peak, width)[None, :, None] * np.linspace(0.3, 1, height)[:, None, None] * np.ones(channels)).astype(f"u{depth // 8}")
-        files[f"{height}x{width}x{channels}-{depth}"] = coder.encode(pixels, rng.choice((1, 30, 61.5, 100)), lossless=False)
+        pixels = (
+            np.linspace(0, peak, width)[None, :, None] * np.linspace(0.3, 1, height)[:, None, None] * np.ones(channels)
+        ).astype(f"u{depth // 8}")
+        files[f"{height}x{width}x{channels}-{depth}"] = coder.encode(
+            pixels, rng.choice((1, 30, 61.5, 100)), lossless=False
+        )
     alpha = np.full((16, 20), 255, np.uint8)
     alpha[:4] = 7
-    everything = Picture(np.full((16, 20, 3), 90, np.uint8), alpha, icc=bytes(128), exif=b"II*\0\x08\0\0\0" + bytes(6), xmp=b"<x/>", suffix="webp")
+    everything = Picture(
+        np.full((16, 20, 3), 90, np.uint8),
+        alpha,
+        icc=bytes(128),
+        exif=b"II*\0\x08\0\0\0" + bytes(6),
+        xmp=b"<x/>",
+        suffix="webp",
+    )
     files["everything"] = coder.encode(everything, 50, lossless=False)
-    files["alpha16"] = coder.encode(replace(everything, pixels=np.full((16, 20, 1), 900, np.uint16), alpha=alpha.astype(np.uint16) * 257, icc=None, suffix="png"), 75, lossless=False)
+    files["alpha16"] = coder.encode(
+        replace(
+            everything,
+            pixels=np.full((16, 20, 1), 900, np.uint16),
+            alpha=alpha.astype(np.uint16) * 257,
+            icc=None,
+            suffix="png",
+        ),
+        75,
+        lossless=False,
+    )
     over = np.zeros((17, 33, 4), np.uint8)
     over[3:9, 5:] = 40, 90, 40, 255
     gray = container.unpack(files["17x33x1-8"])

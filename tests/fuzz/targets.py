@@ -2,6 +2,7 @@
 
 Whatever is not a refusal by one of READER's errors, in one sentence, or a result that keeps its promises, is a bug and leaves as an exception.
 """
+
 import io
 import random
 
@@ -13,7 +14,14 @@ from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Trunc
 
 from . import hostile
 
-READER = NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge  # BadOption and BadWeights would blame somebody else
+READER = (
+    NotAec,
+    Truncated,
+    Corrupt,
+    UnsupportedVersion,
+    UnknownModel,
+    TooLarge,
+)  # BadOption and BadWeights would blame somebody else
 MOST_PIXELS = 2**14
 
 
@@ -34,8 +42,12 @@ class Dribble(io.BytesIO):
 
 
 PARSERS = (
-    container.unpack, lambda data: container.unpack(memoryview(data)), lambda data: container.unpack(bytearray(data)), container.read_header,
-    lambda data: container.read_header(io.BytesIO(data)), lambda data: container.read_header(Dribble(data)),
+    container.unpack,
+    lambda data: container.unpack(memoryview(data)),
+    lambda data: container.unpack(bytearray(data)),
+    container.read_header,
+    lambda data: container.read_header(io.BytesIO(data)),
+    lambda data: container.read_header(Dribble(data)),
 )
 
 
@@ -76,15 +88,15 @@ def fence(data):
     rng = np.random.default_rng(seed)
     indexes = rng.integers(0, len(TABLES), limit) if how & 1 else np.full(limit, seed % len(TABLES))
     if how & 2:  # the way there and back
-        symbols = np.frombuffer(data[:len(data) // 4 * 4], "<i4").astype(np.int64)[:limit] >> (how >> 2 & 31)
+        symbols = np.frombuffer(data[: len(data) // 4 * 4], "<i4").astype(np.int64)[:limit] >> (how >> 2 & 31)
         encoder = entropy.Encoder()
         try:
-            encoder.put(symbols, indexes[:len(symbols)], TABLES)
+            encoder.put(symbols, indexes[: len(symbols)], TABLES)
         except BadOption as error:
             return sentence(error, (BadOption,))
         data = encoder.finish()
         decoder = entropy.Decoder(data, len(symbols))
-        assert np.array_equal(decoder.get(indexes[:len(symbols)], TABLES), symbols)
+        assert np.array_equal(decoder.get(indexes[: len(symbols)], TABLES), symbols)
         decoder.finish()
         return "there and back"
     try:
@@ -92,7 +104,11 @@ def fence(data):
         encoder = entropy.Encoder()
         for part in np.array_split(indexes, 1 + (how >> 4)):
             symbols = decoder.get(part, TABLES)
-            assert symbols.dtype == np.int32 and len(symbols) == len(part) and (not len(part) or np.abs(symbols).max() <= entropy.MAX_SYMBOL)
+            assert (
+                symbols.dtype == np.int32
+                and len(symbols) == len(part)
+                and (not len(part) or np.abs(symbols).max() <= entropy.MAX_SYMBOL)
+            )
             encoder.put(symbols, part, TABLES)
         decoder.finish()
     except Corrupt as error:
@@ -125,7 +141,10 @@ class Batch(Coded):
         rng, walks = random.Random(data[-4:]), self.walks
         files = hostile.bunch(self.coder, data[:-4], rng)
         self.walks = walks
-        found, outcomes = self.coder.decode_batch([file for file, _ in files], return_exceptions=True, max_pixels=MOST_PIXELS), []
+        found, outcomes = (
+            self.coder.decode_batch([file for file, _ in files], return_exceptions=True, max_pixels=MOST_PIXELS),
+            [],
+        )
         walks, chosen = self.walks, rng.randrange(len(files))
         for i, ((file, valid), result) in enumerate(zip(files, found)):
             alone = self.alone(file) if i == chosen else result
@@ -136,7 +155,9 @@ class Batch(Coded):
             else:
                 header, _ = container.read_header(file)
                 assert result.size == (header.width, header.height)
-                difference = np.subtract(alone, result, dtype=np.int32)  # sums of hostile size lose bits: 16-bit pixels may be a few levels off
+                difference = np.subtract(
+                    alone, result, dtype=np.int32
+                )  # sums of hostile size lose bits: 16-bit pixels may be a few levels off
                 assert np.abs(difference).max() <= (16 if header.depth == 16 else 1), "other pixels than alone"
                 outcomes.append("pixels")
         self.walks = walks
@@ -190,14 +211,19 @@ class Decode(Coded):
             with self.coder.scan(kind(data), crop=crop, scale=scale, damage=damage, **options) as scan:
                 found = scan.whole()
         except READER as error:
-            assert damage is None or type(error) not in (Corrupt, Truncated) or header_of(data) is None, "a damaged part is no error here"
+            assert damage is None or type(error) not in (Corrupt, Truncated) or header_of(data) is None, (
+                "a damaged part is no error here"
+            )
             return sentence(error, READER)
         except BadOption as error:
             assert crop
             return sentence(error, (BadOption,))
         header = header_of(data)
         size = crop[2:][::-1] if crop else (-(-header.height // round(1 / scale)), -(-header.width // round(1 / scale)))
-        assert found.pixels.shape == (*size, header.channels) and found.depth == header.depth, (found.pixels.shape, size)
+        assert found.pixels.shape == (*size, header.channels) and found.depth == header.depth, (
+            found.pixels.shape,
+            size,
+        )
         if damage:
             assert all(10 < len(text) < 300 for text in damage.sentences())
             return "recovered" if damage.tiles or damage.sections or damage.surplus else "nothing damaged"

@@ -5,6 +5,7 @@
 Weights are seeded noise around a 16 x 16 DCT, scaled so that every row of the tables, means of both signs and escapes all occur. The file is
 committed because golden files name it by checksum; a test compares it with what this makes.
 """
+
 import json
 import math
 import random
@@ -19,9 +20,21 @@ from codec.networks import STEP_RECIPROCAL, Config, dct_basis
 from codec.prior import EXACT, GAIN, ROW_START, ROWS, FixedLayer
 
 PATH = Path(__file__).parents[1] / "golden" / "tiny.safetensors"
-CONFIG = Config(latent=8, hyper=2, width=4, deep=4, analysis_blocks=0, synthesis_blocks=1, render=2, prior=4, prior_mid=2, anchors=2, lambda_min=0.004)
+CONFIG = Config(
+    latent=8,
+    hyper=2,
+    width=4,
+    deep=4,
+    analysis_blocks=0,
+    synthesis_blocks=1,
+    render=2,
+    prior=4,
+    prior_mid=2,
+    anchors=2,
+    lambda_min=0.004,
+)
 LIMIT = 2000  # of every input of the prior's layers, in 2^-7
-REACH = 8     # symbols to each side of a row: beyond it escapes
+REACH = 8  # symbols to each side of a row: beyond it escapes
 
 
 def build(seed=1):
@@ -34,7 +47,9 @@ def build(seed=1):
     tensors = {}
     for name, tensor in networks.state_dict().items():
         if not name.startswith(("prior.", "pull")):
-            tensors[name] = noise(tensor.shape, 0.3 / math.sqrt(tensor[0].numel()) if tensor.ndim == 4 else 0.1).astype(np.float16)
+            tensors[name] = noise(tensor.shape, 0.3 / math.sqrt(tensor[0].numel()) if tensor.ndim == 4 else 0.1).astype(
+                np.float16
+            )
     basis = dct_basis(CONFIG.latent).permute(0, 2, 3, 1).numpy().reshape(CONFIG.latent, -1)
     tensors["analysis.linear.weight"] = (basis * STEP_RECIPROCAL)[..., None, None].astype(np.float16)
     tensors["synthesis.linear.weight"] = (basis.T / STEP_RECIPROCAL)[..., None, None].astype(np.float16)
@@ -46,12 +61,19 @@ def build(seed=1):
             gain = np.sqrt((weight.astype(float) ** 2).sum((1, 2, 3)))  # of an input of noise
             shift = np.clip(np.rint(np.log2(gain)) - (5 if head else 0), 0 if head else 3, 20)
             reach = 2000 if head else 40
-            parts = {"weight": weight, "shift": shift.astype(np.int8), "limit": np.full(weight.shape[1], LIMIT, np.int32),
-                     "bias": np.rint(noise(gain.shape, reach) * 2.0**shift).astype(np.int32)}
+            parts = {
+                "weight": weight,
+                "shift": shift.astype(np.int8),
+                "limit": np.full(weight.shape[1], LIMIT, np.int32),
+                "bias": np.rint(noise(gain.shape, reach) * 2.0**shift).astype(np.int32),
+            }
             tensors |= {f"prior.{name}.{part}": value for part, value in parts.items()}
-    octaves = lambda low, high, channels: np.rint((np.linspace(low, high, CONFIG.anchors)[:, None] + noise((CONFIG.anchors, channels), 0.5)) * (1 << GAIN)).astype(np.int32)
+    octaves = lambda low, high, channels: np.rint(
+        (np.linspace(low, high, CONFIG.anchors)[:, None] + noise((CONFIG.anchors, channels), 0.5)) * (1 << GAIN)
+    ).astype(np.int32)
     tensors |= {
-        "prior.gain_y": octaves(-1.5, 3, CONFIG.latent), "prior.gain_z": octaves(-1, 1, CONFIG.hyper),
+        "prior.gain_y": octaves(-1.5, 3, CONFIG.latent),
+        "prior.gain_z": octaves(-1, 1, CONFIG.hyper),
         "prior.quality_bias": np.rint(noise((CONFIG.anchors, CONFIG.prior), 60)).astype(np.int32),
         "prior.network.phase_bias": np.rint(noise((4, CONFIG.prior, 2, 2), 60)).astype(np.float32),
         "prior.exp2": np.rint(2.0 ** (15 + np.arange(1 << GAIN) / (1 << GAIN))).astype(np.int32),
@@ -74,7 +96,11 @@ def row(scale):
 
 
 def pack_rows(name, rows):
-    parts = {"cdfs": np.concatenate([cdf for _, cdf in rows]), "sizes": [len(cdf) for _, cdf in rows], "offsets": [offset for offset, _ in rows]}
+    parts = {
+        "cdfs": np.concatenate([cdf for _, cdf in rows]),
+        "sizes": [len(cdf) for _, cdf in rows],
+        "offsets": [offset for offset, _ in rows],
+    }
     return {f"table.{name}.{part}": np.asarray(values, np.int32) for part, values in parts.items()}
 
 

@@ -6,6 +6,7 @@
 Runs itself under valgrind with the allocator of C and without torch: of the codec it loads the entropy coder and the container. Python 3.11 needs no
 suppressions that way. The streams are the corpus of the fence, the tile payloads of all golden files, and random changes of both.
 """
+
 import argparse
 import json
 import os
@@ -35,7 +36,9 @@ def streams(count):
             continue
         known += [tile.payload[:400] + rng.randbytes(5) for tile in tiles if tile.payload]
     state = bytes([0, 0, 0, 128, 0, 0, 0, 0])
-    known += [state + b"\xff" * 4 * n + bytes([0, 0, 0, 200, how]) for n in (1, 9, 60) for how in (0, 1, 5, 21)]  # escapes as long as can be
+    known += [
+        state + b"\xff" * 4 * n + bytes([0, 0, 0, 200, how]) for n in (1, 9, 60) for how in (0, 1, 5, 21)
+    ]  # escapes as long as can be
     yield from known
     for _ in range(count - len(known)):
         data = rng.choice(known)
@@ -67,7 +70,9 @@ def unfenced():
 
 
 def main():
-    parser = argparse.ArgumentParser("python -m tests.fuzz.valgrind", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m tests.fuzz.valgrind", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--streams", type=int, default=20_000)
     parser.add_argument("--unfenced", action="store_true", help="one truncated stream without the fence")
     parser.add_argument("--log", help="file to add a line of figures to")
@@ -77,14 +82,37 @@ def main():
         return unfenced() if options.unfenced else inside(options.streams)
     if not shutil.which("valgrind"):
         return "valgrind is not installed"
-    command = ["valgrind", "--error-exitcode=99", "--leak-check=no", "--undef-value-errors=no", "--num-callers=30",
-               sys.executable, "-m", "tests.fuzz.valgrind", "--inside", "--streams", str(options.streams), *["--unfenced"] * options.unfenced]
-    done = subprocess.run(command, env=os.environ | {"PYTHONMALLOC": "malloc", "OPENBLAS_NUM_THREADS": "1"}, capture_output=True, text=True)
+    command = [
+        "valgrind",
+        "--error-exitcode=99",
+        "--leak-check=no",
+        "--undef-value-errors=no",
+        "--num-callers=30",
+        sys.executable,
+        "-m",
+        "tests.fuzz.valgrind",
+        "--inside",
+        "--streams",
+        str(options.streams),
+        *["--unfenced"] * options.unfenced,
+    ]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"PYTHONMALLOC": "malloc", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
     found = re.search(r"ERROR SUMMARY: (\d+) errors", done.stderr)
     print(done.stdout + (done.stderr if not found or found[1] != "0" else found[0]))
     if options.log and found and "streams" in done.stdout:
-        figures = {"valgrind": subprocess.run(["valgrind", "--version"], capture_output=True, text=True).stdout.strip(), "fenced": not options.unfenced,
-                   **json.loads(done.stdout), "errors": int(found[1]), "date": time.strftime("%Y-%m-%d"), "python": platform.python_version()}
+        figures = {
+            "valgrind": subprocess.run(["valgrind", "--version"], capture_output=True, text=True).stdout.strip(),
+            "fenced": not options.unfenced,
+            **json.loads(done.stdout),
+            "errors": int(found[1]),
+            "date": time.strftime("%Y-%m-%d"),
+            "python": platform.python_version(),
+        }
         with open(options.log, "a") as log:
             log.write(json.dumps(figures) + "\n")
     return done.returncode or not found or found[1] != "0"

@@ -23,7 +23,13 @@ def anomaly() -> None:
 
 @anomaly.command()
 @takes(INPUTS, QUALITY, writes("JSON file that describes the normal pictures."), MODEL, WORK, LIMIT, SPEECH)
-@click.option("--quantile", type=click.FloatRange(0, 1, min_open=True), default=0.99, show_default=True, help="Share of the normal pictures below the threshold.")
+@click.option(
+    "--quantile",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.99,
+    show_default=True,
+    help="Share of the normal pictures below the threshold.",
+)
 def fit(quality: float, model: str, quantile: float, **options) -> None:
     """Measure normal pictures.
 
@@ -40,7 +46,10 @@ def fit(quality: float, model: str, quantile: float, **options) -> None:
         id, measured = result
         ids.append(id)
         maps.append(measured)
-        return {"input": job.source, "positions": measured[0].size}, f"{shown(job.source)}: {measured[0].size} positions"
+        return {
+            "input": job.source,
+            "positions": measured[0].size,
+        }, f"{shown(job.source)}: {measured[0].size} positions"
 
     code = each(options, jobs, partial(measuring, options, model, quality), finish)
     from .. import anomaly
@@ -56,8 +65,21 @@ def fit(quality: float, model: str, quantile: float, **options) -> None:
 
 @anomaly.command()
 @takes(INPUTS)
-@click.option("-n", "--normal", default="normal.json", show_default=True, metavar="FILE", type=click.Path(), help="What `aecodec anomaly fit` wrote.")
-@click.option("--heat", metavar="DIR", type=click.Path(), help="Write a picture NAME-heat.png per file that shows where it is unusual.")
+@click.option(
+    "-n",
+    "--normal",
+    default="normal.json",
+    show_default=True,
+    metavar="FILE",
+    type=click.Path(),
+    help="What `aecodec anomaly fit` wrote.",
+)
+@click.option(
+    "--heat",
+    metavar="DIR",
+    type=click.Path(),
+    help="Write a picture NAME-heat.png per file that shows where it is unusual.",
+)
 @takes(FORCE, MODEL, WORK, LIMIT, SPEECH)
 def score(normal: str, heat: str | None, model: str, **options) -> None:
     """Score pictures against normal ones.
@@ -92,7 +114,10 @@ def measuring(options: Options, model: str, quality: float) -> Callable:
     from .. import anomaly
 
     coder = options.coder(model)
-    return lambda job: (coder.model.id.hex(), anomaly.measure(coder, content(job), quality, max_pixels=options.max_pixels))
+    return lambda job: (
+        coder.model.id.hex(),
+        anomaly.measure(coder, content(job), quality, max_pixels=options.max_pixels),
+    )
 
 
 def scoring(options: Options, model: str, normal: str, heat: bool) -> Callable:

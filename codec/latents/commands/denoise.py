@@ -16,7 +16,12 @@ from .shared import QUALITY, STRIP, content
 
 @click.command()
 @takes(INPUTS, QUALITY, STRIP, MODEL)
-@click.option("--encoder", metavar="FILE", type=click.Path(), help="Encoder file of `aecodec train --denoise`; otherwise the installed one.")
+@click.option(
+    "--encoder",
+    metavar="FILE",
+    type=click.Path(),
+    help="Encoder file of `aecodec train --denoise`; otherwise the installed one.",
+)
 @takes(OUTPUTS, WORK, LIMIT, SPEECH)
 def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | None, **options) -> None:
     """Turn noisy pictures into .aec files of clean ones.
@@ -36,14 +41,18 @@ def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | N
     produce(options, options.plan(PICTURES, AEC), partial(denoising, options, model, encoder, quality, strip))
 
 
-def denoising(options: Options, model: str, encoder: str | None, quality: float, strip: tuple[str, ...]) -> Callable[[Job, Draft], Result]:
+def denoising(
+    options: Options, model: str, encoder: str | None, quality: float, strip: tuple[str, ...]
+) -> Callable[[Job, Draft], Result]:
     """The work on one file, for a worker process."""
     from ... import image
     from .. import denoise
 
     suffix = os.path.splitext(options.destination or "")[1].lower()
     if suffix not in ("", AEC) and suffix[1:] not in image.SUFFIXES and not os.path.isdir(options.destination):
-        raise Failure(f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(image.SUFFIXES)}")
+        raise Failure(
+            f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(image.SUFFIXES)}"
+        )
     try:
         coder = denoise.attach(options.coder(model), encoder)
     except CodecError as error:
@@ -60,6 +69,8 @@ def denoising(options: Options, model: str, encoder: str | None, quality: float,
             watch.lap("decode")
         else:
             draft.write(data)
-        return Result(len(data), 8 * len(data) / (picture.width * picture.height), picture.width, picture.height, watch.stages, [])
+        return Result(
+            len(data), 8 * len(data) / (picture.width * picture.height), picture.width, picture.height, watch.stages, []
+        )
 
     return work

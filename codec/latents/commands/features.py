@@ -17,7 +17,15 @@ from .shared import QUALITY, check, content, each, ending, require, writes
 
 
 @click.command()
-@takes(INPUTS, QUALITY, writes("Features: .npy (an array [pictures, features]) or .parquet (columns input, features)."), MODEL, WORK, LIMIT, SPEECH)
+@takes(
+    INPUTS,
+    QUALITY,
+    writes("Features: .npy (an array [pictures, features]) or .parquet (columns input, features)."),
+    MODEL,
+    WORK,
+    LIMIT,
+    SPEECH,
+)
 def embed(quality: float, model: str, **options) -> None:
     """Turn pictures or .aec files into feature vectors.
 
@@ -35,7 +43,10 @@ def embed(quality: float, model: str, **options) -> None:
     check(options)
     names, vectors, code = _embed(options, jobs, model, quality)
     if code and kind == ".npy" or not names:
-        raise Failure(f"{shown(options.destination)} is not written: " + ("its rows would not match the files given" if names else "there is not one vector"))
+        raise Failure(
+            f"{shown(options.destination)} is not written: "
+            + ("its rows would not match the files given" if names else "there is not one vector")
+        )
     from .. import features
 
     with output.atomic(options.destination, overwrite=options.force) as file:
@@ -49,7 +60,9 @@ def embed(quality: float, model: str, **options) -> None:
 @click.option("-k", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="Pictures to list.")
 @click.option("--duplicates", is_flag=True, help="List the pairs of near-duplicates within a folder, given alone.")
 @takes(QUALITY, MODEL, WORK, LIMIT, SPEECH)
-def similar(query: str, folder: str | None, count: int, duplicates: bool, quality: float, model: str, **options) -> None:
+def similar(
+    query: str, folder: str | None, count: int, duplicates: bool, quality: float, model: str, **options
+) -> None:
     """Rank a folder by likeness to a picture, and find near-duplicates.
 
     FOLDER holds pictures or .aec files, or is a .parquet file of `aecodec embed`. "copy" marks what is most likely the same picture, cropped,
@@ -97,8 +110,11 @@ def _list_nearest(options: Options, query: str, asked, names: list[str], vectors
     indices, distances = _nearest(asked, vectors[others], count)
     for rank, (index, distance) in enumerate(zip(indices[0], distances[0]), 1):
         name, copy = names[others[index]], bool(distance < features.DUPLICATE)
-        _tell(options, {"query": query, "rank": rank, "input": name, "distance": round(float(distance), 4), "copy": copy},
-              f"{distance:.3f}  {'copy' if copy else '    '}  {shown(name)}")
+        _tell(
+            options,
+            {"query": query, "rank": rank, "input": name, "distance": round(float(distance), 4), "copy": copy},
+            f"{distance:.3f}  {'copy' if copy else '    '}  {shown(name)}",
+        )
 
 
 def _list_pairs(options: Options, names: list[str], vectors) -> None:
@@ -107,9 +123,18 @@ def _list_pairs(options: Options, names: list[str], vectors) -> None:
     if len(names) < 2:
         raise Failure("there is nothing to compare with")
     indices, distances = _nearest(vectors, vectors, len(names))
-    pairs = {(min(i, j), max(i, j)): d for i, (row, far) in enumerate(zip(indices, distances)) for j, d in zip(row.tolist(), far) if i != j and d < features.DUPLICATE}
+    pairs = {
+        (min(i, j), max(i, j)): d
+        for i, (row, far) in enumerate(zip(indices, distances))
+        for j, d in zip(row.tolist(), far)
+        if i != j and d < features.DUPLICATE
+    }
     for (i, j), distance in sorted(pairs.items(), key=lambda pair: pair[1]):
-        _tell(options, {"input": names[i], "copy": names[j], "distance": round(float(distance), 4)}, f"{distance:.3f}  {shown(names[i])}  {shown(names[j])}")
+        _tell(
+            options,
+            {"input": names[i], "copy": names[j], "distance": round(float(distance), 4)},
+            f"{distance:.3f}  {shown(names[i])}  {shown(names[j])}",
+        )
 
 
 def _tell(options: Options, record: dict, line: str) -> None:
@@ -135,9 +160,18 @@ def _embed(options: Options, jobs: list[Job], model: str, quality: float):
     def finish(job: Job, vector) -> tuple[dict, str]:
         names.append(job.source)
         vectors.append(vector)
-        return {"input": job.source, "row": len(names) - 1, "features": len(vector)}, f"{shown(job.source)}: {len(vector)} features"
+        return {
+            "input": job.source,
+            "row": len(names) - 1,
+            "features": len(vector),
+        }, f"{shown(job.source)}: {len(vector)} features"
 
-    code = each(dataclasses.replace(options, as_json=options.as_json and options.destination is not None), jobs, partial(embedding, options, model, quality), finish)
+    code = each(
+        dataclasses.replace(options, as_json=options.as_json and options.destination is not None),
+        jobs,
+        partial(embedding, options, model, quality),
+        finish,
+    )
     return names, np.array(vectors), code
 
 

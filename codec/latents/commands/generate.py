@@ -24,11 +24,26 @@ def _size(_context, _parameter, value: str) -> tuple[int, int]:
 
 @click.command()
 @click.option("--size", default="256x256", show_default=True, callback=_size, metavar="WxH", help="Pixels.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed draws the same picture.")
-@click.option("--temperature", type=click.FloatRange(0, 10), default=1.0, show_default=True, help="Below 1 likelier symbols, 0 only the likeliest.")
-@click.option("--like", metavar="FILE", type=click.Path(), help="Keep the hyper-latent of this picture or .aec file; its size counts.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The same seed draws the same picture."
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 10),
+    default=1.0,
+    show_default=True,
+    help="Below 1 likelier symbols, 0 only the likeliest.",
+)
+@click.option(
+    "--like",
+    metavar="FILE",
+    type=click.Path(),
+    help="Keep the hyper-latent of this picture or .aec file; its size counts.",
+)
 @takes(QUALITY, writes("A picture, or .aec."), MODEL, WORK, LIMIT, SPEECH)
-def sample(size: tuple[int, int], seed: int, temperature: float, like: str | None, quality: float, model: str, **options) -> None:
+def sample(
+    size: tuple[int, int], seed: int, temperature: float, like: str | None, quality: float, model: str, **options
+) -> None:
     """Draw a picture from the model's priors.
 
     Every symbol is drawn from the tables a file is coded with. The priors see a few positions far: the result is a texture, not a scene.
@@ -43,8 +58,20 @@ def sample(size: tuple[int, int], seed: int, temperature: float, like: str | Non
         from .. import generate
 
         given = content(Job(like)) if like else None
-        return _as_file(coder, options, generate.sample(coder, size[1], size[0], quality, seed=seed, temperature=temperature, like=given,
-                                                         max_pixels=options.max_pixels))
+        return _as_file(
+            coder,
+            options,
+            generate.sample(
+                coder,
+                size[1],
+                size[0],
+                quality,
+                seed=seed,
+                temperature=temperature,
+                like=given,
+                max_pixels=options.max_pixels,
+            ),
+        )
 
     single(options, Job(like or "sample", target=options.destination), model, make)
 
@@ -52,9 +79,20 @@ def sample(size: tuple[int, int], seed: int, temperature: float, like: str | Non
 @click.command()
 @click.argument("a", type=click.Path())
 @click.argument("b", type=click.Path())
-@click.option("-n", "--steps", type=click.IntRange(2, 1000), default=9, show_default=True, help="Pictures, both ends included.")
-@click.option("--side", type=click.IntRange(min=1), default=256, show_default=True, help="Longer side of each, in pixels.")
-@takes(QUALITY, writes(".gif is an animation there and back, every other picture format a contact sheet."), MODEL, WORK, LIMIT, SPEECH)
+@click.option(
+    "-n", "--steps", type=click.IntRange(2, 1000), default=9, show_default=True, help="Pictures, both ends included."
+)
+@click.option(
+    "--side", type=click.IntRange(min=1), default=256, show_default=True, help="Longer side of each, in pixels."
+)
+@takes(
+    QUALITY,
+    writes(".gif is an animation there and back, every other picture format a contact sheet."),
+    MODEL,
+    WORK,
+    LIMIT,
+    SPEECH,
+)
 def interpolate(a: str, b: str, steps: int, side: int, quality: float, model: str, **options) -> None:
     """Walk from one picture to another through their latents.
 

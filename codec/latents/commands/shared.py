@@ -16,7 +16,12 @@ FORCE = [click.option("-f", "--force", is_flag=True, help="Overwrite an existing
 
 def writes(what: str) -> list:
     """The options of a command with one output file."""
-    return [click.option("-o", "--output", "destination", required=True, metavar="FILE", type=click.Path(dir_okay=False), help=what), *FORCE]
+    return [
+        click.option(
+            "-o", "--output", "destination", required=True, metavar="FILE", type=click.Path(dir_okay=False), help=what
+        ),
+        *FORCE,
+    ]
 
 
 def each(options: Options, jobs: list[Job], prepare: Callable, finish: Callable) -> int:
