@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from codec.output import atomic
+from codec.app.output import atomic
 
 from . import synthetic
 

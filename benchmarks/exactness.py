@@ -20,9 +20,9 @@ from unittest.mock import patch
 import torch
 
 import codec
-from codec.device import inference
+from codec.engine.device import inference
 from codec.errors import CodecError
-from codec.model import Model, path_of
+from codec.model.weights import Model, path_of
 
 from . import data
 

@@ -8,7 +8,7 @@ import re
 import click
 import matplotlib
 
-from codec.output import atomic
+from codec.app.output import atomic
 
 from . import metrics, record
 

@@ -49,7 +49,7 @@ def clouds(seed=0):
 
 def strips(width, height):
     """Yields Pictures of STRIP rows, uint8 RGB, from top to bottom; the same for the same size."""
-    from codec.image import Picture
+    from codec.pixels.image import Picture
 
     cloud = clouds()
     columns = np.arange(width)
@@ -63,22 +63,22 @@ def strips(width, height):
 
 def picture(width, height):
     """The Scan of these strips."""
-    from codec.strips import Scan
+    from codec.pixels.strips import Scan
 
     return Scan(width, height, 3, 8, False, lambda: strips(width, height))
 
 
 def write(path, width, height):
     """Writes the picture in the format of the path's suffix without ever holding it."""
-    from codec import image
+    from codec.pixels import image
 
     image.save(picture(width, height), path, Path(path).suffix)
 
 
 def difference(path, width, height):
     """PSNR in dB of a picture file against what `write` wrote."""
-    from codec import scanner
-    from codec.strips import psnr
+    from codec.pixels import scanner
+    from codec.pixels.strips import psnr
 
     with scanner.opened(path, 0) as scan:
         if (scan.width, scan.height) != (width, height):

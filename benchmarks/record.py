@@ -8,7 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from codec.output import atomic
+from codec.app.output import atomic
 
 from . import bdrate, metrics
 

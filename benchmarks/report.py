@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from codec import CodecError
-from codec.output import atomic
+from codec.app.output import atomic
 
 from . import codecs, data, explorer, record
 

@@ -26,7 +26,9 @@ class Clock:
 
     def __init__(self, aec):
         import torch
-        from codec import container, entropy, image
+
+        from codec.bitstream import container, entropy
+        from codec.pixels import image
 
         self._torch, self._cuda = torch, torch.device(aec.device).type == "cuda"
         networks = aec._codec.model.networks

@@ -1,8 +1,9 @@
 """aecodec, a learned image codec. In pipeline order:
 
-errors -> image (pixels in and out; strips, scanner: by rows) -> tiles (geometry) -> networks (analysis, synthesis) -> prior (exact integers) -> model (weight files)
--> entropy (rANS) -> payload (a tile's latents; refinement fits them to their picture), or exact (a tile's samples; contest says when), or both (drawn) -> container (bytes) -> device (where torch runs)
--> pipeline (the path, both ways: encoding, decoding; buckets: several pictures at once; ladder: small files in order of quality; target: of a given size) -> cli (batch, workers: many files), transfer (URLs), cluster (Ray), pillow (a plugin for Pillow).
+errors, pixels (pictures in and out, by rows) -> bitstream (container, rANS, FORMAT.md) -> model (networks, the exact
+prior, weight files) -> engine (latents of pixels, payload of latents and back; where torch runs) -> coding (tiles, samples,
+drawn parts, refinement) -> pipeline (the path both ways, the choice among ways, targets) -> distributed, latents,
+autoencoders, app (the command line); training is imported by nobody. pillow is a plugin for Pillow.
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
@@ -23,7 +24,7 @@ __all__ = ["Codec", "CodecError", "compress", "decompress", "info"]
 
 def __getattr__(name):
     if name == "Codec":
-        from .pipeline import Codec
+        from .pipeline.codec import Codec
 
         return Codec
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
@@ -50,7 +51,7 @@ def compress(
     costs less, as with graphics, False: never, and just at this quality, where small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many dB, each
     in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
-    from .pipeline import Codec
+    from .pipeline.codec import Codec
 
     return Codec(model, device).encode(
         image,
@@ -71,14 +72,14 @@ def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, devi
     crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded. fast: in bfloat16 where the
     device multiplies it, samples of photographs then off by a level.
     """
-    from .pipeline import Codec
+    from .pipeline.codec import Codec
 
     return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)
 
 
 def info(source):
     """Header of an .aec file (bytes or path) as a dict that JSON can hold. Raises CodecError, OSError."""
-    from . import container
+    from .bitstream import container
 
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:

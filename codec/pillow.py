@@ -14,8 +14,9 @@ from functools import partial
 
 from PIL import Image, ImageFile
 
-from . import container, metadata
+from .bitstream import container
 from .errors import BadOption, CodecError
+from .pixels import metadata
 
 FORMAT = "AEC"
 
@@ -48,7 +49,7 @@ class AecImageFile(ImageFile.ImageFile):
     def load(self):
         """Decodes the pixels. Raises OSError for a damaged or truncated file, and for one whose model is not installed."""
         if self.tile:
-            from .pipeline import Codec
+            from .pipeline.codec import Codec
 
             limit = (
                 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
@@ -107,8 +108,8 @@ def _save(picture, file, _filename, model, device):
     """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp and psnr, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or
     str; model.
     """
-    from . import image
-    from .pipeline import Codec
+    from .pipeline.codec import Codec
+    from .pixels import image
 
     given = picture.encoderinfo
     exif, xmp = given.get("exif") or None, given.get("xmp")  # an Image.Exif without a tag is false

@@ -3,8 +3,8 @@
 AECODEC_KODAK is a folder of the Kodak pictures; tests that need it are skipped without it. AECODEC_SLOW=1 adds what takes minutes.
 """
 
-import signal
 import os
+import signal
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def psnr(a, b, peak=255):
 
 def assert_no_steps(error, side):
     """Errors [H,W,C] differ no more across the borders of tiles than between the latent positions on both sides of them."""
-    from codec.networks import STRIDE
+    from codec.model.networks import STRIDE
 
     for axis in (0, 1):
         steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[
@@ -91,8 +91,9 @@ def assert_no_steps(error, side):
 @pytest.fixture
 def small_tiles(monkeypatch):
     """Tiles of 128 px: all borders of a large picture at the price of a small one."""
-    from codec import container, tiles
-    from codec.networks import STRIDE
+    from codec.bitstream import container
+    from codec.coding import tiles
+    from codec.model.networks import STRIDE
 
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)

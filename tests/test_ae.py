@@ -17,9 +17,10 @@ pandas = pytest.importorskip("pandas")
 
 from sklearn.datasets import load_digits, load_wine
 
-from codec.autoencoders import Autoencoder, commands, sources
+from codec.app.cli import cli
+from codec.app.commands import autoencoders as commands
+from codec.autoencoders import Autoencoder, sources
 from codec.autoencoders.kinds import KINDS
-from codec.cli import cli
 from codec.errors import BadData
 
 QUICK = ["--hidden", "16", "--latent-dim", "2", "--max-iter", "2"]

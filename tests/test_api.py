@@ -16,9 +16,12 @@ from conftest import photograph, psnr
 from PIL import Image
 
 import codec
-from codec import buckets, container, ladder, payload, tiles
-from codec.device import inference
+from codec.bitstream import container
+from codec.coding import tiles
+from codec.engine import buckets, payload
+from codec.engine.device import inference
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge, UnknownModel
+from codec.pipeline import ladder
 
 
 @pytest.fixture(scope="module")
@@ -431,7 +434,7 @@ def test_public_names():
     assert {"Codec", "CodecError", "compress", "decompress", "info"} == set(names) - {"__builtins__"}
     with pytest.raises(AttributeError, match="nonesuch"):
         codec.nonesuch
-    assert codec.Codec is codec.pipeline.Codec and codec.__version__.count(".") == 2
+    assert codec.Codec is codec.pipeline.codec.Codec and codec.__version__.count(".") == 2
 
 
 def test_pil_files_opened_elsewhere(coder, tmp_path):

@@ -373,5 +373,5 @@ def test_it_stands_in_a_pipeline_and_names_its_outputs(rows):
 
 
 def test_importing_the_package_is_light():
-    code = "import sys, codec.autoencoders, codec.cli; print(*{'torch', 'numpy', 'sklearn', 'pandas', 'PIL'} & set(sys.modules))"
+    code = "import sys, codec.autoencoders, codec.app.cli; print(*{'torch', 'numpy', 'sklearn', 'pandas', 'PIL'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

@@ -21,7 +21,7 @@ pytest.importorskip("bjontegaard")
 pytest.importorskip("pytorch_msssim")
 
 from benchmarks import __main__ as cli
-from benchmarks import bdrate, codecs, cold, compare, data, machine, metrics, record, session, speed, stages
+from benchmarks import bdrate, codecs, cold, compare, data, machine, metrics, record, speed, stages
 from benchmarks import run as points
 
 QUALITIES = ["--qualities", "jpeg=20,40,60,80", "--qualities", "webp=10,40,70,90"]

@@ -16,9 +16,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 import codec
-from codec.cli import cli
-from codec.options import PICTURES
-from codec.report import Report
+from codec.app.cli import cli
+from codec.app.options import PICTURES
+from codec.app.report import Report
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]  # -P: the folder the test runs in is not searched for modules
 
@@ -518,7 +518,7 @@ def test_wrong_usage(pictures, arguments, word):
 
 
 def test_suffixes_of_pictures_are_those_of_readable_formats():
-    from codec.pil import READABLE
+    from codec.pixels.pil import READABLE
 
     known = Image.registered_extensions()
     assert {known[suffix] for suffix in PICTURES if suffix != ".qoi"} <= set(READABLE)
@@ -529,7 +529,7 @@ def test_suffixes_of_pictures_are_those_of_readable_formats():
 
 def test_help_info_and_usage_errors_are_light(files):
     script = (
-        "import sys\nfrom codec.cli import cli\n"
+        "import sys\nfrom codec.app.cli import cli\n"
         "for arguments in (['--help'], ['compress', '--help'], ['info', 'a.aec'], ['compress', 'a.png', '-fn']):\n"
         "    try: cli.main(arguments, standalone_mode=False)\n"
         "    except Exception: pass\n"
@@ -574,7 +574,7 @@ def test_closed_pipe_is_no_complaint(files):
 
 HALFWAY = """
 import sys, time, click
-from codec import cli, output
+from codec.app import cli, output
 @cli.cli.command()
 def halfway():
     with output.atomic("out.aec", overwrite=True) as file:

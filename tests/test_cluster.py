@@ -19,8 +19,8 @@ from conftest import photograph, psnr
 from PIL import Image
 
 import codec
-from codec.cli import cli
-from codec.transfer import Settings, Transfer, read, write
+from codec.app.cli import cli
+from codec.distributed.transfer import Settings, Transfer, read, write
 
 fsspec = pytest.importorskip("fsspec")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -281,7 +281,7 @@ def test_a_killed_driver_goes_on(much, ray):
 
 
 def test_a_file_that_kills_its_workers_is_given_up(ray, source):
-    from codec.cluster import RETRIES, Attempts, Counted
+    from codec.distributed.cluster import RETRIES, Attempts, Counted
 
     attempts = ray.remote(Attempts).options(num_cpus=0).remote()
     counted = Counted(Settings(device="cpu"), attempts)
@@ -293,7 +293,7 @@ def test_a_file_that_kills_its_workers_is_given_up(ray, source):
 
 
 def test_the_classes_in_a_pipeline_of_ones_own(source, ray):
-    from codec.cluster import Compressor, Decompressor
+    from codec.distributed.cluster import Compressor, Decompressor
 
     photos = [{"path": str(path), "bytes": path.read_bytes()} for path in sorted((source / "in").rglob("*.png"))]
     dataset = ray.data.from_items(
@@ -318,7 +318,7 @@ def test_the_classes_in_a_pipeline_of_ones_own(source, ray):
 
 
 def test_arrays_and_files_without_ray():
-    from codec.cluster import Compressor, Decompressor
+    from codec.distributed.cluster import Compressor, Decompressor
 
     pictures = np.empty(2, object)
     pictures[:] = [photograph(40, 60), photograph(30, 20, channels=1)]

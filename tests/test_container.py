@@ -14,8 +14,8 @@ from zlib import crc32
 
 import pytest
 
-from codec import container
-from codec.container import Aec, Header, Tile, pack, read_header, unpack
+from codec.bitstream import container
+from codec.bitstream.container import Aec, Header, Tile, pack, read_header, unpack
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, Truncated, UnsupportedVersion
 
 FORMAT = Path(container.__file__).with_name("FORMAT.md").read_text("utf-8")
@@ -419,5 +419,5 @@ def test_only_some_pictures_have_drawn_parts(change):
 
 
 def test_the_container_knows_no_tensors():
-    code = "import sys, codec.container; print(*{'torch', 'numpy', 'PIL', 'compressai'} & set(sys.modules))"
+    code = "import sys, codec.bitstream.container; print(*{'torch', 'numpy', 'PIL', 'compressai'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

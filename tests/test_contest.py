@@ -8,8 +8,9 @@ from conftest import photograph, psnr
 from PIL import Image
 
 import codec
-from codec import contest, exact
-from codec.networks import dct_basis
+from codec.coding import exact
+from codec.model.networks import dct_basis
+from codec.pipeline import contest
 from tests.fuzz import tiny
 
 NOISE = np.random.default_rng(7).integers(0, 256, (160, 176, 3)).astype(np.uint8)

@@ -22,7 +22,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import codec
-from codec.cli import cli
+from codec.app.cli import cli
 
 
 @cache

@@ -5,7 +5,7 @@ from unittest.mock import patch
 import pytest
 
 import codec
-from codec import container
+from codec.bitstream import container
 from codec.errors import Corrupt
 from tests.fuzz import damage, hostile, tiny
 

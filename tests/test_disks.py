@@ -17,7 +17,7 @@ from conftest import photograph
 from PIL import Image
 
 import codec
-from codec.cli import cli
+from codec.app.cli import cli
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]
 NOBODY = 65534  # root writes where others cannot

@@ -8,10 +8,12 @@ from conftest import photograph, psnr
 from PIL import Image, ImageDraw
 
 import codec
-from codec import container, drawn, exact, image
-from codec.damage import Damage
+from codec.bitstream import container
+from codec.coding import drawn, exact
 from codec.errors import Corrupt
 from codec.latents import features
+from codec.pipeline.damage import Damage
+from codec.pixels import image
 
 TOP, LEFT, HIGH, WIDE = 150, 100, 208, 320  # of the photograph
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codec import entropy
-from codec.entropy import MAX_SYMBOL, TOTAL, Decoder, Encoder, Tables, pmf_to_cdf
+from codec.bitstream import entropy
+from codec.bitstream.entropy import MAX_SYMBOL, TOTAL, Decoder, Encoder, Tables, pmf_to_cdf
 from codec.errors import BadOption, BadWeights, Corrupt
 from tests.fuzz.hostile import by_hand
 
@@ -541,7 +541,7 @@ def test_short_streams_do_not_write_outside_the_coder():
     outcome(
         run(
             """
-from codec.entropy import Tables, Encoder, Decoder
+from codec.bitstream.entropy import Tables, Encoder, Decoder
 tables = Tables([[0, 1, 65535, 65536]], [4], [0])
 for count in (1, 2, 3, 4, 5) * 400:
     for symbol in (0, 1, 2, 2**20):
@@ -559,15 +559,15 @@ for count in (1, 2, 3, 4, 5) * 400:
 def test_either_import_order_works_and_the_fence_stays_light():
     """pybind11 aborts when the extension is loaded twice; torch must not come along with it."""
     use = "BufferedRansEncoder().encode_with_indexes([0], [0], [[0, 1, 65536]], [3], [0])"
-    fence = "import codec.entropy, numpy; codec.entropy.Encoder().put([0], [0], codec.entropy.Tables([[0, 1, 65536]], [3], [0]))"
+    fence = "import codec.bitstream.entropy, numpy; codec.bitstream.entropy.Encoder().put([0], [0], codec.bitstream.entropy.Tables([[0, 1, 65536]], [3], [0]))"
     first = run(
         f"import sys; {fence}; assert not {{'torch', 'compressai'}} & set(sys.modules);"
         f"import compressai; from compressai import ans; import compressai.ans; ans.{use};"
         "from compressai.entropy_models import EntropyBottleneck; EntropyBottleneck(2).update();"
-        "assert ans is codec.entropy._rans"
+        "assert ans is codec.bitstream.entropy._rans"
     )
     second = run(
-        f"import compressai; from compressai import ans; {fence}; ans.{use}; assert ans is codec.entropy._rans"
+        f"import compressai; from compressai import ans; {fence}; ans.{use}; assert ans is codec.bitstream.entropy._rans"
     )
     outcome(first)
     outcome(second)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from codec import contest, exact
+from codec.coding import exact
 from codec.errors import Corrupt
+from codec.pipeline import contest
 
 
 def noise(height, width, channels, dtype):

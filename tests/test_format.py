@@ -17,7 +17,7 @@ import safetensors.numpy
 from test_container import table
 
 import codec
-from codec import container
+from codec.bitstream import container
 
 CONSTANTS = {name: ast.literal_eval(value) for name, value in table("Constant", "Value")}
 STRIDE, HYPER_STRIDE, STEPS, PHASE, SLOPE, FRACTION, HEAD, LATENT, GAIN, ROWS, ROW_START, MAX_RESIDUAL, EXACT = (
@@ -220,7 +220,7 @@ class Model:
 
 @cache
 def model(identity):
-    files = [path.read_bytes() for path in Path(container.__file__).with_name("models").glob("*.safetensors")]
+    files = [path.read_bytes() for path in Path(container.__file__).parents[1].joinpath("models").glob("*.safetensors")]
     return Model(next(data for data in files if hashlib.sha256(data).digest()[:4] == identity))
 
 
@@ -232,7 +232,7 @@ def picture(height, width, channels):
 
 
 def test_the_constants_of_the_page_are_those_of_the_code():
-    from codec import networks, prior
+    from codec.model import networks, prior
 
     assert CONSTANTS == {name: getattr(prior, name, getattr(networks, name, None)) for name in CONSTANTS}
 

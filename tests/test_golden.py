@@ -9,7 +9,8 @@ import pytest
 from safetensors.numpy import load
 
 import codec
-from codec import errors, image
+from codec import errors
+from codec.pixels import image
 from tests.fuzz import tiny
 from tests.golden.make import BAD, COMMAND, GOOD, coder_of, digest, pictures
 

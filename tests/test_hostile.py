@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import codec
-from codec import container
+from codec.bitstream import container
 from tests.fuzz import hostile, summary, targets, tiny
 from tests.fuzz.__main__ import HERE, TARGETS
 

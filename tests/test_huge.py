@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from benchmarks import huge
 from benchmarks.cold import process
-from codec import image
-from codec.cli import cli
+from codec.app.cli import cli
+from codec.pixels import image
 
 TINY = Path(__file__).parent / "golden" / "tiny.safetensors"  # networks that cost next to nothing
 

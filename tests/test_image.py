@@ -18,10 +18,10 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
-from codec import metadata, pil
-from codec import png as png_rows
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge
-from codec.image import Picture, decode_alpha, encode_alpha, load, save, strip, to_pil
+from codec.pixels import metadata, pil
+from codec.pixels.formats import png as png_rows
+from codec.pixels.image import Picture, decode_alpha, encode_alpha, load, save, strip, to_pil
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_ICC = SRGB[:16] + b"GRAY" + SRGB[20:]

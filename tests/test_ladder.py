@@ -9,8 +9,9 @@ from conftest import photograph, psnr
 from PIL import Image, ImageDraw
 
 import codec
-from codec import ladder, scanner
-from codec.container import NO_MODEL, Aec, Header, Tile, pack, read_header, unpack
+from codec.bitstream.container import NO_MODEL, Aec, Header, Tile, pack, read_header, unpack
+from codec.pipeline import ladder
+from codec.pixels import scanner
 from tests.campaigns import order
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from conftest import photograph, psnr
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -15,15 +16,15 @@ from safetensors.torch import load_file, save_file
 import codec
 from benchmarks.latents.copies import COPIES
 from benchmarks.latents.textures import damaged, texture
-from codec import container, int8, latents, payload
-from codec.cli import cli
+from codec import latents
+from codec.app.cli import cli
+from codec.bitstream import container
+from codec.engine import int8, payload
 from codec.errors import BadOption, BadWeights
 from codec.latents import anomaly, features, files, sheet
 from codec.latents.denoise import Encoder, attach, fill
 from codec.training import denoise
 from codec.training.loop import trained
-
-from conftest import photograph, psnr
 
 
 def run(*arguments, code=0):
@@ -378,7 +379,7 @@ def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_f
         b"",
         b"\xff" * 100,
         data[: len(data) // 2],
-        codec.model.path_of("default").read_bytes(),
+        codec.model.weights.path_of("default").read_bytes(),
         data.replace(b'"latent', b'"patent'),
     ):
         with pytest.raises(BadWeights):

@@ -13,11 +13,11 @@ from conftest import photograph
 from safetensors.numpy import load, save
 
 import codec
-from codec import model as model_module
 from codec.errors import BadWeights, UnknownModel
-from codec.model import FORMAT, Model, name_of, path_of
-from codec.networks import Config
-from codec.prior import EXACT, ROWS, Prior
+from codec.model import weights as model_module
+from codec.model.networks import Config
+from codec.model.prior import EXACT, ROWS, Prior
+from codec.model.weights import FORMAT, Model, name_of, path_of
 from tests.fuzz import tiny
 
 DEFAULT = path_of("default").read_bytes()

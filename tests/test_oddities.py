@@ -11,10 +11,10 @@ from oddities import BROKEN, ODD, smooth
 from PIL import Image
 
 import codec
-from codec import metadata
-from codec.cli import cli
+from codec.app.cli import cli
 from codec.errors import BadImage, TooLarge
-from codec.image import load
+from codec.pixels import metadata
+from codec.pixels.image import load
 from tests.campaigns import pictures
 
 

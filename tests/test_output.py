@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from codec import output
+from codec.app import output
 
 
 def listing(folder):

@@ -8,8 +8,8 @@ import re
 import browser
 import numpy as np
 import pytest
-from PIL import Image
 import sample_run
+from PIL import Image
 from sample_run import METRICS, NAMES, elements, embedded
 
 from benchmarks import report

@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, ImageSequence, Unidentifie
 
 import codec
 import codec.pillow
-from codec import container
+from codec.bitstream import container
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
@@ -120,7 +120,7 @@ def test_registered_once_more_with_a_model_and_a_device(image, tmp_path):
     from safetensors.numpy import load_file, save
     from test_model import METADATA
 
-    from codec.model import path_of
+    from codec.model.weights import path_of
 
     other = tmp_path / "other.safetensors"
     other.write_bytes(save(load_file(path_of("default")), METADATA | {"comment": "the same weights"}))

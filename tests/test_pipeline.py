@@ -16,11 +16,14 @@ from PIL import Image, ImageCms, ImageDraw, ImageOps
 from safetensors.numpy import load_file
 
 import codec
-from codec import container, encoding, entropy, int8, tiles
+from codec.bitstream import container, entropy
+from codec.coding import tiles
+from codec.engine import int8
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
-from codec.image import Picture
-from codec.model import path_of
-from codec.networks import STRIDE
+from codec.model.networks import STRIDE
+from codec.model.weights import path_of
+from codec.pipeline import encoding
+from codec.pixels.image import Picture
 
 # Rate
 

@@ -6,9 +6,10 @@ import torch
 from conftest import assert_no_steps, photograph, psnr
 
 import codec
-from codec import decoding, refinement
+from codec.coding import refinement
+from codec.coding.refinement import Fit
 from codec.errors import BadOption
-from codec.refinement import Fit
+from codec.pipeline import decoding
 
 
 def measured(coder, picture, quality, effort):
@@ -134,7 +135,7 @@ def test_nothing_depends_on_the_state_of_the_caller(coder):
 
 
 def test_a_codec_loaded_without_gradients_has_them(monkeypatch):
-    monkeypatch.setattr(codec.model, "_loaded", {})
+    monkeypatch.setattr(codec.model.weights, "_loaded", {})
     with torch.inference_mode():
         assert codec.Codec().encode(photograph(40, 48), 50, effort=1)
 

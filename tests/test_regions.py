@@ -13,13 +13,16 @@ from PIL import Image
 from test_image import SRGB, XMP, exif, saved
 
 import codec
-from codec import container, image, png, scanner, tiles
-from codec.cli import cli
-from codec.damage import Damage
+from codec.app.cli import cli
+from codec.bitstream import container
+from codec.coding import tiles
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated
-from codec.image import Picture
-from codec.networks import STRIDE
-from codec.strips import Region, Scan
+from codec.model.networks import STRIDE
+from codec.pipeline.damage import Damage
+from codec.pixels import image, scanner
+from codec.pixels.formats import png
+from codec.pixels.image import Picture
+from codec.pixels.strips import Region, Scan
 
 SIDE = 256  # px: tiles of the tests
 HEIGHT, WIDTH = 580, 700  # 3 x 3 tiles

@@ -8,12 +8,12 @@ import re
 
 import numpy as np
 import pytest
+import sample_run
 from click.testing import CliRunner
 from conftest import photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-import sample_run
 from sample_run import NAMES, Elements, Ours, build_codec, elements, embedded, run_report
 
 from benchmarks import data, explorer, metrics, report

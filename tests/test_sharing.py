@@ -10,9 +10,12 @@ from conftest import photograph, psnr
 
 import codec
 import codec.pillow
-from codec import container, encoding, pipeline, tiles
-from codec.model import Model, path_of
-from codec.networks import STRIDE
+from codec.bitstream import container
+from codec.coding import tiles
+from codec.model.networks import STRIDE
+from codec.model.weights import Model, path_of
+from codec.pipeline import codec as pipeline
+from codec.pipeline import encoding
 from tests.campaigns import leaks, sharing, sizes
 
 # The campaigns in short; in full their figures are in tests/campaigns/log.jsonl
@@ -139,7 +142,7 @@ def _allocation_error():
 def test_no_memory_is_one_sentence_on_the_command_line(tmp_path, monkeypatch):
     from click.testing import CliRunner
 
-    from codec.cli import cli
+    from codec.app.cli import cli
 
     (tmp_path / "a.aec").write_bytes(codec.compress(photograph(40, 40), device="cpu"))
     monkeypatch.setattr(codec.Codec, "_decode", lambda *_: (_ for _ in ()).throw(MemoryError()))

@@ -14,11 +14,12 @@ import tifffile
 from PIL import Image
 from test_image import GRAY_ICC, SRGB, XMP, chunk, exif, photo, png_file, samples_of, saved
 
-from codec import image, ppm, scanner, tiff
-from codec import png as png_rows
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge
-from codec.image import Picture
-from codec.strips import Region, Scan, Window
+from codec.pixels import image, scanner
+from codec.pixels.formats import png as png_rows
+from codec.pixels.formats import ppm, tiff
+from codec.pixels.image import Picture
+from codec.pixels.strips import Region, Scan, Window
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,13 @@ from conftest import photograph
 from PIL import Image
 
 import codec
-from codec import strips, target
-from codec.cli import cli
+from codec.app.cli import cli
 from codec.errors import BadOption
-from codec.image import Picture
-from codec.strips import Scan
-from codec.target import TRIALS, Target, searching
+from codec.pipeline import target
+from codec.pipeline.target import TRIALS, Target, searching
+from codec.pixels import strips
+from codec.pixels.image import Picture
+from codec.pixels.strips import Scan
 
 TYPICAL = [(1, 10.0), (50, 30.0), (100, 44.0)]
 

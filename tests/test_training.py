@@ -20,11 +20,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import codec
-from codec.cli import cli
+from codec.app.cli import cli
 from codec.latents.denoise import attach
-from codec.model import Model as Frozen
-from codec.networks import Config
-from codec.prior import ROWS, gather, place
+from codec.model.networks import Config
+from codec.model.prior import ROWS, gather, place
+from codec.model.weights import Model as Frozen
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
 from codec.training.loop import Options, first_of, train
@@ -333,7 +333,7 @@ def test_thawing_gives_back_the_network(frozen):
 
 
 def test_the_codec_never_imports_training():
-    code = "import sys, codec.pipeline, codec.cli; sys.exit(any(name.startswith('codec.training') for name in sys.modules))"
+    code = "import sys, codec.pipeline.codec, codec.app.cli; sys.exit(any(name.startswith('codec.training') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

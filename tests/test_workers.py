@@ -13,12 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import codec
-from codec import batch, output
-from codec.batch import Job
+from codec.app import batch, output
+from codec.app.batch import Job
+from codec.app.options import Failure
+from codec.app.report import Report
+from codec.app.workers import Workers
 from codec.errors import CodecError, Truncated
-from codec.options import Failure
-from codec.report import Report
-from codec.workers import Workers
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
@@ -188,7 +188,7 @@ def test_standard_input_among_others(tmp_path, monkeypatch):
     import numpy as np
     from PIL import Image
 
-    from codec.cli import cli
+    from codec.app.cli import cli
 
     monkeypatch.chdir(tmp_path)
     for name in "ab":
@@ -209,7 +209,7 @@ def test_standard_input_among_others(tmp_path, monkeypatch):
 
 PARENT = """
 import concurrent.futures, sys, threading
-from codec import cli, output, workers
+from codec.app import cli, output, workers
 import test_workers
 @cli.cli.command()
 def parent():

@@ -10,7 +10,6 @@ pytest.importorskip("compressai")
 pytest.importorskip("bjontegaard")
 
 from benchmarks import codecs, session, summary
-from benchmarks.zoo import Zoo
 
 PICTURE = Image.fromarray(photograph(50, 60, 1))
 

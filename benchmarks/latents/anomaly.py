@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 import codec
 from codec.latents.anomaly import Normal, heat, measure
-from codec.image import load
+from codec.pixels.image import load
 
 from .textures import DEFECTS, TEXTURES, damaged, texture
 

@@ -18,8 +18,8 @@ from skimage.restoration import denoise_nl_means
 from tqdm import tqdm
 
 import codec
+from codec.app.output import atomic
 from codec.latents.denoise import INSTALLED, denoiser
-from codec.output import atomic
 
 from .. import data
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from codec.output import atomic
+from codec.app.output import atomic
 
 from .. import codecs, data
 from ..stages import Clock

@@ -20,12 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from codec.device import has_bfloat16
-from codec.model import path_of
-from codec.networks import STRIDE, Config, ResBlock
+from codec.engine.device import has_bfloat16
+from codec.model.networks import STRIDE, Config, ResBlock
+from codec.model.weights import path_of
 from codec.training import loop
 from codec.training.data import Pictures
-from codec.training.model import Model
 from codec.training.thaw import grown, thaw
 
 from .. import bdrate, data

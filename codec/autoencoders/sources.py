@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..batch import STREAM
+from ..app.batch import STREAM
+from ..app.options import PICTURES
+from ..app.report import shown
 from ..errors import BadData, CodecError
-from ..options import PICTURES
-from ..report import shown
 
 DIGITS = "digits"
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -148,7 +148,7 @@ def _table(content: bytes, columns: Columns) -> Data:
 
 def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
     """All pictures below the folder, by name; where all lie in folders of their own, these are the labels."""
-    from .. import image
+    from ..pixels import image
 
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
     if not paths:

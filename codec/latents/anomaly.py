@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from PIL import Image
 
-from .. import image
 from ..errors import BadOption, CodecError
-from ..networks import STRIDE
+from ..model.networks import STRIDE
+from ..pixels import image
 
 FORMAT = "aecodec normal 1"
 TOP = 0.01  # share of the positions whose mean score is the picture's ...

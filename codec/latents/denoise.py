@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 
 from ..errors import BadWeights
-from ..image import MAX_PIXELS
-from ..model import checked, read_metadata, refusing
-from ..networks import Analysis, Config, Gain, HyperAnalysis
-from ..pipeline import Codec
+from ..model.networks import Analysis, Config, Gain, HyperAnalysis
+from ..model.weights import checked, read_metadata, refusing
+from ..pipeline.codec import Codec
+from ..pixels.image import MAX_PIXELS
 
 FORMAT = "aecodec encoder 1"
 INSTALLED = Path(__file__).with_name("denoise.safetensors")

@@ -6,7 +6,7 @@ What is pooled forgets where things are and which way they face, so that crops, 
 import numpy as np
 
 from ..errors import BadOption
-from ..networks import STRIDE
+from ..model.networks import STRIDE
 from . import files
 
 BINS = 10, 9, 9  # of the histogram of colours: luma and two chroma axes

@@ -2,9 +2,10 @@
 
 import torch
 
-from .. import container, tiles
-from ..device import inference
-from ..encoding import hundredths_of
+from ..bitstream import container
+from ..coding import tiles
+from ..engine.device import inference
+from ..pipeline.encoding import hundredths_of
 
 
 def to_aec(coder, source, quality=60.0, **options):

@@ -7,14 +7,16 @@ synthesis is close to linear: walks are close to cross-fades, but for what the d
 import numpy as np
 import torch
 
-from .. import container, payload, tiles
-from ..container import Tile
-from ..device import inference
-from ..encoding import hundredths_of
-from ..entropy import Encoder
+from ..bitstream import container
+from ..bitstream.container import Tile
+from ..bitstream.entropy import Encoder
+from ..coding import tiles
+from ..engine import payload
+from ..engine.device import inference
 from ..errors import BadOption
-from ..image import MAX_PIXELS
-from ..networks import HYPER_STRIDE
+from ..model.networks import HYPER_STRIDE
+from ..pipeline.encoding import hundredths_of
+from ..pixels.image import MAX_PIXELS
 from . import files
 
 

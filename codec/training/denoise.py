@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 from ..latents.denoise import FORMAT, DenoisingAnalysis
-from ..model import ID_BYTES, path_of
+from ..model.weights import ID_BYTES, path_of
 from .thaw import thaw
 
 SIGMA = 60  # strongest noise, in 8-bit levels

@@ -17,13 +17,14 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from scipy.special import erf
 
-from ..entropy import pmf_to_cdf
-from ..model import FORMAT, Model
-from ..networks import Config
-from ..payload import rounded
-from ..prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
+from ..bitstream.entropy import pmf_to_cdf
+from ..engine.payload import rounded
+from ..model.networks import Config
+from ..model.prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
+from ..model.weights import FORMAT, Model
 from .data import Pictures
-from .model import FloatLayer, Model as Trained
+from .model import FloatLayer
+from .model import Model as Trained
 
 MARGIN = 1.25  # of the activation limits over the largest activation seen
 ROUNDS = 2  # of counting: where the encoder rounds up depends on the tables, and the tables on that

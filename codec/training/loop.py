@@ -19,8 +19,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ..networks import Config
-from ..device import has_bfloat16
+from ..engine.device import has_bfloat16
+from ..model.networks import Config
 from . import denoise, speed
 from .data import Pictures
 from .export import is_checkpoint, read_average

@@ -9,8 +9,8 @@ import re
 import numpy as np
 import torch
 
-from ..model import Model as Frozen
-from ..prior import FRACTION, GAIN, HEAD, FixedLayer
+from ..model.prior import FRACTION, GAIN, HEAD, FixedLayer
+from ..model.weights import Model as Frozen
 from .export import row_scales
 from .model import Model
 

@@ -40,7 +40,7 @@ OLD = b"an older file of the same name"
 
 def run_command(arguments):
     """`aecodec` with its own exit, in this process."""
-    from codec import cli
+    from codec.app import cli
 
     sys.argv = ["aecodec", *arguments]
     cli.main()

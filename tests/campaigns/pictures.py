@@ -17,8 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does
 
 import oddities
+
 from codec.errors import BadImage, TooLarge
-from codec.image import Picture, load
+from codec.pixels.image import Picture, load
 from tests import campaigns
 
 MOST_PIXELS = 2**20  # what damage makes of a size must not fill the memory of the campaign

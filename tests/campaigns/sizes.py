@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 import codec
-from codec.image import Picture
+from codec.pixels.image import Picture
 from tests import campaigns
 
 MOST = 130  # px

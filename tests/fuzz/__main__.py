@@ -34,12 +34,12 @@ TARGETS = {
     "weights": 100_000,
 }  # longest input, bytes
 MODULES = {
-    "parser": ["container"],
-    "fence": ["entropy"],
-    "decode": ["pipeline"],
-    "batch": ["pipeline"],
-    "tile": ["exact"],
-    "weights": ["model"],
+    "parser": ["bitstream.container"],
+    "fence": ["bitstream.entropy"],
+    "decode": ["pipeline.codec"],
+    "batch": ["pipeline.codec"],
+    "tile": ["coding.exact"],
+    "weights": ["model.weights"],
 }  # whose branches guide the search, with what they import
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
 HANG = 300  # seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the figures

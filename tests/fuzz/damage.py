@@ -19,10 +19,10 @@ from unittest.mock import patch
 import numpy as np
 
 import codec
-from codec import container
+from codec.bitstream import container
 from codec.errors import CodecError, Corrupt, Truncated
-from codec.image import Picture
-from codec.prior import ROWS
+from codec.model.prior import ROWS
+from codec.pixels.image import Picture
 from tests.fuzz import hostile, tiny
 from tests.fuzz.targets import READER, sentence
 

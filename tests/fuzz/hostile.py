@@ -11,8 +11,9 @@ from zlib import crc32
 
 import numpy as np
 
-from codec import container, exact
-from codec.container import LAYOUT, SECTIONS, Cursor
+from codec.bitstream import container
+from codec.bitstream.container import LAYOUT, SECTIONS, Cursor
+from codec.coding import exact
 from codec.errors import CodecError
 
 MOST_TILES = 16  # that `repair` makes
@@ -254,7 +255,7 @@ def forge_siblings(coder, rng, count):
     """So many files as `forge` makes, all of one size and quality."""
     import torch
 
-    from codec.image import Picture
+    from codec.pixels.image import Picture
 
     numbers = np.random.default_rng(rng.getrandbits(32))
     height, width = rng.choice((1, 5, 16, 17, 33, 64, 70)), rng.choice((1, 5, 16, 17, 33, 64, 70))
@@ -302,7 +303,7 @@ def bunch(coder, data, rng, edit=edit):
 
 def seeds(coder):
     """Small valid files of all kinds, to start from: {name: bytes}."""
-    from codec.image import Picture
+    from codec.pixels.image import Picture
 
     rng, files = random.Random(0), {}
     for height, width, channels, depth in (

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import codec
-from codec import exact
+from codec.coding import exact
 from tests.fuzz import hostile, tiny
 
 CORPUS = Path(__file__).parent / "corpus"

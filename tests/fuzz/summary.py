@@ -1,4 +1,4 @@
-"""The figures of codec/SECURITY.md, from the log of what was run.
+"""The figures of codec/bitstream/SECURITY.md, from the log of what was run.
 
 python -m tests.fuzz.summary [LOG ...]     # adds the lines of other logs to tests/fuzz/log.jsonl, then writes its figures, and those of tests/campaigns/log.jsonl, into the page
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 LOG = Path(__file__).with_name("log.jsonl")
 CAMPAIGNS = Path(__file__).parents[1] / "campaigns" / "log.jsonl"
-PAGE = Path(__file__).parents[2] / "codec" / "SECURITY.md"
+PAGE = Path(__file__).parents[2] / "codec" / "bitstream" / "SECURITY.md"
 BEGIN, END = (
     "<!-- figures of tests/fuzz/log.jsonl, written by python -m tests.fuzz.summary -->",
     "<!-- end of figures -->",

@@ -8,9 +8,9 @@ import random
 
 import numpy as np
 
-from codec import container, entropy
-from codec.damage import Damage
+from codec.bitstream import container, entropy
 from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
+from codec.pipeline.damage import Damage
 
 from . import hostile
 
@@ -240,7 +240,7 @@ def header_of(data):
 
 def tile(data):
     """A lossless tile: WebP or PNG of a given size."""
-    from codec import exact
+    from codec.coding import exact
 
     if len(data) < 3:
         return "short"
@@ -256,7 +256,7 @@ def tile(data):
 
 def weights(data):
     """A weight file."""
-    from codec.model import Model
+    from codec.model.weights import Model
 
     try:
         Model(data)

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from codec.entropy import pmf_to_cdf
-from codec.model import FORMAT
-from codec.networks import STEP_RECIPROCAL, Config, dct_basis
-from codec.prior import EXACT, GAIN, ROW_START, ROWS, FixedLayer
+from codec.bitstream.entropy import pmf_to_cdf
+from codec.model.networks import STEP_RECIPROCAL, Config, dct_basis
+from codec.model.prior import EXACT, GAIN, ROW_START, ROWS, FixedLayer
+from codec.model.weights import FORMAT
 
 PATH = Path(__file__).parents[1] / "golden" / "tiny.safetensors"
 CONFIG = Config(
@@ -39,7 +39,7 @@ REACH = 8  # symbols to each side of a row: beyond it escapes
 
 def build(seed=1):
     """Bytes of the weight file."""
-    from codec.model import Networks
+    from codec.model.weights import Networks
 
     draw = random.Random(seed).random  # the only stream Python promises to keep
     noise = lambda shape, reach: reach * (2 * np.array([draw() for _ in range(math.prod(shape))]).reshape(shape) - 1)

@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 def streams(count):
     """Inputs of targets.fence."""
-    from codec import container
+    from codec.bitstream import container
     from codec.errors import CodecError
     from tests.fuzz.hostile import edit
 
@@ -58,7 +58,7 @@ def inside(count):
 
 def unfenced():
     """A stream that ends too early, given to the extension as it is."""
-    from codec.entropy import Encoder, Tables, _rans
+    from codec.bitstream.entropy import Encoder, Tables, _rans
 
     tables = Tables([[0, 20000, 40000, 65000, 65536]], [5], [-2])
     encoder = Encoder()

@@ -20,10 +20,13 @@ from PIL import Image
 
 import codec
 from benchmarks.exactness import parse
-from codec import container, exact, image, payload as coding
-from codec.entropy import Decoder, Encoder
+from codec.bitstream import container
+from codec.bitstream.entropy import Decoder, Encoder
+from codec.coding import exact
+from codec.engine import payload as coding
 from codec.errors import CodecError
-from codec.image import Picture
+from codec.pixels import image
+from codec.pixels.image import Picture
 from tests.fuzz import hostile, tiny
 
 FOLDER = Path(__file__).parent

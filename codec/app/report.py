@@ -1,0 +1,125 @@
+"""What a run of the command line says: one JSON object or one line per file, a progress bar, one sentence per error, and the exit code.
+
+Used by batch, which hands it each outcome, and by cli.
+Results go to standard output only as --json; everything else is for people and goes to standard error.
+"""
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+
+import click
+
+from ..errors import CodecError
+
+
+class Report:
+    """Collects the outcome of `total` files; a context manager because of the progress bar, which is there on a terminal for more than one file."""
+
+    def __init__(self, total: int, as_json: bool, verbose: bool, quiet: bool, progress: bool = False):
+        self.as_json = as_json
+        self.verbose = verbose and not quiet
+        # A single file on a terminal gets its line unasked: without it a first try would end in silence.
+        self.lines = not quiet and (verbose or (total == 1 and sys.stderr.isatty()))
+        self.failures = 0
+        self._bar, self._pixels = None, 0
+        if progress and not quiet and total > 1 and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="file", file=sys.stderr, leave=False)
+
+    def __enter__(self) -> "Report":
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.failures else 0
+
+    def done(self, record: dict, line: str, problems: Sequence[str] = (), pixels: int = 0) -> None:
+        """One file is finished: `record` for programs (keys are a promise), `line` for people. With `problems` it is not what it should be."""
+        if problems:
+            self.failures += 1
+            record = record | {"damage": list(problems)}
+        if self.as_json:
+            click.echo(json.dumps(record))
+        for problem in problems:
+            self._say(f"aecodec: {shown(record['input'])}: {problem}")
+        if line and self.lines:
+            self._say(line)
+        self._advance(pixels)
+
+    def failed(self, name: str, error: Exception) -> None:
+        """One file could not be done."""
+        self.failures += 1
+        said = reason(name, error)
+        if self.as_json:
+            click.echo(json.dumps({"input": name, "error": said}))
+        self._say(f"aecodec: {shown(name)}: {said}")
+        if self.verbose and not isinstance(error, (CodecError, OSError)):
+            self._say("".join(traceback.format_exception(error)).rstrip())
+        self._advance()
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            click.echo(text, err=True)
+
+    def _advance(self, pixels: int = 0) -> None:
+        if self._bar is not None:
+            self._pixels += pixels
+            if self._pixels:
+                speed = self._pixels / 1e6 / max(self._bar.format_dict["elapsed"], 1e-3)
+                self._bar.set_postfix_str(f"{speed:.1f} MP/s", refresh=False)
+            self._bar.update()
+
+
+def shown(name: str) -> str:
+    """A file name as one line of text: control characters and bytes that are no UTF-8 are written as Python escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def reason(name: str, error: Exception) -> str:
+    """One sentence, without the name of the file it is about."""
+    if isinstance(error, CodecError):
+        return shown(str(error))
+    if isinstance(error, OSError) and error.strerror:
+        said = error.strerror[0].lower() + error.strerror[1:]
+        return said if error.filename in (None, name) else f"{shown(str(error.filename))}: {said}"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for it"
+    summary = (str(error).splitlines() or ["no message"])[0]
+    return f"unexpected {type(error).__name__}: {shown(summary)} (-v shows where)"
+
+
+class Stopwatch:
+    """Seconds per stage."""
+
+    def __init__(self):
+        self.stages: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.stages[stage], self._last = now - self._last + self.stages.get(stage, 0), now
+
+    def timed(self, stage: str, items: Iterable) -> Iterator:
+        """The items, with the time it takes to get them counted to `stage` and not to the lap they are used in."""
+        items = iter(items)
+        while True:
+            start = time.perf_counter()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                spent = time.perf_counter() - start
+                self.stages[stage] = self.stages.get(stage, 0) + spent
+                self._last += spent
+            yield item

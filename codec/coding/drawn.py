@@ -1,0 +1,119 @@
+"""Drawn parts of a picture that is half photographed: a page or window with pictures in it. Their pixels are kept to the last bit in a section of their own.
+
+Text and lines are what the networks are worst at, photographs what lossless coding is. Blocks of 16 x 16 pixels that look drawn go to a WebP lossless
+bitstream, transparent elsewhere; where they were, the networks see a smooth surface, which costs next to nothing. `pipeline` tries it where `contest` finds plain runs, and
+keeps it where it costs less (`MOST_DRAWN` of `container` says up to which size).
+"""
+
+import numpy as np
+from PIL import Image
+
+from ..errors import Corrupt
+from ..model.networks import STRIDE
+from . import exact
+
+NEARLY = 0.98  # share of drawn blocks from which there is no photograph worth its own coding
+LONGEST = 16383  # pixels of a side of a WebP
+EQUAL = 0.5  # share of a drawn block's pixels that equal a neighbour, and
+CONTRAST = 32  # levels between its darkest and its brightest sample: less is a sky,
+COLOURS = 64  # and the colours that it has at most: more is the edge of a photograph
+ALONE, AMONG = (
+    3,
+    6,
+)  # neighbours, of 8: with fewer that are drawn or of one colour it is not drawn either, with as many or more it is whatever it looks like
+
+
+def split(pixels):
+    """The section of the drawn blocks of uint8 samples [H, W, C], and the samples with these blocks filled; (None, None) without any, or if nearly all are."""
+    mask = find(pixels)
+    if not 0 < mask.mean() < NEARLY or max(pixels.shape) > LONGEST:
+        return None, None
+    wide = mask.repeat(STRIDE, 0).repeat(STRIDE, 1)[: pixels.shape[0], : pixels.shape[1], None]
+    colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    section = exact.webp(np.concatenate([colours * wide, np.uint8(255) * wide], 2))
+    return section, np.where(wide, _smooth(pixels, mask), pixels)
+
+
+def find(pixels):
+    """Which blocks of uint8 samples [H, W, C] are drawn or of one colour: bool [ceil(H/16), ceil(W/16)]; none at all if none is drawn."""
+    pixels = _padded(pixels)
+    colours = (pixels.astype(np.uint32) << np.arange(0, 8 * pixels.shape[2], 8, dtype=np.uint32)).sum(
+        2, dtype=np.uint32
+    )
+    same = np.zeros(colours.shape, bool)
+    same[:, 1:] = colours[:, 1:] == colours[:, :-1]
+    same[1:] |= colours[1:] == colours[:-1]
+    contrast = (_blocks(pixels).max((2, 3)) - _blocks(pixels).min((2, 3))).max(2)
+    drawn = (_blocks(same).mean((2, 3)) >= EQUAL) & (contrast >= CONTRAST)
+    in_order = np.sort(_blocks(colours)[drawn].reshape(-1, STRIDE**2), 1)
+    drawn[drawn] = (in_order[:, 1:] != in_order[:, :-1]).sum(1) < COLOURS
+    flat = contrast == 0
+    drawn &= _around(drawn | flat, False) >= ALONE
+    if not drawn.any():
+        return drawn
+    for _ in range(2):
+        drawn |= _around(drawn | flat, True) >= AMONG
+    return drawn | flat
+
+
+def decode(data, height, width):
+    """RGBA samples [H, W, 4] of a section, transparent where nothing is drawn. Raises Corrupt."""
+    samples = exact.decode_webp(data, height, width, 4, "the section drawn")
+    if not np.isin(samples[..., 3], (0, 255)).all():
+        raise Corrupt("the section drawn is partly transparent")
+    return samples
+
+
+def paste(pixels, samples):
+    """Puts what is drawn in samples [H, W, 4] over uint8 pixels [H, W, 1 or 3]."""
+    np.copyto(pixels, samples[..., : pixels.shape[2]], where=samples[..., 3:] > 0)
+
+
+def _around(mask, outside):
+    """How many of its 8 neighbours are in a mask [H, W], for which also counts whether what is outside of it is."""
+    rows, columns = mask.shape
+    padded = np.pad(mask, 1, constant_values=outside).astype(np.int8)
+    return sum(padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)) - mask
+
+
+def _padded(pixels):
+    """Samples [H, W, C] with their edge repeated up to whole blocks."""
+    return np.pad(pixels, (*((0, -side % STRIDE) for side in pixels.shape[:2]), (0, 0)), "edge")
+
+
+def _blocks(samples):
+    """[H, W, ...] as blocks [H/16, W/16, 16, 16, ...]."""
+    down, across = (side // STRIDE for side in samples.shape[:2])
+    return samples.reshape(down, STRIDE, across, STRIDE, *samples.shape[2:]).swapaxes(1, 2)
+
+
+def _smooth(pixels, mask):
+    """A surface [H, W, C] that runs through the mean colours of the blocks that are not masked."""
+    means = _spread(_blocks(_padded(pixels)).mean((2, 3), dtype=np.float32), ~mask)
+    height, width = (side * STRIDE for side in mask.shape)
+    return np.rint(_resized(means, width, height)).astype(np.uint8)[: pixels.shape[0], : pixels.shape[1]]
+
+
+def _spread(values, known):
+    """values [h, w, C] where they are known, elsewhere those of the means of 2 x 2, 4 x 4, ... around that first know one."""
+    if known.all():
+        return values
+    missing = [(0, side % 2) for side in known.shape]
+    weights = np.pad(known, missing).astype(np.float32)
+    halves = lambda x: x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, *x.shape[2:]).sum((1, 3))
+    total, count = halves(np.pad(values, (*missing, (0, 0))) * weights[..., None]), halves(weights)
+    coarse = _spread(total / np.maximum(count, 1)[..., None], count > 0)
+    return np.where(
+        known[..., None], values, _resized(coarse, *weights.shape[::-1])[: known.shape[0], : known.shape[1]]
+    )
+
+
+def _resized(samples, width, height):
+    """float32 [h, w, C], bilinear."""
+    return np.stack(
+        [
+            Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
+            for plane in np.moveaxis(samples, 2, 0)
+        ],
+        2,
+    )

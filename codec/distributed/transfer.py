@@ -1,0 +1,238 @@
+"""Trees of files from URL to URL, compressed or decompressed, and the manifest of what became of each: `aecodec batch`. On many machines: `cluster`.
+
+URLs are those of fsspec, local paths among them. Every output is written once: whole or not at all, and one that is there and readable is left as it is,
+so that a file may be tried again by anybody at any time.
+"""
+
+import hashlib
+import io
+import os
+import secrets
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from ..app import output
+from ..app.batch import Job
+from ..app.report import reason, shown
+from ..errors import CodecError
+
+# File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all of it is.
+RENAMING = {"sftp", "ssh", "hdfs", "arrow_hdfs", "webhdfs", "smb"}
+COLUMNS = {"source": "string", "output": "string", "bytes": "int64", "bpp": "float64", "width": "int32", "height": "int32", "psnr": "float64",
+           "sha256": "string", "seconds": "float64", "error": "string"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done with every file; the values are those of the command line's options."""
+
+    decompress: bool = False
+    format: str = "png"  # of decompressed pictures
+    quality: float = 60.0
+    lossless: bool | None = None
+    strip: tuple[str, ...] = ()
+    model: str = "default"
+    device: str = "auto"
+    threads: int | None = None  # of torch
+    max_pixels: int = 2**28
+    psnr: bool = False
+    force: bool = False
+    target_size: float | None = None  # in place of the quality
+    bpp: float | None = None
+    effort: int = 0
+
+
+class Transfer:
+    """Does files one by one with a model loaded once. Raises as `codec.Codec`."""
+
+    def __init__(self, settings: Settings):
+        import codec
+
+        self.settings = settings
+        self._coder = codec.Codec(settings.model, settings.device, settings.threads)
+
+    def row(self, source: str, target: str) -> dict:
+        """Does one file: its row of the manifest, with `error` in place of an exception, and without `seconds` where the output was there already."""
+        row = dict.fromkeys(COLUMNS) | {"source": source, "output": target}
+        start = time.perf_counter()
+        try:
+            data, made = self._existing(target), None
+            if data is None:
+                data = made = self._made(source)
+                try:
+                    write(target, data, self.settings.force)
+                except FileExistsError:  # another attempt was faster
+                    data, made = self._existing(target), None
+            coded = read(source) if self.settings.decompress else data
+            row |= self._described(coded)
+            if self.settings.psnr and not self.settings.decompress:
+                row["psnr"] = self._psnr(source, data)
+            row |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            if made is not None:
+                row["seconds"] = round(time.perf_counter() - start, 6)
+        except Exception as error:
+            row["error"] = reason(source, error)
+        return row
+
+    def __call__(self, batch: dict) -> dict:
+        """A batch of Ray Data, of the columns source and output, to one of `COLUMNS`."""
+        import pyarrow
+
+        rows = [self.row(str(source), str(target)) for source, target in zip(batch["source"], batch["output"])]
+        return pyarrow.Table.from_pylist(rows, schema())
+
+    def _made(self, source: str) -> bytes:
+        settings = self.settings
+        if not settings.decompress:
+            path = local(source)  # by rows where it is huge
+            return self._coder.encode(read(source) if path is None else path, settings.quality, effort=settings.effort, lossless=settings.lossless, strip=settings.strip,
+                                      target_size=settings.target_size, bpp=settings.bpp, max_pixels=settings.max_pixels)  # fmt: skip
+        from ..pixels import image
+
+        file = io.BytesIO()
+        with self._coder.scan(read(source), max_pixels=settings.max_pixels) as scan:
+            image.save(scan, file, settings.format)
+        return file.getvalue()
+
+    def _existing(self, target: str) -> bytes | None:
+        """What stands at the target, if it is what it should be by its header; None if there is nothing or it is to be replaced. Raises CodecError."""
+        if self.settings.force:
+            return None
+        try:
+            data = read(target)
+        except FileNotFoundError:
+            return None
+        try:
+            if self.settings.decompress:
+                from ..pixels import pil
+
+                pil.open_picture(io.BytesIO(data))
+            elif self._described(data)["bytes"] != len(data):
+                raise CodecError("it is cut short")
+        except CodecError as error:
+            raise CodecError(f"{target} exists already and is no such output, -f overwrites it ({error})") from None
+        return data
+
+    def _described(self, coded: bytes) -> dict:
+        import codec
+
+        header = codec.info(coded)
+        return {name: header[name] for name in ("bytes", "bpp", "width", "height")}
+
+    def _psnr(self, source: str, data: bytes) -> float:
+        """In dB over all colour samples; infinite where they are the same."""
+        from ..pixels import image, strips
+
+        return strips.psnr(
+            image.load(read(source), self.settings.max_pixels), self._coder.decode_picture(data, max_pixels=0)
+        )
+
+
+def transferring(settings: Settings) -> Callable[[Job], dict]:
+    """The work of one job, as a worker process of this machine is sent it. Raises click.ClickException: nothing can be done without a model."""
+    from ..app.options import Failure
+
+    try:
+        transfer = Transfer(settings)
+    except CodecError as error:
+        raise Failure(f"{shown(settings.model)}: {error}") from None
+    return lambda job: transfer.row(job.source, job.target)
+
+
+def plan(source: str, destination: str, suffixes: Collection[str], suffix: str) -> list[Job]:
+    """One job per file below `source` with one of the lower-case suffixes, to the same place below `destination`, sorted by name.
+
+    Raises CodecError where two would become one, or there is none; OSError and ImportError as fsspec.
+    """
+    from fsspec.core import url_to_fs
+
+    files, top = url_to_fs(source)
+    if not files.isdir(top):
+        raise CodecError("is not a directory")
+    destination = local(destination) or destination
+    jobs, sources = [], {}
+    for path in files.find(top):
+        stem, ending = os.path.splitext(path)
+        if ending.lower() not in suffixes:
+            continue
+        place = stem[len(top.rstrip("/")) + 1 :] + suffix
+        if place in sources:
+            raise CodecError(f"{sources[place]} and {path} would both become {place}: nothing was done")
+        sources[place] = path
+        url = (
+            path if local(source) is not None else files.unstrip_protocol(path)
+        )  # local ones are absolute, as other machines may take them
+        jobs.append(Job(url, target=join(destination, place)))
+    if not jobs:
+        raise CodecError("holds no file to work on")
+    return jobs
+
+
+def join(url: str, place: str) -> str:
+    return f"{url.rstrip('/')}/{place}"
+
+
+def local(url: str) -> str | None:
+    """The path of a URL of this machine's file system, else None."""
+    if "://" not in url:
+        return os.path.abspath(url)
+    return os.path.abspath(url[7:]) if url.startswith("file://") else None
+
+
+def read(url: str) -> bytes:
+    """Raises OSError, and as fsspec."""
+    if (path := local(url)) is not None:
+        with open(path, "rb") as file:
+            return file.read()
+    from fsspec.core import url_to_fs
+
+    files, path = url_to_fs(url)
+    return files.cat_file(path)
+
+
+def write(url: str, data: bytes, overwrite: bool) -> None:
+    """Writes a file that is there whole or not at all. Raises FileExistsError unless `overwrite`, for local files even if it appeared meanwhile."""
+    if (path := local(url)) is not None:
+        draft = output.Draft(path, overwrite)
+        try:
+            draft.write(data)
+            draft.keep()
+        finally:
+            draft.drop()
+        return
+    from fsspec.core import url_to_fs
+
+    files, path = url_to_fs(url)
+    if not overwrite and files.exists(path):
+        raise FileExistsError(path)
+    parent = path.rsplit("/", 1)[0]
+    files.makedirs(parent, exist_ok=True)
+    if RENAMING.isdisjoint([files.protocol] if isinstance(files.protocol, str) else files.protocol):
+        files.pipe_file(path, data)
+        return
+    temporary = f"{parent}/.aecodec-{secrets.token_hex(8)}.part"
+    try:
+        files.pipe_file(temporary, data)
+        files.mv(temporary, path)
+    except BaseException:
+        if files.exists(temporary):
+            files.rm_file(temporary)
+        raise
+
+
+def schema():
+    """pyarrow.Schema of a manifest."""
+    import pyarrow
+
+    return pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in COLUMNS.items()])
+
+
+def write_manifest(url: str, rows: list[dict]) -> None:
+    """Parquet, a row per source; replaces an earlier one."""
+    import pyarrow
+    import pyarrow.parquet
+
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema()), file)
+    write(url, file.getvalue(), overwrite=True)

@@ -1,0 +1,123 @@
+"""`aecodec batch`: a tree of files from URL to URL by worker processes or a Ray cluster, and its manifest. Between cli and `transfer`, `cluster`."""
+
+import importlib.util
+from functools import partial
+
+import click
+
+from ..app import batch
+from ..app.batch import Job
+from ..app.options import AEC, PICTURES, Failure, Options
+from ..app.report import shown
+from ..errors import CodecError
+from . import transfer
+from .transfer import Settings
+
+
+def run(source: str, destination: str, *, decompress: bool, format: str, psnr: bool, manifest: str | None, force: bool, quality: float, effort: int, lossless: bool | None,
+        strip: tuple[str, ...], target_size: float | None, bpp: float | None, model: str, ray: bool, address: str | None, actors: int | None, num_gpus: float, **common) -> int:  # fmt: skip
+    """The exit code. Raises click.ClickException."""
+    options = Options(names=(), recursive=True, filelist=None, **common)
+    if not ray and (address or actors or num_gpus):
+        raise click.UsageError("--address, --actors and --num-gpus need --ray")
+    if ray and options.jobs > 1:
+        raise click.UsageError("--ray takes --actors instead of -j")
+    if decompress and psnr:
+        raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
+    for module in ("fsspec", "pyarrow"):
+        if importlib.util.find_spec(module) is None:
+            raise Failure(f"this needs the package {module}: pip install 'aecodec[ray]'")
+    suffix = "." + format.lower().removeprefix(".")
+    if decompress:
+        from ..pixels import image
+
+        if suffix[1:] not in image.SUFFIXES:
+            raise click.UsageError(
+                f"pictures cannot be written as {shown(format)}, only as {', '.join(image.SUFFIXES)}"
+            )
+    settings = Settings(
+        decompress,
+        suffix[1:],
+        quality,
+        lossless,
+        strip,
+        model,
+        options.device,
+        None if ray else options.threads,
+        options.max_pixels,
+        psnr,
+        force,
+        target_size,
+        bpp,
+        effort,
+    )
+    try:
+        jobs = transfer.plan(source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC)
+    except (CodecError, ImportError, ValueError, OSError) as error:
+        raise Failure(f"{shown(source)}: {getattr(error, 'strerror', None) or error}") from None
+    rows = {}
+
+    def finish(job: Job, row: dict) -> tuple[dict, str, tuple, int]:
+        rows[job.source] = row
+        if row["error"]:
+            raise CodecError(row["error"])
+        record = {
+            "input": row["source"],
+            **{name: value for name, value in row.items() if name != "source" and value is not None},
+        }
+        line = "{} -> {}: {:,} bytes, {:.3f} bpp, {}x{}, ".format(
+            shown(job.source), shown(job.target), *(row[name] for name in ("bytes", "bpp", "width", "height"))
+        )
+        return (
+            record,
+            line + (f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"),
+            (),
+            row["width"] * row["height"],
+        )
+
+    with options.report(jobs) as report:
+        if ray:
+            _on_ray(jobs, settings, address, actors, num_gpus, finish, report)
+        else:
+            batch.run(jobs, partial(transfer.transferring, settings), finish, report, options.jobs)
+    lost = lambda job: (
+        dict.fromkeys(transfer.COLUMNS)
+        | {"source": job.source, "output": job.target, "error": "its worker process died"}
+    )
+    manifest = manifest or transfer.join(destination, "manifest.parquet")
+    try:
+        transfer.write_manifest(manifest, [rows.get(job.source) or lost(job) for job in jobs])
+    except OSError as error:
+        raise Failure(f"{shown(manifest)}: {error.strerror or error}") from None
+    return report.exit_code
+
+
+def _on_ray(
+    jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float, finish, report
+) -> None:
+    """Reports the files in the order in which they end. Raises click.ClickException."""
+    import codec
+
+    from . import cluster
+
+    try:
+        codec.Codec(settings.model, "cpu")  # here, once, and not in every actor
+    except CodecError as error:
+        raise Failure(f"{shown(settings.model)}: {error}") from None
+    known = {job.source: job for job in jobs}
+    try:
+        for row in cluster.run(jobs, settings, address, actors, num_gpus):
+            _tell(known.pop(row["source"]), row, finish, report)
+    except cluster.ClusterError as error:
+        raise Failure(str(error)) from None
+    if known:
+        raise Failure(f"the cluster gave no answer for {len(known)} files; the same command goes on")
+
+
+def _tell(job: Job, row: dict, finish, report) -> None:
+    try:
+        done = finish(job, row)
+    except CodecError as error:
+        report.failed(job.source, error)
+    else:
+        report.done(*done)

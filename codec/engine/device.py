@@ -1,0 +1,40 @@
+"""Where the networks run: which devices there are, what they can do, and the state torch must be in while they run."""
+
+from contextlib import contextmanager, nullcontext
+
+import torch
+
+from ..errors import BadOption
+
+
+def device_of(name):
+    """torch.device of "auto", "cpu", "cuda" or "cuda:n". Raises BadOption."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise BadOption(f"{name!r} is not a device; choose auto, cpu, cuda or cuda:n") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadOption(f"there is no device {name}; {torch.cuda.device_count()} CUDA devices were found")
+    if device.type not in ("cpu", "cuda"):
+        raise BadOption(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:n")
+    return device
+
+
+def has_bfloat16(device):
+    """Whether the device multiplies bfloat16 natively. The analysis uses it: files differ by a hair, what they decode to does not depend on it. The synthesis does only where `fast` is asked for."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+
+
+@contextmanager
+def inference(networks):
+    """No gradients, and no autocast that a caller may have switched on: the prior must stay exact."""
+    device = next(networks.parameters()).device.type
+    with (
+        torch.inference_mode(),
+        torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext(),
+    ):
+        yield

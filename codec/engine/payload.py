@@ -1,0 +1,210 @@
+"""A tile's payload: its latents as one rANS stream, both ways; several tiles of one size at once. Between the transforms, which `pipeline` runs, and the bytes of `container`.
+
+`prior` says for every symbol which table row codes it, `entropy` codes it; only integers pass between the two.
+"""
+
+import functools
+import zlib
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from ..bitstream.container import Tile
+from ..bitstream.entropy import Decoder, Encoder
+from ..errors import Corrupt
+from ..model.networks import HYPER_STRIDE
+from ..model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+
+
+def encode(model, y, quality, fit=None):
+    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N; fit: a `refinement.Fit`, which changes the latents before they are coded."""
+    m, n = model, model.networks
+    count, _, h, w = y.shape
+    gain, _, gain_z = n.prior.gains(quality)
+    z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+    valid = _valid(h, w, y.device)
+    high, wide = _padded(h, w)
+    target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
+
+    def rounding(target, each):
+        """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are coded, their rows
+        and where those of each tile but the last end; residuals and rows of all."""
+
+        def quantise(t, mean, rows):
+            where, ends = _coded(rows, valid[t])
+            residual = torch.sub(
+                gather(target, t), mean.float(), alpha=2.0**-LATENT
+            )  # float32 will do: a mean has 22 bits
+            wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
+            symbols = rounded(m, wanted, own)
+            residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
+            each(t, (symbols, own, ends), (residual, rows))
+            return residual
+
+        return n.prior.walk(z, quality, quantise)
+
+    if fit is not None:
+        residuals, rows = (
+            torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32)
+        )
+
+        def keep(t, _, step):
+            for whole, part in zip((residuals, rows), step):
+                place(whole, t, part)
+
+        target = fit(target, lambda target: rebuilt(n.pull, rounding(target, keep), residuals, rows))
+    encoders = [Encoder() for _ in range(count)]
+    for encoder, *own in zip(encoders, *(np.split(x, count) for x in (_flat(z), _z_rows(model, z.shape, quality)))):
+        encoder.put(*own, m.tables_z)
+
+    def put(_t, coded, _):
+        symbols, own, ends = coded
+        for encoder, *parts in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, own))):
+            encoder.put(*parts, m.tables_y)
+
+    decoded = rounding(target, put)
+    return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
+
+
+def rounded(model, residuals, rows):
+    """The symbols of residuals [n], in quantiser steps, under their table rows: rounded where the error saved is worth its bits (`Model.thresholds`); float32."""
+    one, more = (x.index_select(0, rows) for x in model.thresholds)
+    size = residuals.abs()
+    whole = torch.sub(size, more).add_(1).floor_()
+    return torch.where(whole > 1, whole, size >= one).copysign_(residuals).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
+
+
+def decode(model, tiles, h, w, quality, refused=None):
+    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `quality` as for `encode`, `refused` as for `read`."""
+    n = model.networks
+    _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
+    _, reciprocal, _ = n.prior.gains(quality)
+    return (
+        rebuilt(n.pull, decoded, symbols, rows)
+        .mul_(reciprocal.float())[:, :, :h, :w]
+        .contiguous(memory_format=torch.channels_last)
+    )
+
+
+def rebuilt(pull, decoded, symbols, rows):
+    """y in quantiser steps, float32 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero is pulled to the mean. Overwrites `decoded` and `symbols`."""
+    y = decoded.mul_(2.0**-LATENT).float()
+    y.view(-1).addcmul_(symbols.sign_().float().view(-1), pull.index_select(0, rows.view(-1)), value=-1)
+    return y
+
+
+def read(model, tiles, h, w, quality, refused=None):
+    """z symbols, y symbols, y in 2^-LATENT and its table rows, all [N,...] on the padded grid of N tiles of one size.
+
+    refused: a dict, which collects the Corrupt of each tile, by its number, that cannot be decoded; without one it is raised.
+    """
+    m, n = model, model.networks
+    count, (high, wide) = len(tiles), _padded(h, w)
+    shape = (count, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
+    refused, collecting = {} if refused is None else refused, refused is not None
+
+    @contextmanager
+    def tile(i):
+        try:
+            yield
+        except Corrupt as error:
+            if not collecting:
+                raise
+            refused[i] = error
+
+    def get(rows, ends, tables):
+        """Symbols float64 under rows [n], those of tile i up to ends[i]; zeros for tiles refused."""
+        symbols = np.zeros(len(rows), np.int32)
+        for i, (own, into) in enumerate(zip(np.split(rows, ends), np.split(symbols, ends))):
+            if i not in refused:
+                with tile(i):
+                    into[:] = _bounded(decoders[i].get(own, tables))
+        return torch.from_numpy(symbols).double().to(m.device)
+
+    decoders = {}
+    for i in range(count):
+        with tile(i):
+            decoders[i] = Decoder(tiles[i].payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
+    rows_z = _z_rows(model, shape, quality)
+    z = get(rows_z, len(rows_z) // count * np.arange(1, count), m.tables_z).view(shape)
+    valid = _valid(h, w, m.device)
+    symbols, y_rows = (
+        torch.empty(count, m.config.latent, high, wide, dtype=dtype, device=m.device)
+        for dtype in (torch.float64, torch.int32)
+    )
+
+    def reading(t, mean, rows):
+        residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
+        where, ends = _coded(rows, valid[t])
+        residual.view(-1).index_copy_(0, where, get(_flat(rows.flatten().index_select(0, where)), ends, m.tables_y))
+        place(symbols, t, residual)
+        place(y_rows, t, rows)
+        return residual
+
+    decoded = n.prior.walk(z, quality, reading)
+    for i, own in enumerate(zip(z, decoded)):
+        if i not in refused:
+            with tile(i):
+                decoders[i].finish()
+                if _checksum(*own) != tiles[i].symbols_crc:
+                    raise Corrupt(
+                        "the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise"
+                    )
+    return z, symbols, decoded, y_rows
+
+
+def _coded(rows, valid):
+    """Which of the symbols with these rows [N,...] are coded, as places in all of them, and where those of each tile but the last end."""
+    coded = (rows > 0) & valid
+    where = coded.flatten().nonzero()[:, 0]
+    return where, np.cumsum(_flat(coded.flatten(1).sum(1)))[:-1] if len(coded) > 1 else []
+
+
+def bits(model, tile, h, w, quality):
+    """Where a tile spends its bits, by the model's tables: float64 [h,w]; those of z are spread over the 4x4 positions each of its symbols serves."""
+    z, symbols, _, rows = read(model, [tile], h, w, quality)
+    symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
+    spent = np.where(_flat(rows) > 0, model.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
+    hyper = (
+        model.tables_z.bits(_flat(z), _z_rows(model, z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
+    )
+    return spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
+
+
+def _z_rows(model, shape, quality):
+    count, channels, h, w = shape
+    qualities = quality if isinstance(quality, tuple) else (quality,) * count
+    return np.concatenate(
+        [np.repeat(np.arange(channels, dtype=np.int32) + model.bank(one), h * w) for one in qualities]
+    )
+
+
+@functools.lru_cache(16)
+def _valid(h, w, device):
+    """Per step, which symbols [1,4,1,h/2,w/2] lie inside the tile; the rest of the padded grid is not coded."""
+    high, wide = _padded(h, w)
+    inside = torch.zeros(1, 4, high, wide, dtype=torch.bool, device=device)
+    inside[:, :, :h, :w] = True
+    return [gather(inside, t) for t in range(STEPS)]
+
+
+def _padded(h, w):
+    """Latent positions of a tile rounded up to whole hyper-latent positions."""
+    return -(-h // HYPER_STRIDE) * HYPER_STRIDE, -(-w // HYPER_STRIDE) * HYPER_STRIDE
+
+
+def _flat(x):
+    return x.flatten().cpu().numpy().astype(np.int32, copy=False)
+
+
+def _bounded(symbols):
+    if len(symbols) and (symbols.max() > MAX_RESIDUAL or symbols.min() < -MAX_RESIDUAL):
+        raise Corrupt(f"the tile holds a symbol beyond ±{MAX_RESIDUAL}")
+    return symbols
+
+
+def _checksum(z, y):
+    """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness shows."""
+    as_bytes = lambda x: np.ascontiguousarray(x.cpu().numpy().astype("<i4"))
+    return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))

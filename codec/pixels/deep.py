@@ -1,0 +1,78 @@
+"""The 16-bit formats Pillow has no mode for: reads PNG, TIFF and PPM at full depth; `image` calls it.
+
+Pillow keeps 8 bits of 16-bit colour, but its decoders can be asked for either byte of a sample. So a file is decoded twice, once
+for the high and once for the low bytes, and every compression, predictor, tiling and interlace Pillow knows works at full depth.
+"""
+
+import sys
+
+import numpy as np
+
+from ..errors import BadImage
+from . import pil
+
+
+def read(file, image):
+    """Samples [H, W, 1..4] uint16 (uint8 from a PPM that needs no more) of the opened but not yet decoded `image`, or None when
+    Pillow itself reads all of its bits.
+
+    `file` is the seekable binary file under it. Decodes `image` too, unless it is a PPM; raises BadImage for what it cannot read.
+    """
+    if image.format not in ("PNG", "TIFF", "PPM") or not image.tile:
+        return None
+    codec, _, offset, arguments = image.tile[0]
+    rawmode = arguments if isinstance(arguments, str) else arguments[0]
+    if image.format == "PPM" and codec == "ppm":
+        return _read_ppm(file, image, offset, arguments[1])
+    if image.format == "TIFF" and image.mode.startswith("I;16"):
+        return _read_gray_tiff(image, rawmode)
+    if image.mode not in ("RGB", "RGBA"):
+        return None
+    if image.format == "TIFF" and image.tag_v2.get(284) == 2 and max(image.tag_v2.get(258, (8,))) > 8:
+        raise BadImage(
+            "the picture is a TIFF file that keeps 16-bit colours in separate planes, which is not supported"
+        )
+    if rawmode == "LA;16B":  # as many bytes per pixel as RGBA
+        return _decode(image, "RGBA").view(">u2").astype(np.uint16)
+    layout, deep, order = rawmode.partition(";16")
+    if not deep:
+        return None
+    high = {"N": {"little": "L", "big": "B"}[sys.byteorder]}.get(order, order)  # libtiff hands out native order
+    low = "BL"[high == "B"]
+    plain = "RGBA" if layout == "RGBa" else layout
+    samples = _decode(image, f"{plain};16{high}").astype(np.uint16) << 8
+    samples |= _decode(pil.reopen(image, file), f"{plain};16{low}")
+    if layout == "RGBa":  # colours are stored multiplied by alpha
+        alpha = samples[..., 3:].astype(np.uint32)
+        colours = (samples[..., :3].astype(np.uint32) * 65535 + alpha // 2) // np.maximum(alpha, 1)
+        samples[..., :3] = np.minimum(colours, 65535)
+    return samples
+
+
+def _decode(image, rawmode):
+    """Decodes with `rawmode` in place of the file's own; [H, W, C] uint8."""
+    image.tile = [
+        tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *tile.args[1:])) for tile in image.tile
+    ]
+    return np.asarray(pil.decode(image))
+
+
+def _read_gray_tiff(image, rawmode):
+    """16-bit and 12-bit gray, whose white level and polarity Pillow leaves as they are in the file."""
+    samples = np.asarray(pil.decode(image)).astype(np.uint16)[..., None]
+    if rawmode == "I;12":
+        samples = samples << 4 | samples >> 8
+    return ~samples if image.tag_v2.get(262, 0) == 0 else samples
+
+
+def _read_ppm(file, image, offset, maximum):
+    """Binary PGM and PPM with any maximum, scaled to 8 or 16 bits; uint8 where that holds it."""
+    stored, full = (">u2", 65535) if maximum > 255 else ("u1", 255)
+    shape = (image.height, image.width, 3 if image.mode == "RGB" else 1)
+    file.seek(offset)
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(stored).itemsize
+    data = file.read(size)
+    if len(data) < size:
+        raise BadImage(f"the picture is a truncated PPM file ({size} bytes of pixels expected, {len(data)} there)")
+    samples = np.minimum(np.frombuffer(data, stored).reshape(shape), maximum).astype(np.uint32)
+    return ((samples * full + maximum // 2) // maximum).astype(np.uint16 if full > 255 else np.uint8)

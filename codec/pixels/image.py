@@ -1,0 +1,368 @@
+"""Pictures: from files, bytes, arrays and PIL images into a Picture, and from a Picture into PIL images and files.
+
+The first and last stage of the codec; `tiles` takes over from here. Below it, `pil` fences Pillow, `deep` reads and writes the 16-bit
+formats beyond Pillow, and `metadata` takes care of what travels with the pixels. A Picture keeps what the source had: bit depth, gray
+or colour, alpha, ICC profile, EXIF (with its orientation: pixels are not turned) and XMP.
+"""
+
+import io
+import os
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from ..app import output
+from ..coding import exact
+from ..errors import BadImage, BadOption, TooLarge
+from . import deep, metadata, pil
+from .formats import png, ppm, tiff
+
+MAX_PIXELS = 2**28
+
+SUFFIXES = {
+    "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "tif": "TIFF", "tiff": "TIFF",
+    "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pnm": "PPM",
+}  # fmt: skip
+WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
+WRITERS = {
+    "PNG": png.Writer,
+    "TIFF": tiff.Writer,
+    "PPM": ppm.Writer,
+}  # take rows as they come, of 8 or 16 bits; the other formats get 8
+MAX_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels; beyond it libjpeg prints before it fails
+OPTIONS = {
+    "JPEG": {"quality": 95, "subsampling": 0},  # the picture has been through one lossy codec: no visible second loss
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
+}
+ALPHA_LEVEL = 6  # deflate of alpha planes: their PNG is stored in the .aec file
+
+
+@dataclass(eq=False)
+class Picture:
+    """pixels [H, W, C] uint8 or uint16 with C = 1 (gray) or 3 (RGB), alpha [H, W] of the same type or None, and metadata.
+
+    `exif` is the bare TIFF block, without the b"Exif\\0\\0" of JPEG files; `suffix` that of the source file, such as "png", or "".
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    suffix: str = ""
+
+    @property
+    def height(self):
+        return self.pixels.shape[0]
+
+    @property
+    def width(self):
+        return self.pixels.shape[1]
+
+    @property
+    def depth(self):
+        """Bits per sample, 8 or 16."""
+        return 8 * self.pixels.itemsize
+
+    @property
+    def channels(self):
+        """1 (gray) or 3 (RGB)."""
+        return self.pixels.shape[2]
+
+    @property
+    def gray(self):
+        return self.channels == 1
+
+    @property
+    def has_alpha(self):
+        return self.alpha is not None
+
+    def strips(self):
+        """The rows as `strips.Scan` gives them: here all at once."""
+        yield self
+
+    def whole(self):
+        """The Picture of a scan."""
+        return self
+
+
+# Reading
+
+
+def load(source, max_pixels=MAX_PIXELS):
+    """Picture of `source`: a path, bytes, a binary file, a PIL image, an array [H, W] or [H, W, 1..4] of uint8 or uint16, or a Picture.
+
+    Raises TooLarge above `max_pixels` (0: no limit) before a pixel is decoded, BadImage for everything that is not one whole picture.
+    """
+    if isinstance(source, Picture):
+        check_size(source.width, source.height, max_pixels)
+        return source
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        with pil.refusing("the picture cannot be decoded"):
+            check_size(*source.size, max_pixels)
+            return _from_pil(source, None, _suffix(getattr(source, "filename", None) or ""))
+    file, suffix = open_file(source)
+    with file, pil.refusing("the picture cannot be decoded"):
+        return load_file(file, suffix, max_pixels)
+
+
+def open_file(source):
+    """(seekable binary file, suffix of its name or "") of a path, bytes or a binary file; raises BadImage."""
+    try:
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return io.BytesIO(source), ""
+        if hasattr(source, "read"):
+            return io.BytesIO(source.read()), ""  # its name may be that of an archive
+        file = open(os.fspath(source), "rb")  # fspath: a number is no file descriptor here
+        return file if file.seekable() else io.BytesIO(file.read()), _suffix(source)
+    except OSError as error:
+        raise BadImage(f"the picture cannot be read ({(error.strerror or str(error)).lower()})") from error
+    except (TypeError, ValueError, BufferError) as error:
+        raise BadImage("a picture must be a path, bytes, a binary file, a PIL image or an array") from error
+
+
+def check_size(width, height, max_pixels):
+    """Raises BadImage for no pixels, TooLarge for more than `max_pixels` (0: no limit)."""
+    if width < 1 or height < 1:
+        raise BadImage(f"the picture is empty ({width} x {height} pixels)")
+    if max_pixels and width * height > max_pixels:
+        raise TooLarge(
+            f"the picture has {width} x {height} = {width * height} pixels, more than the limit of {max_pixels}"
+            " (raise it with --max-pixels)"
+        )
+
+
+def _suffix(path):
+    suffix = os.path.splitext(os.fsdecode(path))[1][1:].lower()
+    return suffix if re.fullmatch("[a-z0-9]{1,8}", suffix) else ""
+
+
+def _from_array(array, max_pixels):
+    samples = array[..., None] if array.ndim == 2 else array
+    if (
+        samples.ndim != 3
+        or not 1 <= samples.shape[2] <= 4
+        or array.dtype.newbyteorder("=") not in (np.uint8, np.uint16)
+    ):
+        raise BadImage(
+            f"an array must be [H, W] or [H, W, 1 to 4] of uint8 or uint16, not {list(array.shape)} of {array.dtype}"
+        )
+    check_size(samples.shape[1], samples.shape[0], max_pixels)
+    return Picture(*_split(samples.astype(samples.dtype.newbyteorder("="), copy=False)))
+
+
+def load_file(file, suffix, max_pixels):
+    """Picture of a seekable binary file, read whole. Call it inside `pil.refusing`."""
+    file.seek(0)
+    image = pil.open_picture(file)
+    check_size(*image.size, max_pixels)
+    if image.format == "PNG":
+        png.check(file)
+        _, _, depth, colour, _ = png.header(file)
+        if colour == 0 and depth in (2, 4) and "transparency" in image.info:
+            image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow widens the pixels only
+    return _from_pil(image, file, suffix)
+
+
+def _from_pil(image, file, suffix):
+    """Picture of a PIL image; `file` is the binary file under one that was opened here, else None."""
+    if image.format == "TIFF" and file is not None:
+        pil.check_strips(image)
+        pil.check_pages(pil.reopen(image, file))
+    elif (
+        getattr(image, "is_animated", False) and image.format != "MPO"
+    ):  # MPO: the other frames are a JPEG's previews or gain maps
+        raise BadImage("the picture is an animation, which is not supported")
+    samples = deep.read(file, image) if file is not None else None
+    if samples is None:
+        samples = _samples(pil.decode(image))
+    pixels, alpha = _split(samples)
+    key = image.info.get("transparency")
+    if alpha is None and key is not None:  # one gray level or colour that means transparent
+        key = np.bitwise_and(key, np.iinfo(pixels.dtype).max)
+        alpha = np.where((pixels == key).all(axis=2), 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
+    return Picture(pixels, alpha, *metadata.from_pil(image, gray=pixels.shape[2] == 1), suffix)
+
+
+def _samples(image):
+    """Samples [H, W, 1..4] uint8 or uint16 of a decoded PIL image of any mode."""
+    mode = image.mode
+    if mode.startswith("I"):  # I, I;16, I;16B
+        samples = np.asarray(image)
+        if samples.min() < 0 or samples.max() > 65535:
+            raise BadImage("the picture has 32-bit pixels outside the range of 16 bits, which is not supported")
+        return samples.astype(np.uint16)[..., None]
+    if mode == "CMYK":
+        icc = image.info.get("icc_profile")
+        image = _convert_cmyk(image, icc) if metadata.profile_space(icc) == b"CMYK" else image.convert("RGB")
+    elif mode == "LAB":
+        image = ImageCms.profileToProfile(
+            image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    elif mode == "P":
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    elif mode in ("1", "La", "PA", "RGBa", "RGBX", "YCbCr", "HSV"):
+        image = image.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(mode, "RGB"))
+    elif mode not in ("L", "LA", "RGB", "RGBA"):
+        raise BadImage(
+            f"the picture has pixels of Pillow's mode {mode}, which is not supported: convert them to 8 or 16 bits first"
+        )
+    samples = np.asarray(image)
+    return samples[..., None] if samples.ndim == 2 else samples
+
+
+def _convert_cmyk(image, icc):
+    try:
+        return ImageCms.profileToProfile(image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except ImageCms.PyCMSError:  # a broken profile is as good as none
+        return image.convert("RGB")
+
+
+def _split(samples):
+    """[H, W, 1..4] into (pixels, alpha or None), contiguous and writable (what comes from Pillow is not, and torch would warn)."""
+    if samples.shape[2] % 2:
+        return np.require(samples, requirements="CW"), None
+    return np.require(samples[..., :-1], requirements="CW"), np.require(samples[..., -1], requirements="CW")
+
+
+# Between reading and writing
+
+
+def strip(picture, kinds):
+    """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for another word.
+
+    Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
+    """
+    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
+    if unknown := kinds - {"all", *metadata.KINDS}:
+        raise BadOption(
+            f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, not {', '.join(sorted(map(str, unknown)))}"
+        )
+    kinds = set(metadata.KINDS) if "all" in kinds else kinds
+    orientation = metadata.orientation(picture.exif) if "exif" in kinds and picture.exif else 1
+    if orientation > 1:
+        picture = picture.whole()  # the first row of a turned picture may need all rows
+    stripped = replace(picture, **dict.fromkeys(kinds))
+    if orientation > 1:
+        stripped.pixels = _turn(picture.pixels, orientation)
+        stripped.alpha = None if picture.alpha is None else _turn(picture.alpha, orientation)
+        if stripped.xmp:  # XMP may repeat the orientation, and some viewers would turn the picture once more
+            stripped.xmp = re.sub(rb"""(tiff:Orientation(?:=["']|>))[2-8]""", rb"\g<1>1", stripped.xmp)
+    return stripped
+
+
+def _turn(array, orientation):
+    """Turns and mirrors [H, W, ...] so that it shows upright without its EXIF orientation."""
+    turned = np.swapaxes(array, 0, 1) if orientation >= 5 else array
+    rows, columns = {
+        1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1),
+    }[orientation]  # fmt: skip
+    return np.ascontiguousarray(turned[::rows, ::columns])
+
+
+def _shallow(picture):
+    """The Picture with 8 bits per sample, rounded."""
+    if picture.depth == 8:
+        return picture
+    pixels, alpha = (
+        None if plane is None else ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        for plane in (picture.pixels, picture.alpha)
+    )
+    return replace(picture, pixels=pixels, alpha=alpha)
+
+
+def _join(picture):
+    """Samples [H, W, 1..4]: the pixels, then alpha where there is one."""
+    return picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+
+
+# Writing
+
+
+def to_pil(picture):
+    """PIL image of mode L, LA, RGB, RGBA or I;16, with its metadata in `info` as Pillow's own readers leave it.
+
+    Pillow has no 16-bit colour and no 16-bit gray with alpha: these are rounded to 8 bits (`save` keeps all 16).
+    """
+    if not picture.gray or picture.alpha is not None:
+        picture = _shallow(picture)
+    samples = _join(picture)
+    image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
+    image.info.update(metadata.to_pil(picture))
+    return image
+
+
+def save(picture, target, format):
+    """Writes the Picture to a path or binary file in the format of a suffix, such as "png": those of SUFFIXES.
+
+    The picture may be a Scan: PNG, TIFF and PPM are written row by row. They keep 16 bits, the others get 8. BMP and PPM have no place for metadata. Raises BadImage for an unknown format,
+    transparency in a format without it, and what the format cannot hold; OSError when the target cannot be written.
+    """
+    name = SUFFIXES.get(format.lower().removeprefix("."))
+    if name is None:
+        raise BadImage(f"pictures cannot be written as {format!r}, only as {', '.join(SUFFIXES)}")
+    if picture.has_alpha and name not in WITH_ALPHA:
+        raise BadImage(f"{name} cannot hold the transparency of this picture; use {', '.join(WITH_ALPHA)}")
+    if (side := max(picture.height, picture.width)) > MAX_SIDE.get(name, side):
+        raise BadImage(f"{name} holds at most {MAX_SIDE[name]} pixels per side and this picture has {side}")
+    if hasattr(target, "write"):
+        _write(picture, name, target)
+    else:
+        with output.atomic(target, overwrite=True) as file:
+            _write(picture, name, file)
+
+
+def _write(picture, name, file):
+    if name in WRITERS:
+        options = {} if name == "PPM" else {"icc": picture.icc, "exif": metadata.bare(picture.exif), "xmp": picture.xmp}
+        writer = WRITERS[name](
+            file, picture.width, picture.height, picture.channels + picture.has_alpha, picture.depth, **options
+        )
+        for strip in picture.strips():
+            writer.write(_join(strip))
+        writer.close()
+        return
+    buffer = io.BytesIO()
+    picture = picture.whole()
+    with pil.refusing(f"the picture cannot be written as {name}"):
+        options = OPTIONS.get(name, {}) | metadata.to_pil(picture)
+        if name == "AVIF" and picture.exif and metadata.describe(picture.exif) is None:
+            options.pop("exif", None)  # Pillow reads it, for the orientation, and would fail
+        to_pil(_shallow(picture)).save(buffer, name, **options)
+    file.write(buffer.getbuffer())
+
+
+# The alpha plane inside an .aec file
+
+
+def encode_alpha(alpha):
+    """Alpha [H, W] uint8 or uint16 as a gray PNG of the same depth, without loss."""
+    file = io.BytesIO()
+    writer = AlphaWriter(file, alpha.shape[1], alpha.shape[0], 8 * alpha.itemsize)
+    writer.write(alpha[..., None])
+    writer.close()
+    return file.getvalue()
+
+
+def AlphaWriter(file, width, height, depth):
+    """Writer of that PNG row by row."""
+    return png.Writer(file, width, height, 1, depth, level=ALPHA_LEVEL)
+
+
+def alpha_rows(data, height, width, depth):
+    """Yields the rows [n, W] of alpha of `depth` 8 or 16 bits from what `encode_alpha` made, from top to bottom.
+
+    Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is another.
+    """
+    for rows in exact.png_rows(data, height, width, 1, depth, "the alpha plane"):
+        yield rows[..., 0]
+
+
+def decode_alpha(data, height, width, depth):
+    """Alpha [H, W] of all of `alpha_rows`."""
+    return np.concatenate(list(alpha_rows(data, height, width, depth)))

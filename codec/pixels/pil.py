@@ -1,0 +1,149 @@
+"""Pillow behind a fence: opens and decodes picture files, prints nothing, and raises nothing but the codec's own errors.
+
+`image` and `deep` see Pillow's decoders through it. Pillow itself raises nearly every exception there is on a broken file.
+"""
+
+import contextlib
+import ctypes
+import logging
+import re
+import struct
+import threading
+import warnings
+
+from PIL import Image, TiffImagePlugin
+
+from ..errors import BadImage, CodecError
+
+# Pillow's names of the formats that are read. Each has a signature, and none runs another program (EPS would start Ghostscript).
+READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI")
+REASONS = {
+    "not identified by this driver": "its header describes no picture",
+    "cannot load this image": "it holds no pixels",
+}
+MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
+
+
+class _Quiet:
+    """While any thread is inside, Pillow's warnings and libtiff's own lines on stderr are off; restored when the last one leaves.
+
+    What they say is either raised by Pillow too, and refused in one sentence, or concerns metadata that is kept as it came.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+        logging.getLogger("PIL").addHandler(
+            logging.NullHandler()
+        )  # else logging prints its errors when nobody configured it
+        try:  # libtiff as Pillow linked it
+            self._set_tiff_printer = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+            self._set_tiff_printer.argtypes = [ctypes.c_void_p]
+            self._set_tiff_printer.restype = ctypes.c_void_p
+        except (OSError, AttributeError):  # Pillow without libtiff, or with a hidden one
+            self._set_tiff_printer = lambda printer: None
+
+    def __enter__(self):
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._warnings = warnings.catch_warnings()
+                self._warnings.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._tiff_printer = self._set_tiff_printer(None)
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._set_tiff_printer(self._tiff_printer)
+                self._warnings.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+@contextlib.contextmanager
+def refusing(problem, kind=BadImage):
+    """Turns every exception that is not the codec's own into one sentence of class `kind`: `problem` with the reason."""
+    try:
+        with _quiet:
+            yield
+    except CodecError:
+        raise
+    except MemoryError as error:
+        raise kind(f"{problem} (not enough memory)") from error
+    except Exception as error:
+        raise kind(f"{problem} ({_reason(error)})") from error
+
+
+def _reason(error):
+    """What Pillow's exception says of the file; its parsers also raise what only their authors understand."""
+    if isinstance(error, SyntaxError) and error.args == (error.__cause__,):  # wrapped by Pillow
+        error = error.__cause__
+    if isinstance(error, (struct.error, IndexError)):
+        return "it ends too early or contradicts itself"
+    if isinstance(error, KeyError):
+        return f"it holds the unknown value {error}"
+    text = re.sub(r"\s*<_io.*?>|[^ -~]+", "", str(error))[:120].strip(" .")
+    return REASONS.get(text, text) or type(error).__name__
+
+
+def open_picture(file):
+    """PIL image of the file, header parsed and no pixel decoded.
+
+    Image.open would check Pillow's global limit of pixels, and would let formats without a signature guess.
+    """
+    prefix = file.read(16)
+    if not prefix:
+        raise BadImage("the file is empty")
+    Image.init()
+    for name in READABLE:
+        factory, accept = Image.OPEN.get(name, (None, None))
+        if factory and accept(prefix) is True:
+            file.seek(0)
+            with refusing(f"the picture is a broken or unsupported {name} file"):
+                return factory(file, "")
+    raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
+
+
+def decode(image):
+    """Decodes `image` in place, however large it is: the number of pixels has been checked, so Pillow's own limit does not apply."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and getattr(image, "_im", 0) is None:
+        image.im = Image.core.new(
+            image.mode, getattr(image, "_tile_size", image.size)
+        )  # else Pillow checks its limit once more
+    image.load()
+    return image
+
+
+def reopen(image, file):
+    """A second, undecoded image over the `file` that `image` was opened from."""
+    file.seek(0)
+    return type(image)(file)
+
+
+def check_strips(image):
+    """Raises BadImage unless the strips or tiles of an opened TIFF cover its picture: Pillow leaves the rest black. libtiff looks itself."""
+    tiles = [tile.extents for tile in image.tile if tile.codec_name != "libtiff"]
+    planes = len(image.getbands()) if image.tag_v2.get(284) == 2 else 1
+    if (
+        tiles
+        and sum((right - left) * (bottom - top) for left, top, right, bottom in tiles)
+        < planes * image.width * image.height
+    ):
+        raise BadImage("the picture is a broken TIFF file (parts of its pixels are missing)")
+
+
+def check_pages(image):
+    """Raises BadImage unless a TIFF begins with its one picture; previews (bit 0 of NewSubfileType) may follow. Leaves its last page."""
+    if image.tag_v2.get(254, 0) & 1:
+        raise BadImage("the file begins with a preview, as camera raw files do, which are not supported")
+    for page in range(1, MAX_PAGES):
+        try:
+            image.seek(page)
+        except EOFError:
+            return
+        if not image.tag_v2.get(254, 0) & 1:
+            break
+    raise BadImage("the picture is a TIFF file with several pages, which is not supported")
