@@ -13,7 +13,8 @@ from PIL import Image
 import codec
 from codec.app.cli import cli
 from codec.errors import BadImage, TooLarge
-from codec.pixels import metadata
+from codec.pixels import metadata, scanner
+from codec.pixels.formats import png, ppm, tiff
 from codec.pixels.image import load
 from tests.campaigns import pictures
 
@@ -46,6 +47,24 @@ def test_broken(name, capfd):
     assert 15 < len(sentence) < 200 and "\n" not in sentence and sentence.isprintable()
     assert not any(word in sentence for word in ("Error", "unpack", "index out", "driver", "None")), sentence
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", [*ODD, *BROKEN])
+def test_rows_and_whole_agree(name, monkeypatch):
+    monkeypatch.setattr(scanner, "SMALL", 0)
+    for module in (png, tiff, ppm):
+        monkeypatch.setattr(module, "STRETCH", 500)
+    data = ODD[name][0] if name in ODD else BROKEN[name]
+    if name in BROKEN:
+        with pytest.raises((BadImage, TooLarge)), scanner.opened(data) as scan:
+            scan.whole()
+        return
+    whole = load(data)
+    with scanner.opened(data) as scan:
+        rows = scan.whole()
+    assert np.array_equal(rows.pixels, whole.pixels) and rows.pixels.dtype == whole.pixels.dtype
+    assert np.array_equal(rows.alpha, whole.alpha) if whole.has_alpha else rows.alpha is None
+    assert (rows.icc, rows.exif, rows.xmp) == (whole.icc, whole.exif, whole.xmp)
 
 
 def test_a_batch_of_odd_and_broken_files_goes_on(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ REASONS = {
     "not identified by this driver": "its header describes no picture",
     "cannot load this image": "it holds no pixels",
 }
+PLANAR, SAMPLES = 284, 277  # tags of a TIFF
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
 
 
@@ -103,8 +104,22 @@ def open_picture(file):
         if factory and accept(prefix) is True:
             file.seek(0)
             with refusing(f"the picture is a broken or unsupported {name} file"):
-                return factory(file, "")
+                return _understood(factory(file, ""))
     raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
+
+
+def _understood(image):
+    """An opened picture, with two things set right that Pillow reads otherwise than uncompressed TIFF means them."""
+    if image.format != "TIFF" or not image.tile or image.tile[0].codec_name == "libtiff":
+        return image
+    if image.tag_v2.get(PLANAR) == 2 and image.tag_v2.get(SAMPLES, 1) == 1:
+        image.tag_v2[PLANAR] = 1  # one plane is one whatever it is called: Pillow forgets polarity, palette and depth
+        image._setup()
+    if image.mode == "YCbCr":  # libtiff knows of subsampling, coefficients and levels, which Pillow ignores
+        image.use_load_libtiff, image._mode = True, "RGB"
+        whole = {"codec_name": "libtiff", "extents": (0, 0, *image._tile_size), "offset": 0}
+        image.tile = [image.tile[0]._replace(args=("RGBX", False, image.tag_v2.offset), **whole)]
+    return image
 
 
 def decode(image):
@@ -120,7 +135,7 @@ def decode(image):
 def reopen(image, file):
     """A second, undecoded image over the `file` that `image` was opened from."""
     file.seek(0)
-    return type(image)(file)
+    return _understood(type(image)(file))
 
 
 def check_strips(image):

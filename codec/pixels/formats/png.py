@@ -54,12 +54,15 @@ def chunks(file, skip=()):
     """
     size = file.seek(0, 2)
     file.seek(len(SIGNATURE))
-    kind = None
+    kind, pixels = None, 0  # stretches of IDAT
     while kind != b"IEND":
         head = file.read(8)
-        first, (length, kind) = kind is None, struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
+        first, before, (length, kind) = kind is None, kind, struct.unpack(">I4s", head) if len(head) == 8 else (0, b"")
         if len(head) < 8 or length + 4 > size - file.tell():
             raise BadImage("the picture is a truncated PNG file")
+        pixels += kind == b"IDAT" != before
+        if pixels > 1:
+            raise BadImage("the picture is a broken PNG file (something lies between its pixels)")
         if kind == b"IHDR" and not first:
             raise BadImage("the picture is a broken PNG file (it has two headers)")
         if not kind[0] & 32 and kind not in CRITICAL:

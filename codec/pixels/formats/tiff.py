@@ -1,7 +1,7 @@
-"""TIFF by rows; used by `scanner` and `image`. Writing is uncompressed; reading cuts a file into small ones of whole strips or tiles.
+"""TIFF by rows; used by `scanner` and `image`. Writing is uncompressed; reading cuts a file into small ones.
 
-Whatever Pillow and libtiff know of compressions, predictors and colours thus works for large files too, as every strip and tile is
-compressed on its own.
+These are of whole strips or tiles, each of which is compressed on its own. So whatever Pillow and libtiff know of compressions,
+predictors and colours works for large files too.
 """
 
 import io
@@ -16,43 +16,65 @@ from ...errors import BadImage
 from .. import metadata, pil
 
 STRETCH = 1 << 22  # bytes of a strip written, or least bytes of pixels read, at a time
-CLASSIC = (1 << 32) - (
-    1 << 24
-)  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
+CLASSIC = 2**32 - 2**24  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
 NONE = 1
-COMPRESSIONS = (
-    NONE,
-    5,
-    7,
-    8,
-    32773,
-    32946,
-    34925,
-    50000,
-)  # LZW, JPEG, deflate, PackBits, deflate by its old number, LZMA, Zstandard
-ORIENTATION, COMPRESSION, PHOTOMETRIC, PLANAR = 274, 259, 262, 284
+# LZW, JPEG, deflate, PackBits, deflate by its old number, LZMA and Zstandard.
+COMPRESSIONS = (NONE, 5, 7, 8, 32773, 32946, 34925, 50000)
+ORIENTATION, COMPRESSION, PHOTOMETRIC, PLANAR, SUBSAMPLING = 274, 259, 262, 284, 530
 WIDTH, HEIGHT, BITS, SAMPLES, STRIP_ROWS, TILE_HEIGHT, TILE_WIDTH = 256, 257, 258, 277, 278, 323, 322
 STRIPS, TILES = (273, 279), (324, 325)  # tags of the offsets and the bytes
 YCBCR = 6
-# What says how pixels are stored, beyond the tags above: fill order, predictor, palette, kind of alpha, kind of numbers, JPEG tables, subsampling.
-LAYOUT = (
-    WIDTH,
-    BITS,
-    COMPRESSION,
-    PHOTOMETRIC,
-    266,
-    SAMPLES,
-    PLANAR,
-    317,
-    320,
-    TILE_WIDTH,
-    TILE_HEIGHT,
-    338,
-    339,
-    347,
-    530,
+PROFILE, PRIVATE = 34675, 32768
+# Tags that describe, whatever they hold: titles, makers, dates, resolution, page, host, XMP.
+DESCRIPTIONS = (
+    254,
+    255,
+    269,
+    270,
+    271,
+    272,
+    282,
+    283,
+    285,
+    286,
+    287,
+    296,
+    297,
+    305,
+    306,
+    315,
+    316,
+    330,
+    700,
+    18246,
+    18249,
 )
-SHORT, LONG, LONG8, BYTES = 3, 4, 16, 7
+SGI = (
+    32995,
+    32996,
+    32997,
+    32998,
+)  # old private tags that libtiff takes for layout: kind of alpha, kind of numbers, depths
+SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}  # bytes of a type
+WIDE = {16: "Q", 17: "q", 18: "Q"}  # types that only BigTIFF has
+LONG, LONG8 = 4, 16
 
 
 class Writer:
@@ -108,24 +130,33 @@ class Writer:
 def cut(file, opened):
     """A large TIFF as `scanner` wants it, (small file, pieces): its first segment, and what gives the rows as small files.
 
-    None for what has to be decoded whole: pictures that are to be turned, planes, old compressions, and one compressed strip for all.
+    None for what has to be decoded whole: pictures that are to be turned, planes, old compressions, one compressed strip
+    for all, and whatever the small files could not say as the large one does.
     """
     tags, width, height = opened.tag_v2, opened.width, opened.height
-    compression, tiled = tags.get(COMPRESSION, NONE), TILES[0] in tags
-    if tags.get(ORIENTATION, 1) != 1 or tags.get(PLANAR, 1) != 1 or compression not in COMPRESSIONS:
+    compression, tiled = tags.get(COMPRESSION, NONE), STRIPS[0] not in tags
+    orientation = opened.getexif().get(ORIENTATION, 1)  # Pillow turns by what XMP says, too
+    if orientation != 1 or tags.get(PLANAR, 1) != 1 or compression not in COMPRESSIONS:
         return None
-    offsets, sizes = (tags.get(tag) for tag in (TILES if tiled else STRIPS))
-    rows = tags.get(TILE_HEIGHT) if tiled else min(tags.get(STRIP_ROWS, height), height)
-    across = -(-width // tags.get(TILE_WIDTH)) if tiled else 1
-    count = -(-height // rows)  # segments from top to bottom
-    if not offsets or len(offsets) < count * across:
+    offsets, sizes = (_values(tags.get(tag, ())) for tag in (TILES if tiled else STRIPS))
+    rows, columns = (tags.get(TILE_HEIGHT), tags.get(TILE_WIDTH)) if tiled else (tags.get(STRIP_ROWS, height), width)
+    if not all(isinstance(side, int) and side > 0 for side in (rows, columns)):
         return None
-    row = -(-width * sum(_values(tags.get(BITS, 1))) // 8)
-    if compression == NONE and not tiled:
-        if tags.get(PHOTOMETRIC) == YCBCR:
+    rows, bits = rows if tiled else min(rows, height), _bits_per_pixel(tags)
+    across, count = -(-width // columns), -(-height // rows)  # segments from left to right, and from top to bottom
+    row = -(-columns * bits // 8)  # bytes of a row of a segment
+    if compression == NONE:
+        if len(offsets) != count * across or tags.get(PHOTOMETRIC) == YCBCR or tiled and columns * bits % 8:
             return None
-        sizes = [row * min(rows, height - top) for top in range(0, height, rows)]
-    elif not sizes or len(sizes) < len(offsets) or rows >= height:
+        sizes = [row * min(rows, height - i // across * rows) for i in range(count * across)]
+    elif len(offsets) < count * across or len(sizes) < len(offsets) or not all(sizes) or rows >= height:
+        return None
+    elif tags.get(PHOTOMETRIC) == YCBCR and any(
+        part % _values(tags.get(SUBSAMPLING, (2, 2)))[-1] for part in (rows, height % rows)
+    ):
+        return None  # a part of a chroma sample by itself is no picture to libtiff
+    layout = _layout(file, opened.mode)
+    if layout is None:
         return None
     end = file.seek(0, os.SEEK_END)
     if any(not 0 <= offset <= offset + size <= end for offset, size in zip(offsets, sizes)):
@@ -149,20 +180,23 @@ def cut(file, opened):
     def small(group):
         data = [_read(file, *place) for _, places in group for place in places]
         total = sum(n for n, _ in group)
-        layout = {tag: tags[tag] for tag in LAYOUT if tag in tags} | {HEIGHT: total}
-        if not tiled:
-            layout[STRIP_ROWS] = rows
+        places = {HEIGHT: [total]} | ({} if tiled else {STRIP_ROWS: [rows]})
         if compression == NONE and not tiled:
-            data, layout[STRIP_ROWS] = [b"".join(data)], total
-        layout[(TILES if tiled else STRIPS)[1]] = tuple(map(len, data))
-        layout[(TILES if tiled else STRIPS)[0]] = tuple(itertools.accumulate(map(len, data[:-1]), initial=HEAD))
-        return _file("<" if tags.prefix == b"II" else ">", layout, b"".join(data))
+            data, places[STRIP_ROWS] = [b"".join(data)], [total]
+        places[(TILES if tiled else STRIPS)[1]] = [len(piece) for piece in data]
+        places[(TILES if tiled else STRIPS)[0]] = list(itertools.accumulate(map(len, data[:-1]), initial=HEAD))
+        order = "<" if tags.prefix == b"II" else ">"
+        entries = {
+            tag: (LONG, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
+            for tag, numbers in places.items()
+        }
+        return _file(order, layout | entries, b"".join(data))
 
     def pieces():
-        group = []
+        group, enough = [], -(-STRETCH * 8 // (width * bits))
         for segment in segments():
             group.append(segment)
-            if sum(n for n, _ in group) * row >= STRETCH:
+            if sum(n for n, _ in group) >= enough:
                 yield small(group)
                 group = []
         if group:
@@ -171,28 +205,58 @@ def cut(file, opened):
     return small(list(itertools.islice(segments(), 1))), pieces
 
 
+def _bits_per_pixel(tags):
+    """As Pillow counts them: one number stands for all samples, and those beyond the samples mean nothing."""
+    bits, samples = _values(tags.get(BITS, 1)), tags.get(SAMPLES, 1)
+    return samples * bits[0] if len(bits) == 1 else sum(bits[:samples])
+
+
+def _layout(file, mode):
+    """{tag: (type, count, bytes)} of what may say something about the pixels, as it stands in the first directory.
+
+    None if a small file cannot say the same. These are all standard tags but those that describe, and the others that
+    Pillow or libtiff ask. Private tags are unknown to both.
+    """
+    head = _read(file, 0, 16)
+    order, big = "<" if head[:2] == b"II" else ">", head[2] == 43
+    number, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")
+    (start,) = struct.unpack_from(order + pointer, head, 8 if big else 4)
+    (count,) = struct.unpack(order + number, _read(file, start, struct.calcsize(order + number)))
+    entries = _read(file, start + struct.calcsize(order + number), count * struct.calcsize(order + entry))
+    found = {}
+    for tag, kind, count, value in struct.iter_unpack(order + entry, entries):
+        standard = tag < PRIVATE and tag not in (*DESCRIPTIONS, *STRIPS, *TILES, HEIGHT, STRIP_ROWS)
+        if not standard and tag not in SGI and (tag != PROFILE or mode != "CMYK"):
+            continue
+        if tag in found or kind not in SIZES:
+            return None  # what readers do not agree about
+        size = count * SIZES[kind]
+        value = value[:size] if size <= len(value) else _read(file, *struct.unpack(order + pointer, value), size)
+        if len(value) < size:
+            return None
+        if kind in WIDE:
+            numbers = struct.unpack(f"{order}{count}{WIDE[kind]}", value)
+            if not all(0 <= number < 1 << 32 for number in numbers):
+                return None
+            kind, value = LONG, struct.pack(f"{order}{count}I", *numbers)
+        found[tag] = kind, count, value
+    return found
+
+
 HEAD = 8  # bytes before the data in a small file
 
 
-def _file(order, tags, data):
-    """A TIFF: head, data, directory of `tags` {tag: bytes or integers}, and what does not fit into its entries."""
+def _file(order, entries, data):
+    """A TIFF: head, data, directory of {tag: (type, count, bytes)}, and what does not fit into it."""
     position = HEAD + len(data) + len(data) % 2
-    extra_position = position + 2 + 12 * len(tags) + 4
-    entries, extra = [struct.pack(order + "H", len(tags))], b""
-    for tag, value in sorted(tags.items()):
-        if isinstance(value, bytes):
-            kind, count, value = BYTES, len(value), value
-        else:
-            kind = SHORT if max(_values(value)) < 1 << 16 else LONG
-            count, value = (
-                len(_values(value)),
-                struct.pack(f"{order}{len(_values(value))}{'I' if kind == LONG else 'H'}", *_values(value)),
-            )
+    extra_position = position + 2 + 12 * len(entries) + 4
+    directory, extra = [struct.pack(order + "H", len(entries))], b""
+    for tag, (kind, count, value) in sorted(entries.items()):
         if len(value) > 4:
             extra, value = extra + value + bytes(len(value) % 2), struct.pack(order + "I", extra_position + len(extra))
-        entries.append(struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0"))
+        directory.append(struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0"))
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", position)
-    return b"".join([head, data, bytes(len(data) % 2), *entries, bytes(4), extra])
+    return b"".join([head, data, bytes(len(data) % 2), *directory, bytes(4), extra])
 
 
 def _values(value):
