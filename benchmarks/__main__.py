@@ -1,4 +1,7 @@
-"""The command line: `python -m benchmarks run | report | compare | gate`. It ties options to the package's parts and computes nothing itself."""
+"""The command line: `python -m benchmarks run | report | compare | gate`.
+
+It ties options to the package's parts and computes nothing itself.
+"""
 
 import shlex
 import signal
@@ -171,7 +174,8 @@ def _takes(*groups):
 def run(context, images, more, **options):
     """Measure codecs on pictures, write a JSON result and print its tables.
 
-    Interrupted, the same command goes on where it stopped. Exit code 1: a picture or codec failed; the rest was measured.
+    Interrupted, the same command goes on where it stopped. Exit code 1: a picture or codec failed; the rest was
+    measured.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     request = session.Request(
@@ -200,14 +204,17 @@ def compare(context, old, new, max_bd, max_slower):
 @_takes(LIMITS)
 @click.pass_context
 def gate(context, renew, max_bd, max_slower):
-    """Compare the code as it is with the committed references, on two generated pictures; what continuous integration runs."""
+    """Compare the code as it is with the committed references, on two generated pictures; what continuous integration
+    runs.
+    """
     with tempfile.TemporaryDirectory(prefix="aecodec-gate-") as folder:
         result = gates.measure(folder)
         if renew:
             click.echo(f"written to {gates.renew(result)}")
             if gates.share(result) < gates.QUIET:
                 click.echo(
-                    f"ours had a processor {gates.share(result):.0%} of the time: better do this again on a quiet machine",
+                    f"ours had a processor {gates.share(result):.0%} of the time: "
+                    "better do this again on a quiet machine",
                     err=True,
                 )
         else:

@@ -1,8 +1,10 @@
-"""What the autoencoders must show, as one table: `python -m benchmarks.autoencoders [NAME ...] [-o benchmarks/results/autoencoders.json]`.
+"""What the autoencoders must show, as one table: `python -m benchmarks.autoencoders [NAME ...] [-o
+benchmarks/results/autoencoders.json]`.
 
-Each experiment prints its figures beside what was wanted; those in the JSON stay where an experiment is not run again. Everything is repeatable on one
-machine: the data come from scikit-learn (see `digits`), every seed is 0. All figures are of test digits no model was fitted on. The experiments on 64
-pixels take some seconds each, those on 784 pixels ("reconstruction", "variational") a few minutes, on one core.
+Each experiment prints its figures beside what was wanted; those in the JSON stay where an experiment is not run again.
+Everything is repeatable on one machine: the data come from scikit-learn (see `digits`), every seed is 0. All figures
+are of test digits no model was fitted on. The experiments on 64 pixels take some seconds each, those on 784 pixels
+("reconstruction", "variational") a few minutes, on one core.
 """
 
 import argparse
@@ -29,6 +31,7 @@ from . import digits, machine
 
 OUT = "benchmarks/results/autoencoders.json"
 SMALL = {"hidden": (128, 64), "max_iter": 80, "random_state": 0}  # for 64 pixels
+# For digits of 784 pixels.
 LARGE = {
     "hidden": (512, 256, 128),
     "latent_dim": 32,
@@ -36,7 +39,7 @@ LARGE = {
     "max_iter": 30,
     "n_iter_no_change": 5,
     "random_state": 0,
-}  # for 784
+}
 
 handwritten, printed = lru_cache(digits.handwritten), lru_cache(digits.printed)
 
@@ -82,7 +85,9 @@ def linear():
 
 
 def reconstruction():
-    """Error far below PCA of the same dimension: 64 pixels in 8, and 784 through 512-256-128 in 32 (24 times fewer numbers)."""
+    """Error far below PCA of the same dimension: 64 pixels in 8, and 784 through 512-256-128 in 32 (24 times fewer
+    numbers).
+    """
     lines = []
     for name, source, options in (
         ("64-32-8", handwritten, {"hidden": (32,), "latent_dim": 8}),
@@ -106,7 +111,9 @@ def reconstruction():
 
 
 def denoising():
-    """The denoising kind rebuilds the clean digit from a corrupted one better than the plain kind, for each corruption."""
+    """The denoising kind rebuilds the clean digit from a corrupted one better than the plain kind, for
+    each corruption.
+    """
     lines, data = [], handwritten()
     plain = fitted(latent_dim=16)
     for noise, level in (("gaussian", 0.5), ("zero", 0.3), ("patch", 0.2)):
@@ -128,12 +135,14 @@ def denoising():
 
 
 def sparse():
-    """At least 80 % of 256 activations near zero at less than 20 % more error than the plain kind with 32 numbers (with 256 it would copy its 64 inputs).
+    """At least 80 % of 256 activations near zero at less than 20 % more error than the plain kind with 32 numbers (with
+    256 it would copy its 64 inputs).
 
     `active` numbers per digit are not near zero; `without` is the error when those near zero are set to 0.
     """
     lines, data = [], handwritten()
-    # Logistic units never reach 0, so that "near" is wider; KL sparsity has no shortcut, and is compared with a plain kind without.
+    # Logistic units never reach 0, so that "near" is wider; KL sparsity has no shortcut, and is compared with a plain
+    # kind without.
     for sparsity, near, shortcut in (("l1", 0.01, True), ("kl", 0.1, False)):
         plain = unexplained(fitted(latent_dim=32, shortcut=shortcut), data.test)
         estimator = fitted(kind="sparse", sparsity=sparsity, latent_dim=256)
@@ -145,13 +154,26 @@ def sparse():
                 (data.test - estimator.inverse_transform(np.where(small, 0, codes))) / estimator.scaling_.spread
             ).mean()
         )
-        lines.append({"sparsity": sparsity, "near": near, "near_zero": float(small.mean()), "active": float((~small).sum(1).mean()), "error": ours, "without": without,
-                      "plain": plain, "ratio": ours / plain, "met": bool(small.mean() >= 0.8) and ours < 1.2 * plain})  # fmt: skip
+        lines.append(
+            {
+                "sparsity": sparsity,
+                "near": near,
+                "near_zero": float(small.mean()),
+                "active": float((~small).sum(1).mean()),
+                "error": ours,
+                "without": without,
+                "plain": plain,
+                "ratio": ours / plain,
+                "met": bool(small.mean() >= 0.8) and ours < 1.2 * plain,
+            }
+        )
     return lines
 
 
 def contractive():
-    """Norm of the encoder's Jacobian at most half of the plain kind's; the codes of both have mean 0 and variance 1 over all dimensions."""
+    """Norm of the encoder's Jacobian at most half of the plain kind's; the codes of both have mean 0 and variance 1
+    over all dimensions.
+    """
     data, (plain, ours) = handwritten(), (fitted(kind=kind, latent_dim=16) for kind in ("undercomplete", "contractive"))
     norms = [float(estimator.jacobian_norm(data.test).mean()) for estimator in (plain, ours)]
     errors = [unexplained(estimator, data.test) for estimator in (plain, ours)]
@@ -168,7 +190,9 @@ def contractive():
 
 
 def variational():
-    """Samples are recognised as a digit with at least 0.8 confidence more often than decodings of random points of the plain kind (N(mean, deviation) of its codes)."""
+    """Samples are recognised as a digit with at least 0.8 confidence more often than decodings of random points of the
+    plain kind (N(mean, deviation) of its codes).
+    """
     lines, count = [], 2000
     for source, options in ((handwritten, {"latent_dim": 8}), (printed, {})):
         data = source()
@@ -184,13 +208,23 @@ def variational():
             float((judge.predict_proba(rows).max(1) >= 0.8).mean())
             for rows in (ours.sample(count, 0), random, data.test)
         ]
-        lines.append({"pixels": data.train.shape[1], "samples": sure[0], "plain": sure[1], "real_digits": sure[2],
-                      "judge_accuracy": float(judge.score(data.test, data.test_labels)), "met": sure[0] > sure[1]})  # fmt: skip
+        lines.append(
+            {
+                "pixels": data.train.shape[1],
+                "samples": sure[0],
+                "plain": sure[1],
+                "real_digits": sure[2],
+                "judge_accuracy": float(judge.score(data.test, data.test_labels)),
+                "met": sure[0] > sure[1],
+            }
+        )
     return lines
 
 
 def one_class():
-    """Fitted on one class alone, the reconstruction error tells it from the others: mean ROC AUC of at least 0.95 over the ten."""
+    """Fitted on one class alone, the reconstruction error tells it from the others: mean ROC AUC of at least 0.95 over
+    the ten.
+    """
     data, areas = handwritten(), []
     for label in range(10):
         estimator = Autoencoder(hidden=(64,), latent_dim=8, random_state=0).fit(data.train[data.train_labels == label])
@@ -201,7 +235,9 @@ def one_class():
 
 
 def features():
-    """Logistic regression with 10 labels per class on the features of a denoising autoencoder beats raw pixels: mean of 20 draws, strength by cross-validation."""
+    """Logistic regression with 10 labels per class on the features of a denoising autoencoder beats raw pixels: mean of
+    20 draws, strength by cross-validation.
+    """
     data, scores = handwritten(), {}
     estimator = fitted(kind="denoising", latent_dim=32)
     for name, transform in (("pixels", lambda rows: rows), ("features", estimator.transform)):
@@ -217,12 +253,22 @@ def features():
             found.append(search.fit(train[labelled], data.train_labels[labelled]).score(test, data.test_labels))
         scores[name] = np.array(found)
     better = scores["features"] - scores["pixels"]
-    return [{"pixels": float(scores["pixels"].mean()), "features": float(scores["features"].mean()), "draws_won": int((better > 0).sum()),
-             "standard_error": float(better.std(ddof=1) / np.sqrt(len(better))), "met": float(better.mean()) > 0}]  # fmt: skip
+    return [
+        {
+            "pixels": float(scores["pixels"].mean()),
+            "features": float(scores["features"].mean()),
+            "draws_won": int((better > 0).sum()),
+            "standard_error": float(better.std(ddof=1) / np.sqrt(len(better))),
+            "met": float(better.mean()) > 0,
+        }
+    ]
 
 
 def size():
-    """Latent too small: details are lost. Too large: anything is copied, digits with shuffled pixels too, and the error tells them apart no more."""
+    """Latent too small: details are lost.
+
+    Too large: anything is copied, digits with shuffled pixels too, and the error tells them apart no more.
+    """
     lines, data = [], handwritten()
     shuffled = np.random.default_rng(0).permuted(data.test, axis=1)
     for width in (2, 8, 32, 128):
@@ -248,9 +294,14 @@ def bad_input():
     hole, flat = rows.copy(), rows.copy()
     hole[3, 1], flat[:, 2] = np.nan, 7
     quick = Autoencoder(hidden=(4,), latent_dim=2, max_iter=2, random_state=0).fit(rows)
-    cases = {"NaN": lambda: quick.fit(hole), "wrong width": lambda: quick.transform(rows[:, :3]), "empty": lambda: quick.fit(rows[:0]),
-             "one sample": lambda: quick.fit(rows[:1]), "constant column": lambda: Autoencoder(scale="column").fit(flat),
-             "all constant": lambda: quick.fit(np.ones((9, 4)))}  # fmt: skip
+    cases = {
+        "NaN": lambda: quick.fit(hole),
+        "wrong width": lambda: quick.transform(rows[:, :3]),
+        "empty": lambda: quick.fit(rows[:0]),
+        "one sample": lambda: quick.fit(rows[:1]),
+        "constant column": lambda: Autoencoder(scale="column").fit(flat),
+        "all constant": lambda: quick.fit(np.ones((9, 4))),
+    }
     lines = []
     for name, call in cases.items():
         try:

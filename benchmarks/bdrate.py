@@ -1,7 +1,9 @@
-"""BD-rate: by how many percent one codec's files are larger or smaller than another's at equal quality. Before: `run`. After: `record`.
+"""BD-rate: by how many percent one codec's files are larger or smaller than another's at equal quality.
 
-The integral is that of the `bjontegaard` package. Here is what must come before it: the range both curves cover, and refusing where that says
-too little.
+Before: `run`. After: `record`.
+
+The integral is that of the `bjontegaard` package. Here is what must come before it: the range both curves cover, and
+refusing where that says too little.
 """
 
 import importlib.metadata
@@ -15,16 +17,15 @@ from .metrics import UNITS, curve_value
 METHODS = ("pchip", "akima")
 ANCHORS = ("webp", "jpeg", "avif", "avif444", "jxl")
 MIN_POINTS = 3
-MIN_RANGE = {
-    "dB": 1.0,
-    "points": 5.0,
-    "JOD": 0.2,
-}  # of the metric; less common range than this says nothing about a codec
+# In units of the metric: less common range than this says nothing about a codec.
+MIN_RANGE = {"dB": 1.0, "points": 5.0, "JOD": 0.2}
 
 
 @dataclass(frozen=True)
 class Difference:
-    """value: percent of rate, negative where the tested codec needs less; low, high: the common range; reason: why value is None."""
+    """value: percent of rate, negative where the tested codec needs less; low, high: the common range; reason: why
+    value is None.
+    """
 
     value: float | None
     low: float | None = None
@@ -56,7 +57,8 @@ def difference(anchor, test, method="pchip", unit="dB"):
 
 
 def between(anchor, test, metric, method):
-    """The set's and the single pictures' BD-rate of two curve holders as records of RUN.json, without the codecs' names.
+    """The set's and the single pictures' BD-rate of two curve holders as records of RUN.json, without the codecs'
+    names.
 
     anchor, test: (curve of the set, {picture: curve of the picture}), curves as `curve` makes them.
     """
@@ -92,7 +94,8 @@ def between(anchor, test, metric, method):
 
 
 def curves(points, metric):
-    """{codec: (curve of the set, {picture: curve})} of points of RUN.json; a curve is a list of (bpp, metric) by rising quality setting.
+    """{codec: (curve of the set, {picture: curve})} of points of RUN.json; a curve is a list of (bpp, metric) by rising
+    quality setting.
 
     The set's curve has the qualities at which every picture that any codec coded has a point.
     """

@@ -1,8 +1,10 @@
-"""Every codec behind one interface: `encode(image, quality) -> bytes` and `decode(bytes) -> image`, images being PIL RGB.
+"""Every codec behind one interface: `encode(image, quality) -> bytes` and `decode(bytes) -> image`, images being PIL
+RGB.
 
-Before: `data`. After: `metrics`. Pillow's formats and ours are here, CompressAI's networks in `zoo`. A codec has a `name`, a `label` for people,
-its exact `settings` in words, the `versions` of its libraries, `qualities` to draw a curve with, the range `low`..`high` (`whole`: integers only),
-`options` that `build` was given as far as they matter, and `trained`, False where it is good for speed only.
+Before: `data`. After: `metrics`. Pillow's formats and ours are here, CompressAI's networks in `zoo`. A codec has a
+`name`, a `label` for people, its exact `settings` in words, the `versions` of its libraries, `qualities` to draw a
+curve with, the range `low`..`high` (`whole`: integers only), `options` that `build` was given as far as they matter,
+and `trained`, False where it is good for speed only.
 """
 
 import hashlib
@@ -43,7 +45,10 @@ class Unavailable(Exception):
 
 
 def build(name, avif_speed=AVIF_SPEED, device="cpu", threads=1):
-    """The codec of that name. avif_speed: 0 slowest .. 10; device: of ours and of the zoo; threads: per call. Raises Unavailable, KeyError."""
+    """The codec of that name. avif_speed: 0 slowest .. 10; device: of ours and of the zoo; threads: per call.
+
+    Raises Unavailable, KeyError.
+    """
     if name in VARIANTS:
         return Aec(name, device, threads)
     if name in FORMATS:
@@ -53,8 +58,13 @@ def build(name, avif_speed=AVIF_SPEED, device="cpu", threads=1):
     return Zoo(name, device, threads)
 
 
-VARIANTS = {"aec": ("aecodec", 0, False), "aec-effort3": ("aecodec --effort 3", 3, False), "aec-effort9": ("aecodec --effort 9", 9, False),
-            "aec-fast": ("aecodec, decompress --fast", 0, True)}  # label, effort, fast  # fmt: skip
+# Of each of our variants: its label, its effort, whether it decodes fast.
+VARIANTS = {
+    "aec": ("aecodec", 0, False),
+    "aec-effort3": ("aecodec --effort 3", 3, False),
+    "aec-effort9": ("aecodec --effort 9", 9, False),
+    "aec-fast": ("aecodec, decompress --fast", 0, True),
+}
 
 
 class Aec:
@@ -78,7 +88,10 @@ class Aec:
     @property
     def settings(self):
         effort = f", effort {self.effort}" if self.effort else ""
-        return f"model default {self.model}, quality {self.low}..{self.high}{effort}{', fast' if self.fast else ''}, {self.device}"
+        return (
+            f"model default {self.model}, quality {self.low}..{self.high}{effort}{', fast' if self.fast else ''}, "
+            f"{self.device}"
+        )
 
     @cached_property
     def versions(self):
@@ -193,7 +206,10 @@ class Pillow:
         if format.pillow == "AVIF":
             self.options, self._save = {"avif_speed": avif_speed}, {**self._save, "speed": avif_speed}
         words = [f"{key}={value}" for key, value in self._save.items()]
-        self.settings = f"Pillow {format.pillow}: {', '.join(words)}, {'target PSNR' if name == 'jpeg2000' else 'quality'} {self.low}..{self.high}"
+        self.settings = (
+            f"Pillow {format.pillow}: {', '.join(words)}, {'target PSNR' if name == 'jpeg2000' else 'quality'} "
+            f"{self.low}..{self.high}"
+        )
 
     @cached_property
     def versions(self):
@@ -231,7 +247,10 @@ class Pillow:
         return [sys.executable, "-c", "; ".join(lines)]
 
     def _arguments(self, quality):
-        """What Pillow's save takes. The threads of AVIF are given because libavif cuts large pictures into tiles by their number."""
+        """What Pillow's save takes.
+
+        The threads of AVIF are given because libavif cuts large pictures into tiles by their number.
+        """
         arguments = dict(self._save)
         if self.name == "jpeg2000":
             arguments["quality_layers"] = [quality]

@@ -1,7 +1,8 @@
-"""Cold times and peak memory: what a whole new process costs that codes one picture, start-up, reading and writing included. Beside: `speed`.
+"""Cold times and peak memory: what a whole new process costs that codes one picture, start-up, reading and writing
+included. Beside: `speed`.
 
-Ours is the command line; Pillow's formats are one line of Python each. The codecs take turns. A process that starts and imports torch alone is
-measured with them, as the floor below which no torch program can go.
+Ours is the command line; Pillow's formats are one line of Python each. The codecs take turns. A process that starts and
+imports torch alone is measured with them, as the floor below which no torch program can go.
 """
 
 import json
@@ -15,14 +16,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 REPEATS = 3
-# A child's peak memory counts that of the process it was forked from, so a small one starts it and measures. Prints seconds, MiB and exit status.
+# A child's peak memory counts that of the process it was forked from, so a small one starts it and measures. Prints
+# seconds, MiB and exit status.
 LAUNCH = """
 import json, os, sys, time
 start = time.perf_counter()
 child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
 _, status, usage = os.wait4(child, 0)
 seconds = time.perf_counter() - start
-print(json.dumps([seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), os.waitstatus_to_exitcode(status)]))
+mib = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+print(json.dumps([seconds, mib, os.waitstatus_to_exitcode(status)]))
 """
 FLOORS = {"python": [sys.executable, "-c", "pass"], "python importing torch": [sys.executable, "-c", "import torch"]}
 
@@ -51,16 +54,16 @@ def process(command, threads):
 def measure(chosen, image, qualities, threads, repeats=REPEATS):
     """Cold times and peak memory of the codecs that can run as a process of their own.
 
-    Returns ({name: ({way: median seconds}, {way: MiB}, {way: [least, most seconds]})}, {floor: median seconds}, failures of RUN.json).
+    Returns ({name: ({way: median seconds}, {way: MiB}, {way: [least, most seconds]})}, {floor: median seconds},
+    failures of RUN.json).
     """
     runs, floors, failures = {}, {name: [] for name in FLOORS}, []
     with tempfile.TemporaryDirectory(prefix="aecodec-cold-") as folder:
         picture = Path(folder, "picture.png")
         image.save(picture)
         names = [n for n, c in chosen.items() if c.cold("encode", qualities[n], picture, picture)]
-        for round_ in tqdm(
-            range(-1, repeats), "timing new processes", unit="round", disable=None
-        ):  # the first fills the system's file cache
+        # The first round only fills the system's file cache.
+        for round_ in tqdm(range(-1, repeats), "timing new processes", unit="round", disable=None):
             for floor, command in FLOORS.items():
                 seconds, _ = process(command, threads)
                 floors[floor] += [seconds] * (round_ >= 0)

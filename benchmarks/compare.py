@@ -1,7 +1,8 @@
 """What changed between two results, and whether ours became worse than a threshold allows. Before: `record`.
 
-Rate is compared by BD-rate over the pictures both results have. Times of different runs are not comparable; their ratios to WebP within each run are,
-as long as the processor is the same. Judged are the ratios of processor time (see `speed`), which a busy machine hardly disturbs.
+Rate is compared by BD-rate over the pictures both results have. Times of different runs are not comparable; their
+ratios to WebP within each run are, as long as the processor is the same. Judged are the ratios of processor time (see
+`speed`), which a busy machine hardly disturbs.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ REFERENCE = "webp"
 
 @dataclass
 class Comparison:
-    """lines: what changed, for people; worse: sentences on what went past a threshold; unjudged: why the times could not be judged, else ""."""
+    """lines: what changed, for people; worse: sentences on what went past a threshold; unjudged: why the times could
+    not be judged, else "".
+    """
 
     lines: list = field(default_factory=list)
     worse: list = field(default_factory=list)
@@ -24,7 +27,8 @@ class Comparison:
 def compare(old, new, max_bd=0.5, max_slower=15.0):
     """Comparison of two RUN.json dicts.
 
-    max_bd: percent of BD-rate that ours may lose on any metric; max_slower: percent by which its time may grow in relation to WebP's; None: not compared.
+    max_bd: percent of BD-rate that ours may lose on any metric; max_slower: percent by which its time may grow in
+    relation to WebP's; None: not compared.
     """
     result = Comparison()
     _circumstances(old, new, result)

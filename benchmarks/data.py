@@ -1,4 +1,7 @@
-"""The pictures of a run: folders, files, the Kodak set from its public home, or the `synthetic` ones. What comes next: `codecs`."""
+"""The pictures of a run: folders, files, the Kodak set from its public home, or the `synthetic` ones.
+
+What comes next: `codecs`.
+"""
 
 import hashlib
 import http.client
@@ -27,7 +30,9 @@ class DataError(Exception):
 
 
 def pictures(sources):
-    """Paths of the pictures that "kodak", "synthetic", folders and files name, in order; within a folder sorted by name. Raises DataError."""
+    """Paths of the pictures that "kodak", "synthetic", folders and files name, in order; within a folder sorted by
+    name. Raises DataError.
+    """
     paths = []
     for source in sources:
         path = Path(source)
@@ -81,7 +86,10 @@ def cache_folder(name):
 
 
 def generated():
-    """Paths of the pictures of `synthetic`, written into the cache folder where they are missing or others. Raises OSError."""
+    """Paths of the pictures of `synthetic`, written into the cache folder where they are missing or others.
+
+    Raises OSError.
+    """
     folder = cache_folder("synthetic")
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -94,7 +102,10 @@ def generated():
 
 
 def kodak():
-    """Paths of the 24 Kodak pictures, fetched into the cache folder where they are missing; every checksum is checked. Raises DataError."""
+    """Paths of the 24 Kodak pictures, fetched into the cache folder where they are missing; every checksum is checked.
+
+    Raises DataError.
+    """
     folder = cache_folder("kodak")
     base = os.environ.get("AECODEC_KODAK_URL", KODAK_URL)
     sums = dict(reversed(line.split()) for line in KODAK_SUMS.read_text().splitlines())

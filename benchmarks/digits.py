@@ -1,7 +1,9 @@
-"""Digits for the benchmark of the autoencoders, without a download: scikit-learn's 1,797 handwritten ones of 8x8 pixels, and printed ones of 28x28 = 784.
+"""Digits for the benchmark of the autoencoders, without a download: scikit-learn's 1,797 handwritten ones of 8x8
+pixels, and printed ones of 28x28 = 784.
 
-The printed ones are drawn from the fonts matplotlib brings along, each turned, sheared, scaled, moved and made bolder or lighter at random. They are no
-substitute for handwriting: their variety is that of the map and of 16 fonts, which is what a latent of 32 numbers can hold and a plane cannot.
+The printed ones are drawn from the fonts matplotlib brings along, each turned, sheared, scaled, moved and made bolder
+or lighter at random. They are no substitute for handwriting: their variety is that of the map and of 16 fonts, which is
+what a latent of 32 numbers can hold and a plane cannot.
 """
 
 from dataclasses import dataclass
@@ -65,7 +67,9 @@ def glyph(font: str, digit: int) -> np.ndarray:
 
 
 def view(glyph: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[784] from 0 to 1, by a random affine map: 10 degrees either way, slant 0.25, scale 0.9 to 1.1 along each axis, half a pixel (MNIST is centred)."""
+    """[784] from 0 to 1, by a random affine map: 10 degrees either way, slant 0.25, scale 0.9 to 1.1 along each axis,
+    half a pixel (MNIST is centred).
+    """
     angle, shear, stretch = np.radians(rng.uniform(-10, 10)), rng.uniform(-0.25, 0.25), rng.uniform(0.9, 1.1, 2)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) @ np.array([[1, 0], [shear, 1]])
     axis = np.arange(SIDE) - (SIDE - 1) / 2

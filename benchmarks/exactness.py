@@ -1,10 +1,11 @@
-"""Proof that the parse is exact: what the decoder computes before the last symbol is the same to the bit under every setting of torch.
+"""Proof that the parse is exact: what the decoder computes before the last symbol is the same to the bit under every
+setting of torch.
 
     python -m benchmarks.exactness --images DIR [--qualities 5 50 95] [--settings NAME ...]
 
-Every picture is encoded once. Each setting then decodes the file, and every z symbol, mean, table row and residual of every tile is compared with
-those of the plain decoder. Prints how many pictures agree, and ends with status 1 unless all do. `tests/test_exact.py` runs the same on small
-pictures.
+Every picture is encoded once. Each setting then decodes the file, and every z symbol, mean, table row and residual of
+every tile is compared with those of the plain decoder. Prints how many pictures agree, and ends with status 1 unless
+all do. `tests/test_exact.py` runs the same on small pictures.
 """
 
 import argparse
@@ -30,7 +31,8 @@ BATCH = 8
 
 
 def parse(coder, file, pixels=False):
-    """Per tile of an .aec file the list z, then mean, rows and residual of each step: int32 tensors of what `Prior.walk` saw.
+    """Per tile of an .aec file the list z, then mean, rows and residual of each step: int32 tensors of what
+    `Prior.walk` saw.
 
     Runs the whole decoder, checksums included; `pixels`: the synthesis too. Raises CodecError.
     """
@@ -69,7 +71,9 @@ def agrees(coder, file, reference, pixels=False):
 
 
 def batch_agrees(coder, quality, tiles):
-    """Which of `tiles` of one shape, as `parse` gives them, come out the same when the prior walks over BATCH of them at once."""
+    """Which of `tiles` of one shape, as `parse` gives them, come out the same when the prior walks over BATCH of them
+    at once.
+    """
     prior, verdicts = coder.model.networks.prior, []
     for start in range(0, len(tiles), BATCH):
         group = tiles[start : start + BATCH]
@@ -77,7 +81,7 @@ def batch_agrees(coder, quality, tiles):
         z, *steps = [torch.cat(parts) for parts in zip(*full)]
         heard = [z]
 
-        def replay(t, mean, rows):
+        def replay(t, mean, rows, steps=steps, heard=heard):
             residual = steps[3 * t + 2]
             heard.extend((mean.int(), rows, residual))
             return residual.double()
@@ -203,7 +207,8 @@ def main(arguments=None):
     references = {q: [parse(coder, file) for file in files[q]] for q in a.qualities}
     count = sum(x.numel() for q in a.qualities for tiles in references[q] for tile in tiles for x in tile)
     print(
-        f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; torch {torch.__version__}",
+        f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; "
+        f"torch {torch.__version__}",
         flush=True,
     )
     print(f"{'':24}" + "".join(f"{f'q {q:g}':>12}" for q in a.qualities) + f"{'seconds':>10}")

@@ -1,7 +1,10 @@
-"""The pictures inside the report: each at a few sizes by each codec, all brought to the same number of bytes. Before: `record`. After: `report`, the page.
+"""The pictures inside the report: each at a few sizes by each codec, all brought to the same number of bytes.
 
-Every decoded picture is stored as the pixels this benchmark decoded, in lossless WebP, so that the browser's own decoders have no part in it. A crop from
-the middle is shown where whole pictures would make the page too large; sizes and metrics are always those of the whole picture.
+Before: `record`. After: `report`, the page.
+
+Every decoded picture is stored as the pixels this benchmark decoded, in lossless WebP, so that the browser's own
+decoders have no part in it. A crop from the middle is shown where whole pictures would make the page too large; sizes
+and metrics are always those of the whole picture.
 """
 
 import base64
@@ -39,7 +42,9 @@ def empty(note):
 
 
 def gains(run, ours, anchor):
-    """{picture: percent of bytes of ours against the anchor at equal PSNR}, from the run's table; without an entry {}."""
+    """{picture: percent of bytes of ours against the anchor at equal PSNR}, from the run's table;
+    without an entry {}.
+    """
     for entry in run["bd_rate"]:
         if (entry["codec"], entry["anchor"], entry["metric"], entry["method"], entry["scope"]) == (
             ours,
@@ -53,7 +58,10 @@ def gains(run, ours, anchor):
 
 
 def choose(names, gain, count):
-    """`count` of the names, evenly from the greatest gain to the least, so that neither side chose them; in that order. Those without a gain come last."""
+    """`count` of the names, evenly from the greatest gain to the least, so that neither side chose them; in that order.
+
+    Those without a gain come last.
+    """
     ranked = sorted(names, key=lambda name: (gain.get(name, math.inf), name))
     if len(ranked) <= count:
         return ranked
@@ -63,8 +71,8 @@ def choose(names, gain, count):
 def match(codec, image, target, known=()):
     """(quality, file) whose size comes nearest to `target` bytes, by bisection.
 
-    known: (quality, bytes) pairs of the same picture measured before, to start from a narrow range. Whole qualities where the codec has no others,
-    else hundredths.
+    known: (quality, bytes) pairs of the same picture measured before, to start from a narrow range. Whole qualities
+    where the codec has no others, else hundredths.
     """
     unit = 1 if codec.whole else 100
     low, high = round(codec.low * unit), round(codec.high * unit)
@@ -95,7 +103,9 @@ def match(codec, image, target, known=()):
 
 
 def crop(width, height, long_side):
-    """(x, y, width, height) of the middle part of a picture: `long_side` by two thirds of it or what there is, on the grid of the bits map."""
+    """(x, y, width, height) of the middle part of a picture: `long_side` by two thirds of it or what there is, on the
+    grid of the bits map.
+    """
     sides = (long_side, long_side * 2 // 3) if width >= height else (long_side * 2 // 3, long_side)
     w, h = min(width, sides[0]), min(height, sides[1])
     return (width - w) // 2 // CELL * CELL, (height - h) // 2 // CELL * CELL, w, h
@@ -108,7 +118,10 @@ def lossless(image):
 
 
 def fit(images, limit):
-    """(long side, [base64 text]): the images cropped as little as keeps the sum of the texts within `limit` characters. Raises ValueError."""
+    """(long side, [base64 text]): the images cropped as little as keeps the sum of the texts within `limit` characters.
+
+    Raises ValueError.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         remaining = list(LONG_SIDES)
         while remaining:
@@ -121,7 +134,8 @@ def fit(images, limit):
             likely = side * math.sqrt(limit / total) * 1.05
             remaining = [s for s in remaining[1:] if s <= likely] or remaining[-1:] * (side != remaining[-1])
     raise ValueError(
-        f"{len(images)} pictures do not fit into {limit} bytes even as crops of {LONG_SIDES[-1]} pixels; take fewer pictures or codecs"
+        f"{len(images)} pictures do not fit into {limit} bytes even as crops of {LONG_SIDES[-1]} pixels; "
+        "take fewer pictures or codecs"
     )
 
 
@@ -131,7 +145,9 @@ def _cropped(image, side):
 
 
 def bits_map(codec, image, quality, box):
-    """Where the codec spends its bits inside the box, if it can say: cells of 16x16 pixels as bytes, 255 for `top` bits per pixel; else None."""
+    """Where the codec spends its bits inside the box, if it can say: cells of 16x16 pixels as bytes, 255 for `top` bits
+    per pixel; else None.
+    """
     if not hasattr(codec, "bits_map"):
         return None
     x, y, w, h = box
@@ -150,10 +166,12 @@ def bits_map(codec, image, quality, box):
 
 
 def collect(run, paths, names, chosen, sizes, gain, limit):
-    """Content of the explorer: pictures `names` (found in `paths`, {name: path}) by the codecs `chosen` ({name: built codec}) at `sizes` bits per pixel.
+    """Content of the explorer: pictures `names` (found in `paths`, {name: path}) by the codecs `chosen` ({name: built
+    codec}) at `sizes` bits per pixel.
 
-    gain: {name: percent}, shown beside the names; limit: characters of base64 text. summary["pictures"][i]["versions"][codec][size] is what `_version`
-    returns, with the id of its picture and its map of bits.
+    gain: {name: percent}, shown beside the names; limit: characters of base64 text.
+    summary["pictures"][i]["versions"][codec][size] is what `_version` returns, with the id of its picture and its map
+    of bits.
     """
     known = {}
     for point in run["points"]:

@@ -15,6 +15,7 @@ from . import metrics, record
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
+# The colours of Okabe and Ito, safe for the colour-blind.
 COLOURS = {
     "aec": "#0072b2",
     "aec-effort9": "#003a5d",
@@ -23,13 +24,10 @@ COLOURS = {
     "avif444": "#56b4e9",
     "jxl": "#cc79a7",
     "jpeg": "#999999",
-}  # Okabe and Ito: safe for the colour-blind
+}
 OURS = "aec"
-PUBLISHED = {
-    "bmshj2018-hyperprior": "-.",
-    "bpg444": "--",
-    "vtm": ":",
-}  # drawn beside the whole Kodak set only, as they are means over it
+# Published curves are means over the whole Kodak set, and are drawn beside that only.
+PUBLISHED = {"bmshj2018-hyperprior": "-.", "bpg444": "--", "vtm": ":"}
 TITLES = {"psnr": "PSNR (RGB)", "psnr_y": "PSNR (luma)", "msssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2"}
 MARKS = "<!-- written by benchmarks.figure -->", "<!-- until here -->"
 
@@ -39,9 +37,8 @@ def draw(run, path):
     figure, axis = plt.subplots(figsize=(7.5, 4.6), layout="constrained")
     for name, codec in run["codecs"].items():
         points = sorted((c["bpp"], c["psnr"]) for c in run["curves"] if c["codec"] == name)
-        if points and (
-            name in COLOURS or not name.startswith(OURS)
-        ):  # what has no colour of its own lies beside what has
+        # A codec without a colour of its own lies beside one that has.
+        if points and (name in COLOURS or not name.startswith(OURS)):
             ours = name == OURS
             axis.plot(
                 *zip(*points),
@@ -115,12 +112,14 @@ def speeds(run):
         if s["device"] == "cpu" and ratios:
             ms = {way: s[way]["median"] * 1e3 for way in ("encode", "decode")}
             warm = [
-                f"{ms[way]:.{0 if ms[way] >= 100 else 1 if ms[way] >= 10 else 2}f} ms | {ratios[way]:.{1 if ratios[way] >= 10 else 2}f}"
+                f"{ms[way]:.{0 if ms[way] >= 100 else 1 if ms[way] >= 10 else 2}f} ms | "
+                f"{ratios[way]:.{1 if ratios[way] >= 10 else 2}f}"
                 for way in ("encode", "decode")
             ]
             cold = "–" if not s["cold"] else " / ".join(f"{s['cold'][way]:.2g} s" for way in ("encode", "decode"))
             lines.append(
-                f"| {run['codecs'][s['codec']]['label']} | {' | '.join(warm)} | {cold} | {max((s['peak_mb'] or {}).values(), default=0):.0f} |"
+                f"| {run['codecs'][s['codec']]['label']} | {' | '.join(warm)} | {cold} | "
+                f"{max((s['peak_mb'] or {}).values(), default=0):.0f} |"
             )
     return lines
 
@@ -129,7 +128,10 @@ def text(run):
     """The tables and where they come from, as Markdown."""
     machine = run["machine"]
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
-    source = f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec. A time is the median of one picture's, in a process that is warm."
+    source = (
+        f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec. "
+        "A time is the median of one picture's, in a process that is warm."
+    )
     settings = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if not name.startswith(OURS))
     return "\n".join([*rates(run), "", *speeds(run), "", source, "", f"Settings: {settings}."])
 

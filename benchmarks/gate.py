@@ -1,9 +1,12 @@
-"""What continuous integration asks: is ours, on the two pictures of `synthetic`, worse or slower than what was committed? Uses `session`, `compare`.
+"""What continuous integration asks: is ours, on the two pictures of `synthetic`, worse or slower than what was
+committed? Uses `session`, `compare`.
 
-The references are results in results/gate/, one per kind of processor, as the ratio of two codecs' times belongs to a processor. Rates are judged
-everywhere, against the newest one; times only where there is one of the same kind. A shared machine disturbs times, so processor time is compared,
-the least of many rounds in which both codecs take turns, and where that is too much, further rounds are added to the same before it counts. What is
-left then is that neighbours empty the caches, which costs ours more than WebP, up to a sixth: on a machine seen to be busy twice the loss is allowed.
+The references are results in results/gate/, one per kind of processor, as the ratio of two codecs' times belongs to a
+processor. Rates are judged everywhere, against the newest one; times only where there is one of the same kind. A shared
+machine disturbs times, so processor time is compared, the least of many rounds in which both codecs take turns, and
+where that is too much, further rounds are added to the same before it counts. What is left then is that neighbours
+empty the caches, which costs ours more than WebP, up to a sixth: on a machine seen to be busy twice the loss is
+allowed.
 """
 
 from dataclasses import replace
@@ -26,7 +29,10 @@ REQUEST = session.Request(
 
 
 def measure(folder):
-    """RUN.json of ours and WebP on the tiny set; a later call with the same folder measures only times again. Raises as `session.measure`."""
+    """RUN.json of ours and WebP on the tiny set; a later call with the same folder measures only times again.
+
+    Raises as `session.measure`.
+    """
     out = Path(folder) / "gate.json"
     result = {**session.measure(replace(REQUEST, out=str(out))), "published": []}
     record.write(out, result)
@@ -49,12 +55,17 @@ def references():
 
 
 def judge(result, again, max_bd, max_slower):
-    """compare.Comparison of a result with the references. again: called without arguments for another result, whose times are added."""
+    """compare.Comparison of a result with the references. again: called without arguments for another result, whose
+    times are added.
+    """
     found, newest = references()
     rate = compare.compare(newest, result, max_bd, None)
     own = found.get(_kind(result["machine"]))
     if own is None:
-        why = f"there is no reference for this kind of processor, {_kind(result['machine'])}, only for {', '.join(found)}; --renew makes one"
+        why = (
+            f"there is no reference for this kind of processor, {_kind(result['machine'])}, "
+            f"only for {', '.join(found)}; --renew makes one"
+        )
         return compare.Comparison([*rate.lines, f"speed is not judged: {why}"], rate.worse, why)
     time = compare.compare(own, result, None, max_slower)
     for _ in range(ATTEMPTS - 1):
@@ -65,7 +76,8 @@ def judge(result, again, max_bd, max_slower):
     if time.worse and share(result) < QUIET:
         time = compare.compare(own, result, None, 2 * max_slower)
         time.lines.append(
-            f"the machine is busy, ours had a processor {share(result):.0%} of the time: {2 * max_slower:+g} % is allowed"
+            f"the machine is busy, ours had a processor {share(result):.0%} of the time: "
+            f"{2 * max_slower:+g} % is allowed"
         )
     return compare.Comparison([*dict.fromkeys(rate.lines + time.lines)], rate.worse + time.worse, time.unjudged)
 
@@ -76,7 +88,9 @@ def share(result):
 
 
 def least(result, other):
-    """`result` with the smaller one of both results' processor times of each codec, and the quieter one's share of the processor."""
+    """`result` with the smaller one of both results' processor times of each codec, and the quieter one's share of the
+    processor.
+    """
     theirs = {entry["codec"]: entry for entry in other["speed"]}
     entries = []
     for entry in result["speed"]:

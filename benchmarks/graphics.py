@@ -1,8 +1,9 @@
-"""Bytes and PSNR on drawn pictures, which networks trained on photographs are bad at and which aecodec therefore keeps exactly, and on half-drawn ones.
+"""Bytes and PSNR on drawn pictures, which networks trained on photographs are bad at and which aecodec therefore keeps
+exactly, and on half-drawn ones.
 
     python -m benchmarks.graphics [--images kodak] [--keep DIR]
-Draws four pictures (text, a window, a chart, pixel art), and a window, a page and a slide with photographs of --images in them; codes each at the codecs' usual
-qualities and prints a Markdown table.
+Draws four pictures (text, a window, a chart, pixel art), and a window, a page and a slide with photographs of --images
+in them; codes each at the codecs' usual qualities and prints a Markdown table.
 """
 
 import argparse

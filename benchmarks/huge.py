@@ -1,9 +1,12 @@
-"""Huge pictures: peak memory and time per megapixel of the command line, both ways, as the picture grows. Beside: `cold`, which times a process.
+"""Huge pictures: peak memory and time per megapixel of the command line, both ways, as the picture grows.
+
+Beside: `cold`, which times a process.
 
     python -m benchmarks.huge --megapixels 1 --megapixels 100 --megapixels 1000 --out RUN.json
 
-The pictures are synthetic and written strip by strip: clouds of 1/f noise whose squares never repeat, fine texture, and a brightness that drifts.
-Each is compressed and decompressed by a process of its own, and what came out is read strip by strip and compared with what went in.
+The pictures are synthetic and written strip by strip: clouds of 1/f noise whose squares never repeat, fine texture, and
+a brightness that drifts. Each is compressed and decompressed by a process of its own, and what came out is read strip
+by strip and compared with what went in.
 """
 
 import json
@@ -26,15 +29,15 @@ from .cold import process
 PERIOD = 1024  # px after which the clouds come again, elsewhere and in another light
 STRIP = 64  # rows
 FLAT = 64  # px: side of the picture whose time is the cost of starting
-SMALL, COPIES = (
-    10,
-    10,
-)  # megapixels below which so many copies are coded by one command: else most of its time is the start
+# Below SMALL megapixels one command codes so many copies: most of its time would be the start otherwise.
+SMALL, COPIES = (10, 10)
 REPEATS = 5  # of the start
 
 
 def clouds(seed=0):
-    """float32 [PERIOD, PERIOD, 3], periodic both ways: contributions to R, G and B of luma with a 1/f^1.9 spectrum and weaker chroma, and of texture."""
+    """float32 [PERIOD, PERIOD, 3], periodic both ways: contributions to R, G and B of luma with a 1/f^1.9 spectrum and
+    weaker chroma, and of texture.
+    """
     rng = np.random.default_rng(seed)
     frequency = np.hypot(np.fft.fftfreq(PERIOD)[:, None], np.fft.rfftfreq(PERIOD)[None]) + 1 / PERIOD
     planes = []
@@ -135,11 +138,16 @@ def per_megapixel(row, start, way, clock="seconds"):
 
 
 def line(row, start):
-    """One row as text: per way, peak memory, seconds, and milliseconds per megapixel on the clock and of the processor."""
+    """One row as text: per way, peak memory, seconds, and milliseconds per megapixel on the clock and
+    of the processor.
+    """
     text = f"{row['megapixels']:8.1f} MP {row['bpp']:.2f} bpp {row['psnr']:.1f} dB"
     for way in ("compress", "decompress"):
         clock, cpu = (1e3 * per_megapixel(row, start, way, name) for name in ("seconds", "cpu"))
-        text += f" | {way} {row[way]['mib']:6.0f} MiB {row[way]['seconds']:7.1f} s, {clock:6.0f} ms/MP ({cpu:.0f} of the processor) without the start"
+        text += (
+            f" | {way} {row[way]['mib']:6.0f} MiB {row[way]['seconds']:7.1f} s, "
+            f"{clock:6.0f} ms/MP ({cpu:.0f} of the processor) without the start"
+        )
     return text
 
 
@@ -178,7 +186,10 @@ def line(row, start):
 )
 @click.pass_context
 def main(context, megapixels, suffix, quality, model, threads, folder, out, tolerance):
-    """Peak memory and time per megapixel as the picture grows. Exit code 1: more than 2 GB up to 100 MP, 3 GB beyond, or too slow."""
+    """Peak memory and time per megapixel as the picture grows.
+
+    Exit code 1: more than 2 GB up to 100 MP, 3 GB beyond, or too slow.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that gigabytes are not left behind
     with tempfile.TemporaryDirectory(prefix="aecodec-huge-", dir=folder) as place:
         start = measure(FLAT * FLAT / 1e6, suffix, quality, model, threads, place)
@@ -208,7 +219,8 @@ def main(context, megapixels, suffix, quality, model, threads, folder, out, tole
             slower = per_megapixel(row, start, way) / per_megapixel(rows[0], start, way) - 1
             if slower * 100 > tolerance:
                 wrong.append(
-                    f"{way} of {row['megapixels']:.0f} MP took {slower:.0%} longer per megapixel than {rows[0]['megapixels']:.0f} MP"
+                    f"{way} of {row['megapixels']:.0f} MP took {slower:.0%} longer per megapixel than "
+                    f"{rows[0]['megapixels']:.0f} MP"
                 )
     for sentence in wrong:
         click.echo(f"WORSE: {sentence}", err=True)

@@ -29,7 +29,9 @@ def _cpu():
 
 
 def _cpu_model():
-    """Vendor, family, model and stepping, which tell processors apart that have one name in a virtual machine; None where they cannot be read."""
+    """Vendor, family, model and stepping, which tell processors apart that have one name in a virtual machine; None
+    where they cannot be read.
+    """
     path = Path("/proc/cpuinfo")
     fields = dict(re.findall(r"^(\S[^\t\n]*?)\s*: (.*)$", path.read_text(), re.MULTILINE)) if path.exists() else {}
     wanted = [fields.get(key) for key in ("vendor_id", "cpu family", "model", "stepping")]

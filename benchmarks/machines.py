@@ -2,10 +2,11 @@
 
     python -m benchmarks.machines [--images kodak] [--qualities 5 50 95] [--python OTHER/bin/python ...] [--log FILE]
 
-Decodes the golden files, and the pictures of --images coded here, in one process per machine: this processor as it is, as lesser ones
-(ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY and MKL_ENABLE_INSTRUCTIONS down to the baseline of x86-64), and other Pythons, which may hold another torch.
-For each it prints how many files have the same integers throughout the parse, to the bit, and how far pixels are off at most, in levels of
-8 bits. Ends with status 1 unless all integers are the same and no pixel is off by more than one level. `benchmarks.exactness` is about settings within a process.
+Decodes the golden files, and the pictures of --images coded here, in one process per machine: this processor as it is,
+as lesser ones (ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY and MKL_ENABLE_INSTRUCTIONS down to the baseline of x86-64), and
+other Pythons, which may hold another torch. For each it prints how many files have the same integers throughout the
+parse, to the bit, and how far pixels are off at most, in levels of 8 bits. Ends with status 1 unless all integers are
+the same and no pixel is off by more than one level. `benchmarks.exactness` is about settings within a process.
 """
 
 import argparse
@@ -34,7 +35,9 @@ LIMITS = {  # oneDNN, torch, MKL: what each may use at most
 
 
 def decode(folder, output):
-    """What runs in the process of a machine: decodes every .aec file of a folder and of the golden ones, prints digests, keeps pixels."""
+    """What runs in the process of a machine: decodes every .aec file of a folder and of the golden ones, prints
+    digests, keeps pixels.
+    """
     import torch
 
     import codec
@@ -145,7 +148,8 @@ def main(arguments=None):
             )
             whole &= figures["same_integers"] == figures["files"] and figures["largest_difference"] <= 1
             print(
-                f"{name:12} torch {figures['torch']:14} {figures['aten']:10} oneDNN {figures['onednn']:28} integers {figures['same_integers']} of {figures['files']} files the same, "
+                f"{name:12} torch {figures['torch']:14} {figures['aten']:10} oneDNN {figures['onednn']:28} integers "
+                f"{figures['same_integers']} of {figures['files']} files the same, "
                 f"pixels at most {figures['largest_difference']:g} levels off",
                 flush=True,
             )

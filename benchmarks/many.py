@@ -1,9 +1,11 @@
-"""Many pictures on one machine: one call of the command line with a worker per core, against a process per picture on every core. Beside: `cold`.
+"""Many pictures on one machine: one call of the command line with a worker per core, against a process per picture on
+every core. Beside: `cold`.
 
     python -m benchmarks.many --images kodak --out RUN.json
 
-Each way of the command line is measured: throughput, its ratio to that of one-by-one processes (all cores busy with those too), the share of the cores'
-time that our processes used from start to end and in between, and peak memory of a process. On a machine busy with other work shares and ratios are noise.
+Each way of the command line is measured: throughput, its ratio to that of one-by-one processes (all cores busy with
+those too), the share of the cores' time that our processes used from start to end and in between, and peak memory of a
+process. On a machine busy with other work shares and ratios are noise.
 """
 
 import concurrent.futures
@@ -157,8 +159,10 @@ def main(images, count, single, jobs, out):
                 "ratio": round(result["mp_per_s"] / alone["mp_per_s"], 3),
             }
             click.echo(
-                f"{way}: {result['mp_per_s']:.2f} MP/s in one call, {alone['mp_per_s']:.2f} one by one: {rows[way]['ratio']:.2f} times; processor used {result['cpu_share']:.0%} "
-                f"of the time, machine busy {result['machine_busy'] or 0:.0%} (median); {result['peak_mib']:.0f} MiB per process"
+                f"{way}: {result['mp_per_s']:.2f} MP/s in one call, {alone['mp_per_s']:.2f} one by one: "
+                f"{rows[way]['ratio']:.2f} times; processor used {result['cpu_share']:.0%} "
+                f"of the time, machine busy {result['machine_busy'] or 0:.0%} (median); "
+                f"{result['peak_mib']:.0f} MiB per process"
             )
             if way == "compress":
                 folder = made

@@ -187,15 +187,8 @@ METRICS = {
 }
 NAMES = tuple(METRICS)
 DEFAULT = ("psnr", "psnr_y", "msssim")  # the cheap ones
-EYE = (
-    "ssimulacra2",
-    "butteraugli",
-    "cvvdp",
-    "iwssim",
-    "psnr_hvsm",
-    "msssim",
-    "psnr",
-)  # all that a judgement needs, in its order
+# All that a judgement needs, in its order.
+EYE = ("ssimulacra2", "butteraugli", "cvvdp", "iwssim", "psnr_hvsm", "msssim", "psnr")
 UNITS = {name: metric.unit for name, metric in METRICS.items()}
 
 

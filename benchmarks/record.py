@@ -1,6 +1,9 @@
-"""The results: RUN.json, and the journal beside it that keeps the points of an unfinished run. Read by `report` and `compare`.
+"""The results: RUN.json, and the journal beside it that keeps the points of an unfinished run.
 
-A point may be used again where its picture (SHA-256), its codec's `identity` (settings, versions, metrics, machine) and its quality are the same.
+Read by `report` and `compare`.
+
+A point may be used again where its picture (SHA-256), its codec's `identity` (settings, versions, metrics, machine) and
+its quality are the same.
 """
 
 import csv
@@ -50,7 +53,9 @@ def _lines(value):
 
 
 def identity(codec, names, machine):
-    """Sixteen digits that change with anything a point of this codec depends on, its times included. names: of the metrics."""
+    """Sixteen digits that change with anything a point of this codec depends on, its times included. names: of the
+    metrics.
+    """
     basis = [codec.settings, codec.versions, sorted(names), metrics.versions(names), machine["cpu"], machine["cores"]]
     return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -74,16 +79,17 @@ class Journal:
     def add(self, points):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a") as file:
-            file.write(
-                "".join("\n" + json.dumps(p) for p in points)
-            )  # newline first: a line that was cut harms no other
+            # The newline comes first, so that a line that was cut harms no other.
+            file.write("".join("\n" + json.dumps(p) for p in points))
 
     def remove(self):
         self.path.unlink(missing_ok=True)
 
 
 def known_points(out, journal):
-    """Points of an earlier run to the same file and of its journal, by (sha256 of the picture, identity of the codec, quality)."""
+    """Points of an earlier run to the same file and of its journal, by (sha256 of the picture, identity of the codec,
+    quality).
+    """
     points = []
     if Path(out).exists():
         run = read(out)
@@ -117,7 +123,9 @@ def is_kodak(run):
 
 
 def published():
-    """Curves of peers on Kodak as their authors or CompressAI published them; nothing here was measured by this benchmark."""
+    """Curves of peers on Kodak as their authors or CompressAI published them; nothing here was measured by this
+    benchmark.
+    """
     with open(PUBLISHED, newline="") as file:
         rows = list(csv.DictReader(file))
     number = lambda text: float(text) if text else None

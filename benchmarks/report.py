@@ -1,7 +1,10 @@
-"""The report: one HTML file from RUN.json that needs nothing else, neither network nor other files. Before: `record` (the JSON), `explorer` (the pictures).
+"""The report: one HTML file from RUN.json that needs nothing else, neither network nor other files.
 
-The page's parts are in page/: the template, style sheets, scripts in the order of SCRIPTS, and two small libraries with their licences in page/vendor/.
-The scripts draw everything from the JSON, which the page holds unchanged, so that no number on it has another source.
+Before: `record` (the JSON), `explorer` (the pictures).
+
+The page's parts are in page/: the template, style sheets, scripts in the order of SCRIPTS, and two small libraries with
+their licences in page/vendor/. The scripts draw everything from the JSON, which the page holds unchanged, so that no
+number on it has another source.
 """
 
 import json
@@ -68,13 +71,17 @@ def _text(file):
 
 
 def _json(value):
-    """JSON that may stand inside <script>: no character in it can end the element or begin a comment, whatever a picture is called."""
+    """JSON that may stand inside <script>: no character in it can end the element or begin a comment, whatever a
+    picture is called.
+    """
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
 
 
 def pictures_of(run, sources):
-    """{name: path} of the run's pictures found in the sources with the checksum the run has; raises data.DataError where there is none."""
+    """{name: path} of the run's pictures found in the sources with the checksum the run has; raises data.DataError
+    where there is none.
+    """
     digests = {image["name"]: image["sha256"] for image in run["images"]}
     found = {
         path.name: path
@@ -89,7 +96,9 @@ def pictures_of(run, sources):
 
 
 def codecs_of(run, wanted, device):
-    """({name: built codec}, [sentence about each that cannot run]). wanted: names, or () for the first that have curves, ours always."""
+    """({name: built codec}, [sentence about each that cannot run]). wanted: names, or () for the first that have
+    curves, ours always.
+    """
     drawn = [name for name in run["codecs"] if any(point["codec"] == name for point in run["points"])]
     preferred = [name for name in ("aec", *codecs.DEFAULT) if name in drawn]
     names = wanted or list(dict.fromkeys(preferred + drawn))[: explorer.CODECS]
@@ -107,19 +116,24 @@ def codecs_of(run, wanted, device):
 
 
 def describe(run, summary, ours, anchor, ranked, changed):
-    """The sentences above the explorer: what is shown and how it was chosen. ranked: whether only some of the run's pictures are shown, by their gain."""
+    """The sentences above the explorer: what is shown and how it was chosen. ranked: whether only some of the run's
+    pictures are shown, by their gain.
+    """
     label = {name: entry["label"] for name, entry in run["codecs"].items()}
     words = [
-        "Every codec was brought to the same number of bytes by bisection on its quality; these are the pixels it decodes to."
+        "Every codec was brought to the same number of bytes by bisection on its quality; "
+        "these are the pixels it decodes to."
     ]
     if ranked:
         words.append(
-            f"The pictures run evenly from where {label[ours]} gains most against {label[anchor]} to where it gains least."
+            f"The pictures run evenly from where {label[ours]} gains most against {label[anchor]} to where it gains "
+            "least."
         )
     if not summary["whole"]:
         box = max((picture["box"] for picture in summary["pictures"]), key=lambda box: box[2])
         words.append(
-            f"Shown is the middle, {box[2]} × {box[3]} pixels or the same upright; sizes and dB are those of the whole picture."
+            f"Shown is the middle, {box[2]} × {box[3]} pixels or the same upright; "
+            "sizes and dB are those of the whole picture."
         )
     return " ".join(words + changed)
 
@@ -140,7 +154,10 @@ def other_versions(run, chosen):
 
 
 def pictures(run, sources, count, wanted, sizes, device, limit):
-    """Content of the explorer for this run, and sentences for people about what is missing. Raises data.DataError, ValueError."""
+    """Content of the explorer for this run, and sentences for people about what is missing.
+
+    Raises data.DataError, ValueError.
+    """
     paths = pictures_of(run, sources)
     chosen, missing = codecs_of(run, wanted, device)
     if not chosen:

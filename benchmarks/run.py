@@ -1,7 +1,9 @@
-"""Measures every picture x codec x quality in processes and keeps what is done when it is stopped. Before: `metrics`. After: `bdrate`, `record`.
+"""Measures every picture x codec x quality in processes and keeps what is done when it is stopped.
 
-A task is one picture with one codec at several qualities. Each process works with one thread, so that as many as there are cores can run, and so that
-float networks give the same bytes on every run.
+Before: `metrics`. After: `bdrate`, `record`.
+
+A task is one picture with one codec at several qualities. Each process works with one thread, so that as many as there
+are cores can run, and so that float networks give the same bytes on every run.
 """
 
 import functools
@@ -47,7 +49,8 @@ def images(paths):
 def plan(paths, entries, chosen, qualities, names, known):
     """Points that need not be measured again, and the tasks for the others.
 
-    chosen: {codec name: (codec, identity)}; qualities: {codec name: list}; names: of the metrics; known: as `record.known_points`.
+    chosen: {codec name: (codec, identity)}; qualities: {codec name: list}; names: of the metrics; known: as
+    `record.known_points`.
     """
     by_name = {p.name: p for p in paths}
     points, tasks = [], []
@@ -79,7 +82,9 @@ def _public(point):
 
 
 def measure(tasks, jobs, keep):
-    """Points and failures of all tasks, by `jobs` processes. keep(task, points) is called after each, so that nothing is lost on an interruption."""
+    """Points and failures of all tasks, by `jobs` processes. keep(task, points) is called after each, so that nothing
+    is lost on an interruption.
+    """
     points, failures = [], []
     with tqdm(total=sum(len(t.qualities) for t in tasks), desc="measuring", unit="point", disable=None) as bar:
         for task, (done, failed) in _results(tasks, jobs):

@@ -1,6 +1,9 @@
-"""One run from its request to RUN.json: chooses codecs, measures points, then speed, then stages. Before: `__main__`, the options. After: `record`.
+"""One run from its request to RUN.json: chooses codecs, measures points, then speed, then stages.
 
-Everything a person should know at once goes to stderr; the result is returned, and a journal beside its file keeps what an interruption would lose.
+Before: `__main__`, the options. After: `record`.
+
+Everything a person should know at once goes to stderr; the result is returned, and a journal beside its file keeps what
+an interruption would lose.
 """
 
 import contextlib
@@ -16,7 +19,9 @@ from . import run as points
 
 @dataclass(frozen=True)
 class Request:
-    """What `run` was asked for; see its options. codecs: () for the default ones that can run; qualities: {codec: list} where not its own."""
+    """What `run` was asked for; see its options. codecs: () for the default ones that can run; qualities: {codec: list}
+    where not its own.
+    """
 
     sources: tuple
     out: str
@@ -42,7 +47,10 @@ class SessionError(Exception):
 
 
 def measure(request):
-    """RUN.json of a request as a dict. Raises SessionError, data.DataError, record.RecordError, OSError, KeyboardInterrupt."""
+    """RUN.json of a request as a dict.
+
+    Raises SessionError, data.DataError, record.RecordError, OSError, KeyboardInterrupt.
+    """
     started = time.perf_counter()
     _check_device(request.device)
     chosen, left_out = choose(request)
@@ -66,7 +74,7 @@ def measure(request):
     return {
         "schema": record.SCHEMA,
         "command": request.command,
-        "created": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "created": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "seconds": round(time.perf_counter() - started, 1),
         "source": list(request.sources),
         "machine": here,
@@ -107,7 +115,10 @@ def _check_device(device):
 
 
 def choose(request, threads=1):
-    """({name: codec}, {name: why it is left out}). A codec that was asked for by name must run; of the default ones those that can."""
+    """({name: codec}, {name: why it is left out}).
+
+    A codec that was asked for by name must run; of the default ones those that can.
+    """
     chosen, left_out = {}, {}
     for name in request.codecs or codecs.DEFAULT:
         try:
@@ -128,7 +139,8 @@ def _qualities(request, chosen):
         for quality in values:
             if not codec.low <= quality <= codec.high or codec.whole and quality != int(quality):
                 raise SessionError(
-                    f"{name} takes {'whole ' if codec.whole else ''}qualities {codec.low}..{codec.high}, not {quality:g}"
+                    f"{name} takes {'whole ' if codec.whole else ''}qualities {codec.low}..{codec.high}, "
+                    f"not {quality:g}"
                 )
     return wanted
 

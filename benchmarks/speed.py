@@ -1,10 +1,13 @@
-"""Warm times of all codecs side by side in one process, at the quality where each gives the same PSNR. Before: `run`. Beside: `cold`, `stages`.
+"""Warm times of all codecs side by side in one process, at the quality where each gives the same PSNR.
 
-Codecs take turns on every picture of every round, so that a machine that slows down slows all of them, and a ratio is the median of ratios
-within turns.
+Before: `run`. Beside: `cold`, `stages`.
 
-Beside it stands processor time: the seconds that all threads of a codec really ran, the least of all rounds. A busy machine lengthens it far less than
-the time on the clock, so that `compare` can judge by it; what a codec only waits for is not in it.
+Codecs take turns on every picture of every round, so that a machine that slows down slows all of them, and a ratio is
+the median of ratios within turns.
+
+Beside it stands processor time: the seconds that all threads of a codec really ran, the least of all rounds. A busy
+machine lengthens it far less than the time on the clock, so that `compare` can judge by it; what a codec only waits for
+is not in it.
 """
 
 import statistics
@@ -29,7 +32,10 @@ def spread(seconds, megapixels):
 
 
 def quality_for(codec, images, target):
-    """(quality, mean bpp, mean PSNR) of a codec where its PSNR is nearest to `target`, by bisection. For an untrained one, its only quality."""
+    """(quality, mean bpp, mean PSNR) of a codec where its PSNR is nearest to `target`, by bisection.
+
+    For an untrained one, its only quality.
+    """
     tried = {}
 
     def at(quality):
@@ -77,7 +83,8 @@ def settings(chosen, images):
 
 
 def warm(chosen, images, qualities, repeats):
-    """{name: {"encode": [seconds], "decode": ..., "processor": {"encode": ..., "decode": ...}}} with one entry per turn, the same turns for all.
+    """{name: {"encode": [seconds], "decode": ..., "processor": {"encode": ..., "decode": ...}}} with one entry per
+    turn, the same turns for all.
 
     One round before them is not counted.
     """
@@ -106,7 +113,9 @@ def _now():
 
 
 def processor(times, pictures):
-    """Seconds of processor time per picture: the least of each picture's rounds, averaged. times: of one codec, by `warm`; pictures: how many."""
+    """Seconds of processor time per picture: the least of each picture's rounds, averaged. times: of one codec, by
+    `warm`; pictures: how many.
+    """
     return {
         way: statistics.fmean(min(seconds[i::pictures]) for i in range(pictures))
         for way, seconds in times["processor"].items()
@@ -114,17 +123,23 @@ def processor(times, pictures):
 
 
 def held(times):
-    """Of the time on the clock, the part in which a codec of one thread had the processor: about 1 on a machine that does nothing else."""
+    """Of the time on the clock, the part in which a codec of one thread had the processor: about 1 on a machine that
+    does nothing else.
+    """
     return sum(map(sum, times["processor"].values())) / sum(sum(times[way]) for way in times["processor"])
 
 
 def ratios(own, reference):
-    """How many times slower than the reference in the same turns: median of the turns' ratios, for encode and decode."""
+    """How many times slower than the reference in the same turns: median of the turns' ratios, for
+    encode and decode.
+    """
     return {way: statistics.median(a / b for a, b in zip(own[way], reference[way])) for way in ("encode", "decode")}
 
 
 def entries(chosen, images, matched, times, outside, request):
-    """The speed list of RUN.json of the CPU. matched: of `settings`; times: of `warm`; outside: of `cold.measure`, possibly empty."""
+    """The speed list of RUN.json of the CPU. matched: of `settings`; times: of `warm`; outside: of `cold.measure`,
+    possibly empty.
+    """
     megapixels = [i.width * i.height / 1e6 for i in images] * request.repeats
     result = []
     for name, codec in chosen.items():
@@ -169,9 +184,11 @@ def _against(name, reference, times, outside, pictures):
 
 
 def on_device(codec, images, quality, repeats, size, clock):
-    """The speed entry of our codec on an accelerator in batches of `size`; the time of a batch is divided by its pictures.
+    """The speed entry of our codec on an accelerator in batches of `size`; the time of a batch is divided by its
+    pictures.
 
-    clock: `stages.Clock` of the codec. The shares of the stages come from one more, separate pass: their marks wait for the device, which costs time.
+    clock: `stages.Clock` of the codec. The shares of the stages come from one more, separate pass: their marks wait for
+    the device, which costs time.
     """
     batch = [images[i % len(images)] for i in range(size)]
     seconds = {"encode": [], "decode": []}

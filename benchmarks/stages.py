@@ -1,7 +1,10 @@
-"""Where our codec's time goes: seconds, arithmetic and speed of each stage, from a clock wrapped around its functions. Beside: `speed`.
+"""Where our codec's time goes: seconds, arithmetic and speed of each stage, from a clock wrapped around its functions.
 
-The stages are named once, in `Clock.__init__`; everything outside them is "rest". A stage inside another stops the outer one's clock. A transfer is a
-call that brings a tensor to another device, whatever the codec's own is: what a GPU's clock does can be tested without one.
+Beside: `speed`.
+
+The stages are named once, in `Clock.__init__`; everything outside them is "rest". A stage inside another stops the
+outer one's clock. A transfer is a call that brings a tensor to another device, whatever the codec's own is: what a
+GPU's clock does can be tested without one.
 """
 
 import contextlib
@@ -33,11 +36,8 @@ class Clock:
         self._torch, self._cuda = torch, torch.device(aec.device).type == "cuda"
         networks = aec._codec.model.networks
         self._targets = [
-            (
-                type(networks.analysis),
-                "forward",
-                "analysis",
-            ),  # of the class: its copies in bytes, one per quality, count too
+            # The class is patched, so that the copies in bytes, one per quality, count too.
+            (type(networks.analysis), "forward", "analysis"),
             (networks.hyper_analysis, "forward", "hyper-analysis"),
             (networks.synthesis, "forward", "synthesis"),
             (networks.prior, "walk", "prior"),
@@ -54,7 +54,10 @@ class Clock:
 
     @contextlib.contextmanager
     def running(self, count=False):
-        """Yields {stage: [seconds, floating-point operations]}, filled while the block runs. Operations are counted on demand: that takes time."""
+        """Yields {stage: [seconds, floating-point operations]}, filled while the block runs.
+
+        Operations are counted on demand: that takes time.
+        """
         self._totals, self._count, saved = {}, count, []
         try:
             for owner, name, stage in self._targets:
@@ -79,9 +82,8 @@ class Clock:
                     return self._counted(function, stage, args, kwargs)
                 result = function(*args, **kwargs)
                 if stage == "transfer" and result.device == args[0].device:
-                    stack[-1][0] = (
-                        stack[-2][0] if len(stack) > 1 else None
-                    )  # to another type, or nothing at all: part of the stage around it
+                    # A conversion to another type, or to nothing at all, is part of the stage around it.
+                    stack[-1][0] = stack[-2][0] if len(stack) > 1 else None
                 return result
             finally:
                 self._add(stack)
@@ -134,7 +136,9 @@ class Clock:
 
 
 def profile(aec, name, image, quality, repeats):
-    """The profile entry of RUN.json: medians over `repeats` of every stage of encoding and decoding one picture, named `name`."""
+    """The profile entry of RUN.json: medians over `repeats` of every stage of encoding and decoding one picture, named
+    `name`.
+    """
     clock = Clock(aec)
     coded = aec.encode(image, quality)
     aec.decode(coded)

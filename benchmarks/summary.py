@@ -64,10 +64,11 @@ def _percent(value):
 def _speeds(run):
     if not run["speed"]:
         return []
-    heads = f"{'encode':24}{'decode':24}{'MP/s e/d':>12}{'cold e/d':>13}{'peak e/d':>12}{'x webp e/d':>14}{'x avif e/d':>14}"
+    heads = f"{'encode':24}{'decode':24}" + _cells("MP/s e/d", "cold e/d", "peak e/d", "x webp e/d", "x avif e/d")
     lines = [
         "",
-        "Speed, at equal PSNR: ms per picture [quartiles], MP/s; cold: ms of a whole process; peak: its MiB; x webp: as many times WebP's",
+        "Speed, at equal PSNR: ms per picture [quartiles], MP/s; cold: ms of a whole process; peak: its MiB; "
+        "x webp: as many times WebP's",
         f"  {'codec':24}{'PSNR':>6}{'bpp':>7}   {heads}",
     ]
     for s in run["speed"]:
@@ -86,9 +87,7 @@ def _speeds(run):
             for r in ("webp", "avif")
         ]
         psnr, bpp = ("-", "-") if s["psnr"] is None else (f"{s['psnr']:.2f}", f"{s['bpp']:.3f}")
-        lines.append(
-            f"  {name:24}{psnr:>6}{bpp:>7}   {ways[0]:24}{ways[1]:24}{pairs[0]:>12}{pairs[1]:>13}{pairs[2]:>12}{pairs[3]:>14}{pairs[4]:>14}"
-        )
+        lines.append(f"  {name:24}{psnr:>6}{bpp:>7}   {ways[0]:24}{ways[1]:24}{_cells(*pairs)}")
         if s["stages"]:
             lines += [
                 f"    {way}: " + ", ".join(f"{stage} {share:.0%}" for stage, share in s["stages"][way].items())
@@ -96,6 +95,10 @@ def _speeds(run):
             ]
     floors = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in run["cold_floor"].items())
     return lines + ([f"  cold floor: {floors}"] if floors else [])
+
+
+def _cells(*pairs):
+    return "".join(f"{pair:>{width}}" for pair, width in zip(pairs, (12, 13, 12, 14, 14)))
 
 
 def _pair(a, b):
@@ -107,16 +110,16 @@ def _profile(profile):
         return []
     lines = [
         "",
-        f"Stages of ours on {profile['picture']} at quality {profile['quality']:g}, {profile['device']}, {profile['threads']} thread(s); "
-        f"a matrix product reaches {profile['matmul_gflops']:.0f} GFLOP/s in fp32 (100 %), {profile['matmul_bf16_gflops']:.0f} in bf16",
+        f"Stages of ours on {profile['picture']} at quality {profile['quality']:g}, {profile['device']}, "
+        f"{profile['threads']} thread(s); a matrix product reaches {profile['matmul_gflops']:.0f} GFLOP/s in fp32 "
+        f"(100 %), {profile['matmul_bf16_gflops']:.0f} in bf16",
     ]
     for way in ("encode", "decode"):
         lines.append(f"  {way}")
         for row in profile[way]:
-            work = (
-                f"{row['gflop']:8.2f} GFLOP {row['gflops']:7.0f} GFLOP/s {row['gflops'] / profile['matmul_gflops']:5.0%}"
-                if row["gflop"]
-                else ""
-            )
+            work = ""
+            if row["gflop"]:
+                share = row["gflops"] / profile["matmul_gflops"]
+                work = f"{row['gflop']:8.2f} GFLOP {row['gflops']:7.0f} GFLOP/s {share:5.0%}"
             lines.append(f"    {row['stage']:16}{row['seconds'] * 1e3:8.1f} ms {work}")
     return lines

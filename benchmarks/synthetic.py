@@ -1,7 +1,9 @@
-"""Two generated pictures, the same to the bit on every machine: for continuous integration, and for a first run without a network. Read by `data`.
+"""Two generated pictures, the same to the bit on every machine: for continuous integration, and for a first run without
+a network. Read by `data`.
 
-Integers only, and noise from SHAKE-256, whose output a standard fixes; the files are PPM, which no compression library can write otherwise. They code
-like photographs: noise whose amplitude falls with its frequency, a lit ball, flat and striped shapes with hard edges, fine texture in one part.
+Integers only, and noise from SHAKE-256, whose output a standard fixes; the files are PPM, which no compression library
+can write otherwise. They code like photographs: noise whose amplitude falls with its frequency, a lit ball, flat and
+striped shapes with hard edges, fine texture in one part.
 """
 
 import hashlib
@@ -9,16 +11,8 @@ import hashlib
 import numpy as np
 
 WIDTH, HEIGHT = 384, 256
-OCTAVES = {
-    128: 70,
-    64: 44,
-    32: 26,
-    16: 15,
-    8: 8,
-    4: 4,
-    2: 2,
-    1: 2,
-}  # pixels between the grid points of the noise: its amplitude in 8-bit levels
+# Amplitudes of the noise in 8-bit levels, by the pixels between its grid points.
+OCTAVES = {128: 70, 64: 44, 32: 26, 16: 15, 8: 8, 4: 4, 2: 2, 1: 2}
 
 
 def files():

@@ -1,8 +1,9 @@
 """Architectures of the CompressAI model zoo as codecs (see `codecs`).
 
-With weights where torch's cache holds them, otherwise untrained: such a network does the same arithmetic, so that its times count (those of its entropy
-coder excepted: it codes other symbols), while its pictures and sizes mean nothing. No weights are downloaded. mbt2018 and cheng2020 decode one position
-after the other: ten seconds and more per Kodak picture.
+With weights where torch's cache holds them, otherwise untrained: such a network does the same arithmetic, so that its
+times count (those of its entropy coder excepted: it codes other symbols), while its pictures and sizes mean nothing. No
+weights are downloaded. mbt2018 and cheng2020 decode one position after the other: ten seconds and more per Kodak
+picture.
 """
 
 import importlib.metadata
@@ -17,7 +18,9 @@ from PIL import Image
 from .codecs import Unavailable
 
 STRIDE = 64  # of latent and hyper-latent: pictures are padded to its multiples
-UNTRAINED_QUALITY = 6  # of the published 1..8, 36.7 to 36.9 dB on Kodak: the others are timed near 36 dB, which those of 128 and 192 channels do not reach; these have 192 and 320
+# Of the published 1..8, 36.7 to 36.9 dB on Kodak: the others are timed near 36 dB, which those of 128 and 192 channels
+# do not reach; these have 192 and 320.
+UNTRAINED_QUALITY = 6
 
 
 class Zoo:

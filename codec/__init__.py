@@ -1,14 +1,14 @@
 """aecodec, a learned image codec. In pipeline order:
 
 errors, pixels (pictures in and out, by rows) -> bitstream (container, rANS, FORMAT.md) -> model (networks, the exact
-prior, weight files) -> engine (latents of pixels, payload of latents and back; where torch runs) -> coding (tiles, samples,
-drawn parts, refinement) -> pipeline (the path both ways, the choice among ways, targets) -> distributed, latents,
-autoencoders, app (the command line); training is imported by nobody. pillow is a plugin for Pillow.
+prior, weight files) -> engine (latents of pixels, payload of latents and back; where torch runs) -> coding (tiles,
+samples, drawn parts, refinement) -> pipeline (the path both ways, the choice among ways, targets) -> distributed,
+latents, autoencoders, app (the command line); training is imported by nobody. pillow is a plugin for Pillow.
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays
     picture = codec.decompress(data)                   # PIL.Image
-    coder = codec.Codec(device="cuda")                 # for repeated use: encode, decode, encode_batch, decode_batch, verify
+    coder = codec.Codec(device="cuda")                 # for repeated use: encode, decode, verify, and batches of both
     codec.info(data)                                   # header only, without torch
 
 torch, numpy and Pillow are imported on first use.
@@ -44,12 +44,13 @@ def compress(
     model="default",
     device="auto",
 ):
-    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100; effort: 0..9, passes that make the file
-    smaller at equal error and take longer.
+    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100; effort:
+    0..9, passes that make the file smaller at equal error and take longer.
 
-    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as it is, None: where that
-    costs less, as with graphics, False: never, and just at this quality, where small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many dB, each
-    in place of quality; max_pixels: 0 for no limit. Raises CodecError.
+    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as
+    it is, None: where that costs less, as with graphics, False: never, and just at this quality, where small files
+    otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr:
+    the smallest of so many dB, each in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline.codec import Codec
 
@@ -67,10 +68,12 @@ def compress(
 
 
 def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, device="auto"):
-    """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path. Raises CodecError, and OSError for a path.
+    """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path.
 
-    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are decoded. fast: in bfloat16 where the
-    device multiplies it, samples of photographs then off by a level.
+    Raises CodecError, and OSError for a path.
+
+    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are
+    decoded. fast: in bfloat16 where the device multiplies it, samples of photographs then off by a level.
     """
     from .pipeline.codec import Codec
 

@@ -1,6 +1,7 @@
 """Everything the codec refuses, as one family of exceptions; every module of the package raises these and no others.
 
-Each carries exactly one sentence that names the reason, without the file name: who opened the file (the command line) adds it.
+Each carries exactly one sentence that names the reason, without the file name: who opened the file (the command line)
+adds it.
 """
 
 
@@ -45,4 +46,6 @@ class BadOption(CodecError, ValueError):
 
 
 class BadData(CodecError, ValueError):
-    """An array or table that cannot be learned from or does not fit what was learned; a ValueError too, as scikit-learn expects."""
+    """An array or table that cannot be learned from or does not fit what was learned; a ValueError too, as scikit-learn
+    expects.
+    """

@@ -1,12 +1,15 @@
-"""Pillow plugin: `import codec.pillow` teaches Pillow, and imageio through it, to read and write .aec files. On top of pipeline.
+"""Pillow plugin: `import codec.pillow` teaches Pillow, and imageio through it, to read and write .aec files.
+
+On top of pipeline.
 
     import codec.pillow                                     # or codec.pillow.register(model=..., device=...)
     image = Image.open("photo.aec")                         # header and metadata only: torch is imported by load()
     image.save("copy.aec", quality=80, exif=image.getexif())
 
-Modes are L, LA, RGB, RGBA and I;16; others are converted when saved where they fit into 8 or 16 bits, and refused otherwise. Pillow has no 16-bit
-colour and no 16-bit gray with alpha: these open with 8 bits per sample (`codec.Codec.decode_picture` gives all 16). As with Pillow's own plugins
-a profile is taken over from the opened picture when saving, EXIF and XMP only when given, and errors are OSError or ValueError.
+Modes are L, LA, RGB, RGBA and I;16; others are converted when saved where they fit into 8 or 16 bits, and refused
+otherwise. Pillow has no 16-bit colour and no 16-bit gray with alpha: these open with 8 bits per sample
+(`codec.Codec.decode_picture` gives all 16). As with Pillow's own plugins a profile is taken over from the opened
+picture when saving, EXIF and XMP only when given, and errors are OSError or ValueError.
 """
 
 from contextlib import suppress
@@ -22,7 +25,10 @@ FORMAT = "AEC"
 
 
 class AecImageFile(ImageFile.ImageFile):
-    """An opened .aec file. `info` holds "exif", "icc_profile" and "xmp" where the file does; pixels come with `load`."""
+    """An opened .aec file.
+
+    `info` holds "exif", "icc_profile" and "xmp" where the file does; pixels come with `load`.
+    """
 
     format = FORMAT
     format_description = "aecodec learned image"
@@ -47,13 +53,15 @@ class AecImageFile(ImageFile.ImageFile):
         self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
 
     def load(self):
-        """Decodes the pixels. Raises OSError for a damaged or truncated file, and for one whose model is not installed."""
+        """Decodes the pixels.
+
+        Raises OSError for a damaged or truncated file, and for one whose model is not installed.
+        """
         if self.tile:
             from .pipeline.codec import Codec
 
-            limit = (
-                2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
-            )  # Pillow's own, checked once more where memory is taken
+            # Pillow's own limit, checked once more where memory is taken.
+            limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
             try:
                 self.fp.seek(0)
                 decoded = Codec(*self._coder).decode(self.fp, max_pixels=limit, scale=1 / self._step)
@@ -78,7 +86,10 @@ class AecImageFile(ImageFile.ImageFile):
         super().verify()
 
     def draft(self, mode, size):
-        """Makes the picture smaller, by 2, 4, 8 or 16 and not below `size`, before it is decoded; `thumbnail` calls it. The whole is then never in memory."""
+        """Makes the picture smaller, by 2, 4, 8 or 16 and not below `size`, before it is decoded; `thumbnail` calls it.
+
+        The whole is then never in memory.
+        """
         if not self.tile or not size or self._step > 1:
             return None
         width, height = self.size
@@ -90,8 +101,10 @@ class AecImageFile(ImageFile.ImageFile):
 
 
 def register(model="default", device="auto"):
-    """Registers the plugin, as importing this module does. Again with arguments: `model`, a name or the path of a weight file, becomes the one
-    that saves unless `model=` is given there, and that opens its own files; `device` is where the networks run: auto, cpu or cuda[:n].
+    """Registers the plugin, as importing this module does.
+
+    Again with arguments: `model`, a name or the path of a weight file, becomes the one that saves unless `model=` is
+    given there, and that opens its own files; `device` is where the networks run: auto, cpu or cuda[:n].
     """
     Image.register_open(FORMAT, partial(AecImageFile, model=model, device=device), _accept)
     Image.register_save(FORMAT, partial(_save, model=model, device=device))
@@ -105,8 +118,8 @@ def _accept(prefix):
 
 
 def _save(picture, file, _filename, model, device):
-    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp and psnr, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or
-    str; model.
+    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp and psnr, as
+    `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str; model.
     """
     from .pipeline.codec import Codec
     from .pixels import image

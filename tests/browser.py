@@ -1,4 +1,6 @@
-"""A headless Chromium for tests: the few commands of the W3C WebDriver protocol they need, spoken to chromedriver with the standard library alone."""
+"""A headless Chromium for tests: the few commands of the W3C WebDriver protocol they need, spoken to chromedriver with
+the standard library alone.
+"""
 
 import base64
 import json
@@ -33,7 +35,9 @@ def missing():
 
 
 class Browser:
-    """One window of `width` by `height` CSS pixels; `phone` makes it a touch device of that size with 3 device pixels per pixel."""
+    """One window of `width` by `height` CSS pixels; `phone` makes it a touch device of that size with 3 device pixels
+    per pixel.
+    """
 
     def __init__(self, width, height, phone=False, dark=False):
         with socket.socket() as probe:

@@ -1,6 +1,8 @@
-"""What several test modules share: synthetic photographs, the codec on the processor, and real photographs where a variable names them.
+"""What several test modules share: synthetic photographs, the codec on the processor, and real photographs where a
+variable names them.
 
-AECODEC_KODAK is a folder of the Kodak pictures; tests that need it are skipped without it. AECODEC_SLOW=1 adds what takes minutes.
+AECODEC_KODAK is a folder of the Kodak pictures; tests that need it are skipped without it. AECODEC_SLOW=1 adds what
+takes minutes.
 """
 
 import os
@@ -14,23 +16,21 @@ from PIL import Image, ImageDraw
 
 import codec
 
-if (
-    signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-):  # in the background of a script; the processes under test would inherit it
+# So it is in the background of a script, and the processes under test would inherit it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "PASSIVE"
-)  # before torch starts: its waiting threads would keep other processes off the processor
+# This must come before torch starts: its waiting threads would keep other processes off the processor.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-COLOURS = np.array(
-    [[1, 1, 1], [0.5, 0, -0.5], [-0.25, 0.5, -0.25]]
-)  # luma and two chroma directions, as contributions to R, G, B
+# Luma and two chroma directions, as contributions to R, G, B.
+COLOURS = np.array([[1, 1, 1], [0.5, 0, -0.5], [-0.25, 0.5, -0.25]])
 
 
 @lru_cache(maxsize=32)
 def photograph(height, width, seed=0, channels=3, depth=8):
-    """[H, W, C] uint8 or uint16, not to be written to: clouds of 1/f noise, a gradient, hard edges, fine texture in one part, and text.
+    """[H, W, C] uint8 or uint16, not to be written to: clouds of 1/f noise, a gradient, hard edges, fine texture in one
+    part, and text.
 
     Codes like a real photograph: at quality 60 in about 0.3 bits per pixel at 33 dB.
     """
@@ -74,13 +74,14 @@ def psnr(a, b, peak=255):
 
 
 def assert_no_steps(error, side):
-    """Errors [H,W,C] differ no more across the borders of tiles than between the latent positions on both sides of them."""
+    """Errors [H,W,C] differ no more across the borders of tiles than between the latent positions on both sides of
+    them.
+    """
     from codec.model.networks import STRIDE
 
     for axis in (0, 1):
-        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[
-            STRIDE - 1 :: STRIDE
-        ]  # from one latent position to the next
+        # Steps from one latent position to the next.
+        steps = np.abs(np.diff(error, axis=axis)).mean(axis=(1 - axis, 2))[STRIDE - 1 :: STRIDE]
         borders = np.arange(side // STRIDE - 1, len(steps) - 1, side // STRIDE)
         assert bool(borders.size) == (error.shape[axis] > side + STRIDE)
         if borders.size:
@@ -101,7 +102,9 @@ def small_tiles(monkeypatch):
 
 @pytest.fixture(scope="session")
 def coder():
-    """One thread: pictures as small as those of the tests gain nothing from a second, and lose much where other processes are busy."""
+    """One thread: pictures as small as those of the tests gain nothing from a second, and lose much where other
+    processes are busy.
+    """
     return codec.Codec(device="cpu", threads=1)
 
 

@@ -1,6 +1,8 @@
-"""Odd and broken picture files, made here: every class that PngSuite has and more, and the like of JPEG, TIFF, GIF, BMP, WebP, AVIF and PPM.
+"""Odd and broken picture files, made here: every class that PngSuite has and more, and the like of JPEG, TIFF, GIF,
+BMP, WebP, AVIF and PPM.
 
-`ODD` and `BROKEN` map names to files. An odd file must load, with the samples given where its format is lossless; a broken one must be refused.
+`ODD` and `BROKEN` map names to files. An odd file must load, with the samples given where its format is lossless; a
+broken one must be refused.
 """
 
 import base64
@@ -16,26 +18,22 @@ from PIL import Image, ImageCms
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type: samples per pixel
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
-PASSES = (
-    (0, 0, 8, 8),
-    (4, 0, 8, 8),
-    (0, 4, 4, 8),
-    (2, 0, 4, 4),
-    (0, 2, 2, 4),
-    (1, 0, 2, 2),
-    (0, 1, 1, 2),
-)  # Adam7: x, y, steps
+# The passes of Adam7: x, y, and the steps along both.
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
-# Arithmetic coding, which Pillow reads but does not write: 24 x 16 px by libjpeg-turbo's cjpeg, gray sequential and progressive in colour.
+# Arithmetic coding, which Pillow reads but does not write: 24 x 16 px by libjpeg-turbo's cjpeg, gray sequential and
+# progressive in colour.
 ARITHMETIC = (
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0oMCUoKSj/yQALCAAQAB"
-    "gBAREA/8wABgAQEAX/2gAIAQEAAD8A0ox3704VWk5nxBhED2SRGO62FAReKtuH08TFoW+lYOK33cCs8VKvG4elXF6VWu4Xa8ZCdZxPSK7yC8Qoiyaah3UnIP/Z",
-    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0oMCUoKSj/2wBDAQcHBw"
-    "oIChMKChMoGhYaKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCj/ygARCAAQABgDASIAAhEBAxEB/8wABgAQARD/2gAMAwEAAhAD"
-    "EAAAAdIUtjIejFusBH2XtP/MAAQQBf/aAAgBAQABBQI5KRt41kehfGgc8imSxQQQZv/MAAQRBf/aAAgBAwEBPwE43encRN90mgv/zAAEEQX/2gAIAQIBAT8BFaOtXLlhOv"
-    "/MAAQQBf/aAAgBAQAGPwJwbP/MAAQQBf/aAAgBAQABPyHJIX0+yUZWTQO0HP/aAAwDAQACAAMAAAAQsf/MAAQRBf/aAAgBAwEBPxD9Rt+A/8wABBEF/9oACAECAQE/EHjU"
-    "j+//zAAEEAX/2gAIAQEAAT8QK3AkoY+w1d9KBO9DVOKRIP/Z",
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0o"
+    "MCUoKSj/yQALCAAQABgBAREA/8wABgAQEAX/2gAIAQEAAD8A0ox3704VWk5nxBhED2SRGO62FAReKtuH08TFoW+lYOK33cCs8VKvG4elXF6VWu4X"
+    "a8ZCdZxPSK7yC8Qoiyaah3UnIP/Z",
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAYEBQYFBAYGBQYHBwYIChAKCgkJChQODwwQFxQYGBcUFhYaHSUfGhsjHBYWICwgIyYnKSopGR8tMC0o"
+    "MCUoKSj/2wBDAQcHBwoIChMKChMoGhYaKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCgoKCj/ygARCAAQABgD"
+    "ASIAAhEBAxEB/8wABgAQARD/2gAMAwEAAhADEAAAAdIUtjIejFusBH2XtP/MAAQQBf/aAAgBAQABBQI5KRt41kehfGgc8imSxQQQZv/MAAQRBf/a"
+    "AAgBAwEBPwE43encRN90mgv/zAAEEQX/2gAIAQIBAT8BFaOtXLlhOv/MAAQQBf/aAAgBAQAGPwJwbP/MAAQQBf/aAAgBAQABPyHJIX0+yUZWTQO0"
+    "HP/aAAwDAQACAAMAAAAQsf/MAAQRBf/aAAgBAwEBPxD9Rt+A/8wABBEF/9oACAECAQE/EHjUj+//zAAEEAX/2gAIAQEAAT8QK3AkoY+w1d9KBO9D"
+    "VOKRIP/Z",
 )
 
 ODD, BROKEN = {}, {}  # name: (bytes, samples [H,W,1..4] or None where lossy); name: bytes
@@ -330,9 +328,17 @@ def _jpeg():
     scan = plain.index(b"\xff\xda")
     frame = plain.index(b"\xff\xc0")
     for name, options in {
-        "progressive": {"progressive": True}, "optimised": {"optimize": True}, "4:2:0": {"subsampling": 2}, "4:2:2": {"subsampling": 1}, "4:4:4": {"subsampling": 0},
-        "restarts": {"restart_marker_blocks": 1}, "rgb": {"keep_rgb": True}, "quality-1": {"quality": 1}, "comment": {"comment": b"\xff" * 65000}, "dpi": {"dpi": (1, 60000)},
-    }.items():  # fmt: skip
+        "progressive": {"progressive": True},
+        "optimised": {"optimize": True},
+        "4:2:0": {"subsampling": 2},
+        "4:2:2": {"subsampling": 1},
+        "4:4:4": {"subsampling": 0},
+        "restarts": {"restart_marker_blocks": 1},
+        "rgb": {"keep_rgb": True},
+        "quality-1": {"quality": 1},
+        "comment": {"comment": b"\xff" * 65000},
+        "dpi": {"dpi": (1, 60000)},
+    }.items():
         ODD[f"jpeg-{name}"] = _saved(picture, "JPEG", **options), None
     for mode in ("L", "CMYK", "YCbCr", "1"):
         ODD[f"jpeg-{mode}"] = _saved(picture.convert(mode), "JPEG"), None
@@ -346,12 +352,22 @@ def _jpeg():
         exif[0x0112] = orientation
         ODD[f"jpeg-orientation-{orientation}"] = _saved(picture, "JPEG", exif=exif), None
     lies = {
-        "empty": b"Exif\0\0", "no-header": b"Exif\0\0nothing", "offset-beyond": b"Exif\0\0II*\0\xff\xff\xff\x7f", "loop": b"Exif\0\0II*\0\x08\0\0\0\0\0\x08\0\0\0",
-        "count-lies": b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 0x0112, 3, 2**31, 6), "type-99": b"Exif\0\0II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x0112, 99, 1, 6) + bytes(4),
-        "size-lies": b"Exif\0\0II*\0\x08\0\0\0\2\0" + struct.pack("<HHII", 256, 4, 1, 10**9) + struct.pack("<HHII", 257, 4, 1, 10**9) + bytes(4),
-        "thumbnail-beyond": b"Exif\0\0II*\0\x08\0\0\0\2\0" + struct.pack("<HHII", 513, 4, 1, 10**9) + struct.pack("<HHII", 514, 4, 1, 10**9) + bytes(4),
+        "empty": b"Exif\0\0",
+        "no-header": b"Exif\0\0nothing",
+        "offset-beyond": b"Exif\0\0II*\0\xff\xff\xff\x7f",
+        "loop": b"Exif\0\0II*\0\x08\0\0\0\0\0\x08\0\0\0",
+        "count-lies": b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + struct.pack("<HHII", 0x0112, 3, 2**31, 6),
+        "type-99": b"Exif\0\0II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x0112, 99, 1, 6) + bytes(4),
+        "size-lies": b"Exif\0\0II*\0\x08\0\0\0\2\0"
+        + struct.pack("<HHII", 256, 4, 1, 10**9)
+        + struct.pack("<HHII", 257, 4, 1, 10**9)
+        + bytes(4),
+        "thumbnail-beyond": b"Exif\0\0II*\0\x08\0\0\0\2\0"
+        + struct.pack("<HHII", 513, 4, 1, 10**9)
+        + struct.pack("<HHII", 514, 4, 1, 10**9)
+        + bytes(4),
         "sub-loop": b"Exif\0\0II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x8769, 4, 1, 8) + bytes(4),
-    }  # fmt: skip
+    }
     for name, lie in lies.items():
         ODD[f"jpeg-exif-{name}"] = plain[:2] + segment(0xE1, lie) + plain[2:], None
     huge = bytearray(SRGB + np.random.default_rng(0).bytes(3 << 20))
@@ -369,10 +385,8 @@ def _jpeg():
     )
     for number, text in enumerate(ARITHMETIC):
         ODD[f"jpeg-arithmetic-{number}"] = base64.b64decode(text), None
-    ODD["jpeg-without-huffman-tables"] = (
-        plain[: plain.index(b"\xff\xc4")] + plain[scan:],
-        None,
-    )  # as in AVI files: the usual ones
+    # As in AVI files, where the usual tables are understood.
+    ODD["jpeg-without-huffman-tables"] = (plain[: plain.index(b"\xff\xc4")] + plain[scan:], None)
     previews = [Image.fromarray(smooth(seed=seed)) for seed in range(2)]
     ODD["mpo"] = _saved(previews[0], "MPO", save_all=True, append_images=previews[1:]), None
     head = lambda change: plain[: frame + 4] + change + plain[frame + 4 + len(change) :]
@@ -577,7 +591,7 @@ def _gif():
     alpha = np.where(np.asarray(palette) == 3, 0, 255)
     ODD["gif-transparent"] = _saved(palette, "GIF", transparency=3), np.dstack([shown, alpha]).astype(np.uint8)
     ODD["gif-gray"] = _saved(Image.fromarray(smooth(1)[..., 0]), "GIF"), smooth(1).repeat(3, 2)
-    ODD["gif-1-bit"] = _saved(Image.fromarray((smooth(1)[..., 0] > 127)), "GIF"), None
+    ODD["gif-1-bit"] = _saved(Image.fromarray(smooth(1)[..., 0] > 127), "GIF"), None
     plain = ODD["gif-plain"][0]
     descriptor = plain.index(b",\0\0\0\0")
     frames = [Image.fromarray(smooth(seed=seed)).quantize(16) for seed in range(3)]

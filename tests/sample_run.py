@@ -1,4 +1,6 @@
-"""A small run for the tests of the report: two real codecs and one that stands for ours, three pictures, hostile names; and the page made of it."""
+"""A small run for the tests of the report: two real codecs and one that stands for ours, three pictures, hostile names;
+and the page made of it.
+"""
 
 import functools
 import html.parser
@@ -26,7 +28,9 @@ METRICS = ("psnr", "psnr_y", "msssim")
 
 
 class Ours:
-    """Stands for our codec, whose weights take seconds to load: WebP at hundredths of its quality, with a map of bits."""
+    """Stands for our codec, whose weights take seconds to load: WebP at hundredths of its quality,
+    with a map of bits.
+    """
 
     name, label, low, high, whole, options, versions, trained = "aec", "ours", 1, 100, False, {}, {"aecodec": "9"}, True
 
@@ -45,7 +49,10 @@ class Ours:
 
 @functools.cache
 def _temporary():
-    """A folder for this process; made once, because two test modules use what is in it and the page takes seconds. Removed when Python ends."""
+    """A folder for this process; made once, because two test modules use what is in it and the page takes seconds.
+
+    Removed when Python ends.
+    """
     return tempfile.TemporaryDirectory(prefix="aecodec-report-")
 
 
@@ -65,7 +72,9 @@ def build_codec(name, **_):
 
 @functools.cache
 def result():
-    """A run of three codecs with measured points, curves and BD-rates; times are made up, as no two machines have the same."""
+    """A run of three codecs with measured points, curves and BD-rates; times are made up, as no two machines have the
+    same.
+    """
     chosen = {name: build_codec(name) for name in ("aec", "jpeg", "webp")}
     entries, _ = points.images(data.pictures([folder()]))
     measured = []

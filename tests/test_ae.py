@@ -1,4 +1,6 @@
-"""`aecodec ae`: every kind of input, outputs whole or not at all, one sentence for what is wrong; and the page of `ae report`, with a browser where there is one."""
+"""`aecodec ae`: every kind of input, outputs whole or not at all, one sentence for what is wrong; and the page of
+`ae report`, with a browser where there is one.
+"""
 
 import gzip
 import inspect
@@ -47,11 +49,8 @@ def here(tmp_path, monkeypatch):
 def test_the_defaults_of_the_command_are_those_of_the_estimator():
     wanted = {name: parameter.default for name, parameter in inspect.signature(Autoencoder).parameters.items()}
     given = commands.fit.make_context("fit", ["digits"]).params
-    named = set(wanted) & set(given) - {
-        "random_state",
-        "scale",
-        "batch_size",
-    }  # 0, by the kind of input, None for "auto"
+    # Their defaults differ: 0, by the kind of input, None for "auto".
+    named = set(wanted) & set(given) - {"random_state", "scale", "batch_size"}
     assert {name: given[name] for name in named} == {name: wanted[name] for name in named} and len(named) > 15
     assert commands.KINDS == tuple(KINDS)
 
@@ -177,7 +176,9 @@ def test_wrong_calls(here):
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """{name: (path of the page, its record)}: the variational kind on digits, the plain one on a table with hostile names."""
+    """{name: (path of the page, its record)}: the variational kind on digits, the plain one on a table with hostile
+    names.
+    """
     folder, made = tmp_path_factory.mktemp("pages"), {}
     wine = load_wine(as_frame=True)
     frame = wine.data.rename(columns={"alcohol": HOSTILE}).assign(
@@ -265,20 +266,25 @@ def quiet(window):
     assert window.run("return window.harmed") is None
     assert (
         window.run(
-            "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)"
+            "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) "
+            "=> e.name)"
         )
         == []
     )
 
 
-PIXELS = "const c = document.querySelector(`[data-shows='${arguments[0]}']`); return [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
+PIXELS = (
+    "const c = document.querySelector(`[data-shows='${arguments[0]}']`); return [...c.getContext('2d').getImageData(0, "
+    "0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
+)
 
 
 def point_at(window, plane, x, y):
     """Moves the mouse over the map `plane` to (x, y), shares of its side."""
     window.run("document.querySelector(`#map-${arguments[0]}`).scrollIntoView({block: 'center'})", plane)
     left, top, side = window.run(
-        "const r = document.querySelector(`#map-${arguments[0]}`).getBoundingClientRect(); return [r.left, r.top, r.width]",
+        "const r = document.querySelector(`#map-${arguments[0]}`).getBoundingClientRect(); return [r.left, r.top, "
+        "r.width]",
         plane,
     )
     window.hover(left + 1 + x * (side - 2), top + 1 + y * (side - 2))
@@ -328,7 +334,10 @@ def test_labels_keys_theme_and_charts(window, pages):
     first = window.run(theme)
     window.click("#theme")
     assert window.run(theme)[0] != first[0] and window.run(theme)[1] != first[1]
-    points = "return document.querySelector(`#curves [data-name='${arguments[0]}']`).getAttribute('points').split(' ').length"
+    points = (
+        "return document.querySelector(`#curves [data-name='${arguments[0]}']`).getAttribute('points').split(' "
+        "').length"
+    )
     assert window.run(points, "training") == window.run(points, "held out") == 8
     assert window.run(
         "return [...document.querySelectorAll('#errors rect')].reduce((sum, r) => sum + +r.dataset.share, 0)"
@@ -347,7 +356,8 @@ def test_a_table_shows_numbers_and_hostile_names_as_text(window, pages):
     shown = window.run("return planes[0].point") or 0
     window.run("show('input', data.inputs, arguments[0])", shown)
     cells = window.run(
-        "return [...document.querySelectorAll('#inspector tbody tr')].map((row) => [row.children[0].textContent, +row.children[1].textContent])"
+        "return [...document.querySelectorAll('#inspector tbody tr')].map((row) => [row.children[0].textContent, "
+        "+row.children[1].textContent])"
     )
     assert [name for name, _ in cells] == content["look"]["columns"] and HOSTILE in content["look"]["columns"]
     assert np.allclose([value for _, value in cells], content["inputs"]["rows"][shown], rtol=6e-3)

@@ -155,7 +155,9 @@ def test_batches_are_the_same_as_one_by_one(coder):
 
 
 def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(coder, monkeypatch):
-    """Files are those of one at a time, pixels all but a few, whatever shares the batch: gray, 16 bits, lossless, other sizes, more than a bucket holds."""
+    """Files are those of one at a time, pixels all but a few, whatever shares the batch: gray, 16 bits, lossless, other
+    sizes, more than a bucket holds.
+    """
     monkeypatch.setattr(ladder, "limit", lambda file, scan: 0)
     pictures = [photograph(48, 64, i, 1 + 2 * (i % 2)) for i in range(12)] + [
         photograph(400, 900),
@@ -179,9 +181,8 @@ def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(code
         np.abs(np.subtract(image, known, dtype=np.int32))
         for image, known in zip(coder.decode_batch(iter(files)), pixels, strict=True)
     ]
-    assert (
-        max(map(np.max, differences)) <= 1 and max(map(np.mean, differences)) < 1e-3
-    )  # sums of other order round otherwise now and then
+    # Sums of another order round otherwise now and then.
+    assert max(map(np.max, differences)) <= 1 and max(map(np.mean, differences)) < 1e-3
     assert sorted(counts) == sorted(rendered) == [2, 2, 6, 6]  # the larger ones, 16 bits, gray, colour
 
 
@@ -218,7 +219,9 @@ def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
 
 
 def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):
-    """One that is held until its last small tile finds company would be whole in memory, and so would all others of the batch."""
+    """One that is held until its last small tile finds company would be whole in memory, and so would all others of the
+    batch.
+    """
     started, ended = [], []
     encoding = codec.Codec._encoding
 
@@ -268,7 +271,9 @@ def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
 
 
 def test_buckets_wait_for_no_more_than_their_share():
-    """A bucket is worked on as soon as another item would be too much, items too large for any are alone, and tasks that wait are few whatever their number."""
+    """A bucket is worked on as soon as another item would be too much, items too large for any are alone, and tasks
+    that wait are few whatever their number.
+    """
     calls, waiting, most = [], {}, [0, 0]
 
     def task(number, size, again=1):
@@ -294,9 +299,8 @@ def test_buckets_wait_for_no_more_than_their_share():
         buckets.run((task(n, 1) for n in numbers), work) == numbers and max(count for _, count in calls) == buckets.MOST
     )
     most[:] = 0, 0
-    assert (
-        buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers
-    )  # the files that are open, and the latents that are held
+    # These are the files that are open, and the latents that are held.
+    assert buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers
     assert most[0] <= buckets.WAITING * buckets.MOST + 1 and most[1] <= (buckets.WAITING + 1) * buckets.POSITIONS
     assert buckets.run([], work) == []
 
@@ -326,7 +330,9 @@ def test_tasks_together():
 
 
 def test_one_codec_shared_by_four_threads(coder):
-    """Each thread encodes and decodes other pictures at other qualities, all at once, with switches every microsecond."""
+    """Each thread encodes and decodes other pictures at other qualities, all at once, with switches
+    every microsecond.
+    """
     jobs = [(photograph(48 + 16 * (i % 4), 64, i, 3 if i % 3 else 1), 5 + 11 * (i % 8)) for i in range(16)]
     serial = [coder.encode(*job) for job in jobs]
     pixels = [np.asarray(coder.decode(data)) for data in serial]
@@ -424,7 +430,10 @@ def test_coding_imports_no_more_than_it_needs(file, tmp_path):
 
 
 def test_training_is_never_imported_by_the_codec(file, tmp_path):
-    code = "import codec; c = codec.Codec(device='cpu'); c.decode(c.encode(__import__('numpy').zeros((8, 8), 'uint8'))); import sys; print([m for m in sys.modules if m.startswith('codec.training')])"
+    code = (
+        "import codec; c = codec.Codec(device='cpu'); c.decode(c.encode(__import__('numpy').zeros((8, 8), 'uint8'))); "
+        "import sys; print([m for m in sys.modules if m.startswith('codec.training')])"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
@@ -433,7 +442,7 @@ def test_public_names():
     exec("from codec import *", names)  # noqa: S102
     assert {"Codec", "CodecError", "compress", "decompress", "info"} == set(names) - {"__builtins__"}
     with pytest.raises(AttributeError, match="nonesuch"):
-        codec.nonesuch
+        codec.nonesuch  # noqa: B018
     assert codec.Codec is codec.pipeline.codec.Codec and codec.__version__.count(".") == 2
 
 

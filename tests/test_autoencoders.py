@@ -1,4 +1,6 @@
-"""The autoencoders as estimators: scikit-learn's own checks, what each kind promises, repeatability, keeping, and one sentence for whatever is wrong."""
+"""The autoencoders as estimators: scikit-learn's own checks, what each kind promises, repeatability, keeping, and one
+sentence for whatever is wrong.
+"""
 
 import math
 import subprocess
@@ -196,9 +198,8 @@ def test_the_contractive_kind_contracts_and_the_norm_is_the_jacobians(digits):
         ).fit(X)
         norms.append(estimator.jacobian_norm(X).mean())
         codes = estimator.transform(X)
-        assert np.allclose(codes.mean(0), 0, atol=1e-5) and codes.var(0).mean() == pytest.approx(
-            1, rel=1e-4
-        )  # or scale alone could halve it
+        # Otherwise scale alone could halve the norm.
+        assert np.allclose(codes.mean(0), 0, atol=1e-5) and codes.var(0).mean() == pytest.approx(1, rel=1e-4)
     assert norms[1] < norms[0] / 1.5
     one = torch.from_numpy(estimator.scaling_.forward(X[:1]))
     exact = torch.autograd.functional.jacobian(lambda x: estimator.network_.encode(x).mean[0], one).norm()
@@ -228,9 +229,8 @@ def test_the_variational_latent_is_near_its_prior_and_can_be_walked(digits, vari
     assert (abs(mean.mean(0)) < 0.4).all() and (0.4 < total).all() and (total < 1.8).all()
     assert variational.sample(5, 0).shape == (5, 8, 8)
     assert np.array_equal(variational.sample(5, 0), variational.sample(5, 0))
-    assert (
-        0 <= variational.sample(50, 0).min() and variational.sample(50, 0).max() <= 16
-    )  # cross-entropy stays in the range of the data
+    # Cross-entropy stays in the range of the data.
+    assert 0 <= variational.sample(50, 0).min() and variational.sample(50, 0).max() <= 16
     walk = variational.interpolate(pictures[0], pictures[1], 5)
     assert np.allclose(walk[[0, -1]], variational.reconstruct(pictures[:2]))
     assert walk.shape == (5, 8, 8) and not np.allclose(walk[0], walk[2])
@@ -335,12 +335,31 @@ def test_bad_arrays_get_one_sentence(rows):
 
 @pytest.mark.parametrize(
     "options",
-    [{"kind": "magic"}, {"latent_dim": 0}, {"latent_dim": 2.5}, {"hidden": 7}, {"hidden": (0,)}, {"loss": "l3"}, {"noise": "salt"}, {"sparsity": "l0"},
-     {"scale": True}, {"beta": -1}, {"beta": math.nan}, {"batch_size": 0}, {"learning_rate": math.nan}, {"validation_fraction": 1}, {"device": "toaster"},
-     {"image_shape": (2, 2)}, {"image_shape": 6}, {"network": "big"}, {"max_iter": True}, {"kind": "linear", "network": "convolutional"},
-     {"kind": "contractive", "batch_size": 1}],
+    [
+        {"kind": "magic"},
+        {"latent_dim": 0},
+        {"latent_dim": 2.5},
+        {"hidden": 7},
+        {"hidden": (0,)},
+        {"loss": "l3"},
+        {"noise": "salt"},
+        {"sparsity": "l0"},
+        {"scale": True},
+        {"beta": -1},
+        {"beta": math.nan},
+        {"batch_size": 0},
+        {"learning_rate": math.nan},
+        {"validation_fraction": 1},
+        {"device": "toaster"},
+        {"image_shape": (2, 2)},
+        {"image_shape": 6},
+        {"network": "big"},
+        {"max_iter": True},
+        {"kind": "linear", "network": "convolutional"},
+        {"kind": "contractive", "batch_size": 1},
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_bad_options_get_one_sentence(rows, options):
     with pytest.raises(BadOption) as caught:
         Autoencoder(**QUICK | options).fit(rows)
@@ -373,5 +392,8 @@ def test_it_stands_in_a_pipeline_and_names_its_outputs(rows):
 
 
 def test_importing_the_package_is_light():
-    code = "import sys, codec.autoencoders, codec.app.cli; print(*{'torch', 'numpy', 'sklearn', 'pandas', 'PIL'} & set(sys.modules))"
+    code = (
+        "import sys, codec.autoencoders, codec.app.cli; print(*{'torch', 'numpy', 'sklearn', 'pandas', "
+        "'PIL'} & set(sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

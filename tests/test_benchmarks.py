@@ -1,5 +1,5 @@
-"""The benchmark: points are what the files really are, runs repeat and resume, BD-rate is right and never extrapolates, comparison fails when it
-must."""
+"""The benchmark: points are what the files really are, runs repeat and resume, BD-rate is right and never extrapolates,
+comparison fails when it must."""
 
 import functools
 import hashlib
@@ -157,7 +157,9 @@ def test_the_clock_tells_transfers_between_devices_from_other_conversions(monkey
 
 @pytest.mark.parametrize("device", ["cpu:0", "cuda"])
 def test_batches_on_a_device(folder, tmp_path, device):
-    """cpu:0 is the processor by a name that the benchmark takes for an accelerator: the same way through the code, without transfers."""
+    """cpu:0 is the processor by a name that the benchmark takes for an accelerator: the same way through the code,
+    without transfers.
+    """
     torch = pytest.importorskip("torch")
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device; the same code is tested with the processor as the device")
@@ -392,7 +394,9 @@ def test_bd_rate_refuses_to_extrapolate():
 
 
 def with_ours(run, rate=1.0, slower=1.0):
-    """A result in which JPEG's points stand for our codec, with files `rate` times as large and times `slower` as long."""
+    """A result in which JPEG's points stand for our codec, with files `rate` times as large and times
+    `slower` as long.
+    """
     ours = [{**p, "codec": "aec", "bpp": p["bpp"] * rate} for p in run["points"] if p["codec"] == "jpeg"]
     ratios = {"encode": 2 * slower, "decode": 30.0, "processor_encode": 2 * slower, "processor_decode": 30.0}
     return {

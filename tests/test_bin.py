@@ -1,4 +1,6 @@
-"""bin/aecodec and bin/test in a checkout whose Python only notes what it is asked to do: what is installed when, and how often."""
+"""bin/aecodec and bin/test in a checkout whose Python only notes what it is asked to do: what is installed when, and
+how often.
+"""
 
 import os
 import shutil

@@ -1,4 +1,7 @@
-"""The command line as a contract: files, messages, JSON and exit codes. In one process through click where that proves the same; else real processes."""
+"""The command line as a contract: files, messages, JSON and exit codes.
+
+In one process through click where that proves the same; else real processes.
+"""
 
 import io
 import json
@@ -599,7 +602,9 @@ def test_signal_while_writing_leaves_the_old_output(folder, signum, code):
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_does_not_wait_for_a_worker(folder, signum, code):
-    """`info -` reads standard input in its worker, here for ever; it must also not say more than the blank line after ^C."""
+    """`info -` reads standard input in its worker, here for ever; it must also not say more than the blank line after
+    ^C.
+    """
     process = subprocess.Popen([*COMMAND, "info", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdin.write(b"x" * 100_000)  # more than a pipe holds: returns only when the worker reads
     process.stdin.flush()

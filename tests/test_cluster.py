@@ -1,4 +1,6 @@
-"""`aecodec batch`: trees from URL to URL, here and on a real Ray cluster of several processes, some of which are killed."""
+"""`aecodec batch`: trees from URL to URL, here and on a real Ray cluster of several processes, some of which are
+killed.
+"""
 
 import hashlib
 import io
@@ -47,7 +49,9 @@ def manifest(url):
 
 
 def check(folder, rows, psnr_asked=False):
-    """Every picture has one row and one whole output with the bytes that it has anywhere, the broken one a sentence; nothing else is there."""
+    """Every picture has one row and one whole output with the bytes that it has anywhere, the broken one a sentence;
+    nothing else is there.
+    """
     outputs = {
         path.relative_to(folder / "out"): path
         for path in (folder / "out").rglob("*")
@@ -177,10 +181,22 @@ def test_files_of_a_given_size(source):
     assert all(row["error"] or 1480 < row["bytes"] <= 1500 for row in manifest("small/manifest.parquet").values())
 
 
-@pytest.mark.parametrize("arguments, code, word", [
-    (["in", "out", "--bpp", "1", "-q", "9"], 2, "--bpp excludes -q"), (["in", "out", "--actors", "2"], 2, "need --ray"), (["in", "out", "--ray", "-j", "2"], 2, "instead of -j"), (["in", "out", "--decompress", "--psnr"], 2, "original"),
-    (["in", "out", "--decompress", "--format", "xyz"], 2, "xyz"), (["nowhere", "out"], 1, "nowhere: is not a directory"), (["in/notes.txt", "out"], 1, "is not a directory"),
-    (["in", "out", "--decompress"], 1, "in: holds no file"), (["nosuch://x/y", "out"], 1, "nosuch"), (["in", "out", "-m", "none"], 1, "none"), (["in"], 2, "DST")])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, code, word",
+    [
+        (["in", "out", "--bpp", "1", "-q", "9"], 2, "--bpp excludes -q"),
+        (["in", "out", "--actors", "2"], 2, "need --ray"),
+        (["in", "out", "--ray", "-j", "2"], 2, "instead of -j"),
+        (["in", "out", "--decompress", "--psnr"], 2, "original"),
+        (["in", "out", "--decompress", "--format", "xyz"], 2, "xyz"),
+        (["nowhere", "out"], 1, "nowhere: is not a directory"),
+        (["in/notes.txt", "out"], 1, "is not a directory"),
+        (["in", "out", "--decompress"], 1, "in: holds no file"),
+        (["nosuch://x/y", "out"], 1, "nosuch"),
+        (["in", "out", "-m", "none"], 1, "none"),
+        (["in"], 2, "DST"),
+    ],
+)
 def test_wrong_usage(source, arguments, code, word):
     done = aecodec(*arguments)
     assert (
@@ -296,9 +312,8 @@ def test_the_classes_in_a_pipeline_of_ones_own(source, ray):
     from codec.distributed.cluster import Compressor, Decompressor
 
     photos = [{"path": str(path), "bytes": path.read_bytes()} for path in sorted((source / "in").rglob("*.png"))]
-    dataset = ray.data.from_items(
-        photos, override_num_blocks=2
-    )  # as read_binary_files gives them, which starts a process per core to read
+    # Rows as read_binary_files gives them, which starts a process per core to read.
+    dataset = ray.data.from_items(photos, override_num_blocks=2)
     rows = dataset.map_batches(
         Compressor,
         fn_constructor_kwargs={"quality": 40},

@@ -69,7 +69,9 @@ def varint(value: int) -> bytes:
 
 
 def read_by_the_page(data: bytes) -> dict:
-    """A second reader, written from FORMAT.md and not from container.py; ValueError for whatever the page does not describe."""
+    """A second reader, written from FORMAT.md and not from container.py; ValueError for whatever the page does not
+    describe.
+    """
 
     def must(condition):
         if not condition:
@@ -156,7 +158,9 @@ def test_two_readers_agree_on_valid_files():
 
 
 def test_two_readers_agree_on_headers_that_lie_under_a_right_checksum():
-    """Random edits of the header, sealed again: both readers accept the same files, and what is accepted has this one encoding."""
+    """Random edits of the header, sealed again: both readers accept the same files, and what is accepted has this one
+    encoding.
+    """
     rng = random.Random(2)
     accepted = 0
     for _ in range(20000):
@@ -318,10 +322,8 @@ def test_each_fault_has_its_error_and_sentence(data, error, sentence):
         (liar(b"abcd" + b"\0" + varint(2**30) * 2 + varint(155) + bytes(9)), Corrupt),  # 2^40 tiles
         (liar(b"abcd" + b"\0" + varint(1024000) * 2 + varint(155) + bytes(9)), Corrupt),  # 10^6 tiles
         (liar(b"abcd" + b"\0" + b"\5\3" + varint(155) + varint(2**28 - 1) + bytes(8)), Truncated),  # a 256 MiB payload
-        (
-            liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9) + varint(2**32 - 1) + bytes(4)),
-            Truncated,
-        ),  # a 4 GiB section
+        # A section of 4 GiB.
+        (liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9) + varint(2**32 - 1) + bytes(4)), Truncated),
         (b"\xaeAEC\x01" + varint(2**28 - 1) + bytes(100), Truncated),  # a 256 MiB header
     ],
 )

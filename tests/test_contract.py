@@ -1,4 +1,6 @@
-"""The command line as a contract: the cases of cli_cases.toml, word for word; and what only real processes show: pipes, terminals, odd bytes in names."""
+"""The command line as a contract: the cases of cli_cases.toml, word for word; and what only real processes show: pipes,
+terminals, odd bytes in names.
+"""
 
 import fcntl
 import io

@@ -49,7 +49,9 @@ def test_mismatches(coder):
 
 
 def test_bombs(coder):
-    """Small files that claim much are refused in less than 50 ms of the processor and 50 MB; large ones in proportion to their size."""
+    """Small files that claim much are refused in less than 50 ms of the processor and 50 MB; large ones in proportion
+    to their size.
+    """
     for name, figures in damage.refuse_bombs(coder.decode_picture).items():
         assert figures["ms"] < 50 + figures["bytes"] / 1000 and figures["MB"] < 50 + figures["bytes"] / 1e5, (
             name,

@@ -1,4 +1,7 @@
-"""Power, disks and signals: kills at random times, full and read-only disks, closed outputs, two writers. No file is partial or lost."""
+"""Power, disks and signals: kills at random times, full and read-only disks, closed outputs, two writers.
+
+No file is partial or lost.
+"""
 
 import io
 import os
@@ -197,7 +200,9 @@ def test_rm_where_the_input_cannot_be_removed(sources):
 
 
 def test_output_through_links(sources, tmp_path):
-    """A link as output is replaced and its file kept; one that is the input is refused; a dangling one counts as existing."""
+    """A link as output is replaced and its file kept; one that is the input is refused; a dangling one counts as
+    existing.
+    """
     (tmp_path / "a.png").write_bytes(sources["a.png"])
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "a.aec").symlink_to("precious")

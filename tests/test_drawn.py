@@ -1,4 +1,6 @@
-"""Pictures that are half drawn: what is drawn comes back to the last bit, what is not as a photograph does, in fewer bytes than either way alone."""
+"""Pictures that are half drawn: what is drawn comes back to the last bit, what is not as a photograph does, in fewer
+bytes than either way alone.
+"""
 
 import dataclasses
 

@@ -1,4 +1,6 @@
-"""The fence around the rANS coder: what goes in comes out, at the ideal cost, and nothing a caller or a file does can crash it."""
+"""The fence around the rANS coder: what goes in comes out, at the ideal cost, and nothing a caller or a file does can
+crash it.
+"""
 
 import math
 import subprocess
@@ -171,7 +173,8 @@ def test_golden_bytes():
 def independent_decode(data, indexes, cdfs, sizes, offsets):
     """rANS as the format describes it, one symbol at a time, sharing no code with the module.
 
-    Returns the symbols, the state at the end and the number of 32-bit words read; past its end `data` goes on with zeros.
+    Returns the symbols, the state at the end and the number of 32-bit words read; past its end `data` goes on with
+    zeros.
     """
     words = [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data), 4)]
     state, at = words[0] | words[1] << 32, 2
@@ -334,8 +337,7 @@ def test_broken_tables_are_refused(cdfs, sizes, offsets):
 
 
 @pytest.mark.parametrize(
-    "data, total",
-    [(b"", 1), (b"\0" * 4, 1), (b"\0" * 7, 1), (b"\0" * 9, 1), (b"\0" * 8, 0), (b"\0", 0)],
+    "data, total", [(b"", 1), (b"\0" * 4, 1), (b"\0" * 7, 1), (b"\0" * 9, 1), (b"\0" * 8, 0), (b"\0", 0)]
 )
 def test_a_size_that_cannot_be(data, total):
     with pytest.raises(Corrupt):
@@ -397,16 +399,16 @@ def test_random_bytes_are_survived(gaussian):
     for seed in range(1500):
         size = 4 * int(rng.integers(2, 30))
         indexes = draw(int(rng.integers(1, 300)), seed)[1]
-        fill = (
-            rng.bytes(size) if seed % 3 else bytes([rng.integers(256)]) * size
-        )  # runs of 15s make the longest escapes
+        # Runs of 15s make the longest escapes.
+        fill = rng.bytes(size) if seed % 3 else bytes([rng.integers(256)]) * size
         assert damaged_decode(fill[:7] + b"\x7f" + fill[8:], indexes, gaussian)
 
 
 @pytest.mark.parametrize("zeros", [0, 1, 2, 7, 8, 14, 40])
 @pytest.mark.parametrize("dear", [0, 3000])
 def test_an_escape_in_more_groups_than_it_needs_is_refused(zeros, dear):
-    """From nine groups on the coder would shift by more bits than its integers have, and what comes of it depends on the machine.
+    """From nine groups on the coder would shift by more bits than its integers have, and what comes of it depends on
+    the machine.
 
     dear: so many symbols of 16 bits after it, in whose length a group could be lost.
     """
@@ -444,7 +446,9 @@ def test_streams_are_written_anew_only_where_a_group_could_be_lost_in_their_leng
 
 
 def test_reading_stays_inside_the_padding():
-    """The independent decoder counts the words that damaged data make it read; the fence must have put as many there."""
+    """The independent decoder counts the words that damaged data make it read; the fence must have put
+    as many there.
+    """
     sigmas = np.geomspace(0.11, 30, 12)
     parts = gaussian_parts(sigmas, reach=1)  # a third of the symbols are escapes
     rng = np.random.default_rng(6)
@@ -559,7 +563,10 @@ for count in (1, 2, 3, 4, 5) * 400:
 def test_either_import_order_works_and_the_fence_stays_light():
     """pybind11 aborts when the extension is loaded twice; torch must not come along with it."""
     use = "BufferedRansEncoder().encode_with_indexes([0], [0], [[0, 1, 65536]], [3], [0])"
-    fence = "import codec.bitstream.entropy, numpy; codec.bitstream.entropy.Encoder().put([0], [0], codec.bitstream.entropy.Tables([[0, 1, 65536]], [3], [0]))"
+    fence = (
+        "import codec.bitstream.entropy, numpy; codec.bitstream.entropy.Encoder().put([0], [0], "
+        "codec.bitstream.entropy.Tables([[0, 1, 65536]], [3], [0]))"
+    )
     first = run(
         f"import sys; {fence}; assert not {{'torch', 'compressai'}} & set(sys.modules);"
         f"import compressai; from compressai import ans; import compressai.ans; ans.{use};"
@@ -567,7 +574,8 @@ def test_either_import_order_works_and_the_fence_stays_light():
         "assert ans is codec.bitstream.entropy._rans"
     )
     second = run(
-        f"import compressai; from compressai import ans; {fence}; ans.{use}; assert ans is codec.bitstream.entropy._rans"
+        f"import compressai; from compressai import ans; {fence}; ans.{use}; "
+        "assert ans is codec.bitstream.entropy._rans"
     )
     outcome(first)
     outcome(second)

@@ -1,6 +1,8 @@
-"""The parse is exact: the same symbols, means and table rows under every setting of torch, and an error where a single one differs.
+"""The parse is exact: the same symbols, means and table rows under every setting of torch, and an error where a single
+one differs.
 
-`benchmarks.exactness` is the same over real photographs; AECODEC_SLOW=1 adds its torch.compile (two minutes) to this fast version.
+`benchmarks.exactness` is the same over real photographs; AECODEC_SLOW=1 adds its torch.compile (two minutes) to this
+fast version.
 """
 
 import os
@@ -29,7 +31,9 @@ QUALITIES = (5, 50, 95)
 
 @pytest.fixture(scope="module")
 def files(coder):
-    """(quality, file, its parse by the plain decoder) of each picture: three of a size, one that pads, one of two tiles, a gray one."""
+    """(quality, file, its parse by the plain decoder) of each picture: three of a size, one that pads, one of two
+    tiles, a gray one.
+    """
     pictures = [photograph(200, 264, seed) for seed in range(3)] + [
         photograph(77, 130, 3),
         photograph(40, 1050, 4),
@@ -41,7 +45,7 @@ def files(coder):
 
 def test_parse_sees_everything(files, coder):
     """The comparisons below compare something: all symbols are there, pictures differ, and so do single integers."""
-    for quality, file, tiles in files:
+    for _, file, tiles in files:
         assert len(tiles) == codec.info(file)["tiles"]
         for z, *steps in tiles:
             assert z.shape[1] == coder.model.config.hyper and len(steps) == 12
@@ -109,7 +113,9 @@ def test_compiled_block_gives_the_same_integers(coder):
 
 
 class LossyProducts(TorchDispatchMode):
-    """Rounds the factors of float32 matrix products to bfloat16, as processors may that are fast at it and this one may not be."""
+    """Rounds the factors of float32 matrix products to bfloat16, as processors may that are fast at it and this one may
+    not be.
+    """
 
     products = (
         torch.ops.aten.mm,
@@ -224,14 +230,15 @@ def test_so_are_the_walks_of_networks_of_noise(seed):
 
 
 def test_sums_are_exact_at_their_bounds(coder):
-    """The worst input of every output of every layer: its sum is the bound itself, and float32 must hold it to the last unit."""
+    """The worst input of every output of every layer: its sum is the bound itself, and float32 must hold it to the last
+    unit.
+    """
     layers = [layer for layer in coder.model.networks.modules() if isinstance(layer, FixedLayer)]
     assert len(layers) == 35
     for layer in layers:
         weight = layer.weight[:, :, layer.kernel // 2, layer.kernel // 2].float()  # [O, I]
-        worst = (
-            torch.sign(weight).T[None, :, :, None] * layer.limit[:, None, None] * 2
-        )  # a position per output; twice: the clamp takes part
+        # A position per output, and each twice, so that the clamp takes part.
+        worst = torch.sign(weight).T[None, :, :, None] * layer.limit[:, None, None] * 2
         worst = torch.cat([worst, -worst, worst - torch.sign(worst)], 3)
         with torch.inference_mode():
             assert torch.equal(layer(worst), integer_layer(layer, worst))

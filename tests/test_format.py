@@ -1,6 +1,8 @@
-"""FORMAT.md against the codec: a second decoder, written from the page alone, must find the same symbols and nearly the same pixels.
+"""FORMAT.md against the codec: a second decoder, written from the page alone, must find the same symbols and nearly the
+same pixels.
 
-It takes constants and layers from the page's tables and computes in integers; of the codec it knows only the container, see test_container.
+It takes constants and layers from the page's tables and computes in integers; of the codec it knows only the container,
+see test_container.
 """
 
 import ast
@@ -153,7 +155,9 @@ class Model:
         return x + self.layer(f"{name}.f2", self.layer(f"{name}.f1", x))
 
     def decode(self, payload, height, width, quality):
-        """Symbols of a tile of height x width pixels: z, and y, residuals and rows [M, H, W]; and how many took the escape."""
+        """Symbols of a tile of height x width pixels: z, and y, residuals and rows [M, H, W]; and how many took the
+        escape.
+        """
         m, hyper, (a, d), stream = self.sizes["M"], self.sizes["Z"], self.anchor(quality), Stream(payload)
         inside = -(-height // STRIDE), -(-width // STRIDE)
         h, w = (-(-size // HYPER_STRIDE) for size in inside)
@@ -225,7 +229,9 @@ def model(identity):
 
 
 def picture(height, width, channels):
-    """Left half noise, which needs escapes at a high quality, right half smooth, which needs rows that are not coded."""
+    """Left half noise, which needs escapes at a high quality, right half smooth, which needs rows that
+    are not coded.
+    """
     smooth = np.linspace(0, 255, width)[None, :, None] * np.ones((height, 1, channels))
     noise = np.random.default_rng(width).integers(0, 2, smooth.shape) * 255
     return np.where(np.arange(width)[None, :, None] < width // 2, noise, smooth).astype(np.uint8)

@@ -1,4 +1,7 @@
-"""Is this checkout worse or slower than what was committed? The gate of the benchmark on its tiny set, and what it does with what it finds."""
+"""Is this checkout worse or slower than what was committed?
+
+The gate of the benchmark on its tiny set, and what it does with what it finds.
+"""
 
 import copy
 import hashlib
@@ -31,7 +34,9 @@ def committed(monkeypatch, tmp_path):
 
 
 def changed(run, bytes=1.0, seconds=1.0, held=1.0):
-    """The result with files of ours `bytes` times as large, `seconds` times the processor time for encoding, and that part of the time on a processor."""
+    """The result with files of ours `bytes` times as large, `seconds` times the processor time for encoding, and that
+    part of the time on a processor.
+    """
     run = copy.deepcopy(run)
     for point in run["points"]:
         point["bpp"] *= bytes if point["codec"] == "aec" else 1

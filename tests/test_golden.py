@@ -54,7 +54,9 @@ def tiny_coder():
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_bad_files_are_refused(name, tiny_coder):
-    """With the class of error they were refused with when they were made (`tests.golden.make bad` makes them anew), in a sentence, at once."""
+    """With the class of error they were refused with when they were made (`tests.golden.make bad` makes them anew), in
+    a sentence, at once.
+    """
     file = (BAD / name).read_bytes()
     started = time.process_time()
     for read in (tiny_coder.decode_picture, tiny_coder.decode, tiny_coder.verify):

@@ -1,4 +1,5 @@
-"""Hostile content: any bytes, and files that lie under right checksums, give a refusal or a result that keeps its promises; see tests/fuzz.
+"""Hostile content: any bytes, and files that lie under right checksums, give a refusal or a result that keeps its
+promises; see tests/fuzz.
 
 AECODEC_FUZZ_SECONDS is the time that the fuzzers get (default: 60, of which Atheris's start takes a part).
 """

@@ -35,9 +35,8 @@ def test_the_benchmark_judges_memory_and_time(tmp_path, monkeypatch):
     def run(command, threads):
         done = CliRunner().invoke(cli, command[3:])
         assert done.exit_code == 0, done.stderr
-        several = any(
-            sum(word.endswith(suffix) for word in command) > 1 for suffix in (".png", ".aec")
-        )  # not the picture that shows what a start takes
+        # The picture that shows what a start takes is not among them.
+        several = any(sum(word.endswith(suffix) for word in command) > 1 for suffix in (".png", ".aec"))
         return 3.0 if several else 1.0, memory.get(command[3], 100.0)
 
     monkeypatch.setattr(huge, "process", run)
@@ -63,7 +62,9 @@ def test_the_benchmark_judges_memory_and_time(tmp_path, monkeypatch):
 
 
 def test_memory_does_not_grow_with_the_height(tmp_path, monkeypatch):
-    """Real processes, with a picture of 48 MiB against one of 12 MiB: four rows of tiles is where all rows have neighbours."""
+    """Real processes, with a picture of 48 MiB against one of 12 MiB: four rows of tiles is where all rows have
+    neighbours.
+    """
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(1 << 18))  # else what glibc keeps for later varies by 60 MiB
     peaks = []
     for height in (4 * 1024, 16 * 1024):

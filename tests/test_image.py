@@ -1,4 +1,5 @@
-"""Pictures in and out: every mode, depth and piece of metadata survives, and every broken file is refused in one sentence.
+"""Pictures in and out: every mode, depth and piece of metadata survives, and every broken file is refused in one
+sentence.
 
 pypng and tifffile serve as independent readers and writers of 16-bit files.
 """
@@ -169,9 +170,14 @@ def test_16_bit_tiff_of_another_writer(channels, byteorder, compression):
     for layout in ({"tile": (16, 16)}, {"rowsperstrip": 10}):
         file = io.BytesIO()
         tifffile.imwrite(
-            file, samples.squeeze(), photometric="rgb" if channels > 1 else "minisblack", compression=compression,
-            byteorder=byteorder, extrasamples=["unassalpha"] if channels == 4 else None, **layout,
-        )  # fmt: skip
+            file,
+            samples.squeeze(),
+            photometric="rgb" if channels > 1 else "minisblack",
+            compression=compression,
+            byteorder=byteorder,
+            extrasamples=["unassalpha"] if channels == 4 else None,
+            **layout,
+        )
         picture = load(file.getvalue())
         assert picture.depth == 16 and np.array_equal(samples_of(picture), samples)
 
@@ -250,8 +256,16 @@ def test_sources_and_suffixes(tmp_path):
     path = tmp_path / "a.PNG"
     path.write_bytes(data)
     with open(path, "rb") as file, Image.open(path) as opened:
-        sources = [(path, "png"), (str(path), "png"), (data, ""), (memoryview(data), ""), (io.BytesIO(data), ""),
-                   (file, ""), (opened, "png"), (Image.fromarray(samples), "")]  # fmt: skip
+        sources = [
+            (path, "png"),
+            (str(path), "png"),
+            (data, ""),
+            (memoryview(data), ""),
+            (io.BytesIO(data), ""),
+            (file, ""),
+            (opened, "png"),
+            (Image.fromarray(samples), ""),
+        ]
         for source, suffix in sources:
             picture = load(source)
             assert np.array_equal(picture.pixels, samples) and picture.suffix == suffix
@@ -620,7 +634,7 @@ def test_icc_is_kept_only_for_its_own_colour_space():
 
 def test_xmp_and_legacy_exif_of_png():
     info = PngInfo()
-    info.add_text("Raw profile type exif", "\nexif\n      %d\n%s\n" % (len(exif()) + 6, (b"Exif\0\0" + exif()).hex()))
+    info.add_text("Raw profile type exif", f"\nexif\n      {len(exif()) + 6}\n{(b'Exif' + bytes(2) + exif()).hex()}\n")
     info.add_itxt("XML:com.adobe.xmp", XMP)
     picture = load(encoded(photo(4, 4, 3), "PNG", pnginfo=info))
     assert picture.exif == exif() and picture.xmp == XMP
@@ -722,8 +736,16 @@ def test_alpha_plane_round_trips_and_refuses_everything_else(depth, silence):
             decode_alpha(data[:position] + bytes([data[position] ^ 64]) + data[position + 1 :], 33, 20, depth)
     end = data[-12:]
     short = chunk(b"IDAT", zlib.compress(bytes(50)))
-    for wrong in (data + b"\0", data[:33] + chunk(b"tRNS", b"\0\0") + data[33:], data[:33] + short + end, data[:33] + end, b"",
-                  encoded(photo(33, 20, 3), "PNG"), encoded(photo(33, 20, 1), "BMP"), 7):  # fmt: skip
+    for wrong in (
+        data + b"\0",
+        data[:33] + chunk(b"tRNS", b"\0\0") + data[33:],
+        data[:33] + short + end,
+        data[:33] + end,
+        b"",
+        encoded(photo(33, 20, 3), "PNG"),
+        encoded(photo(33, 20, 1), "BMP"),
+        7,
+    ):
         with pytest.raises(Corrupt):
             decode_alpha(wrong, 33, 20, depth)
     with pytest.raises(Corrupt, match="not a gray PNG of 2147483647"):

@@ -44,9 +44,8 @@ def test_bytes_that_need_no_rounding_come_out_exactly():
         layer.weight.copy_(torch.randint(-127, 128, layer.weight.shape))
         layer.bias.copy_(torch.randint(-99, 99, layer.bias.shape))
         x[0, :, 0, 0], x[0, :, 0, 1], layer.weight[:, :, 1, 1] = 127, -127, -127  # both steps are 1
-        assert torch.allclose(
-            int8.Conv8(layer)(x.to(memory_format=torch.channels_last)), layer(x), atol=0.1
-        )  # of sums of tens of thousands: the mean is taken off in floats
+        # The sums are tens of thousands, and the mean is taken off in floats.
+        assert torch.allclose(int8.Conv8(layer)(x.to(memory_format=torch.channels_last)), layer(x), atol=0.1)
 
 
 @fast
@@ -58,9 +57,8 @@ def test_samples_come_out_exactly():
         layer.weight.copy_(torch.randint(-127, 128, layer.weight.shape))
         layer.weight[:, 0, 0, 0] = 127  # the step of the weights is 1
         difference = int8.CellConv8(layer)(x) - layer(x / 255 - 0.5)
-        assert (
-            difference[:, :, 1:-1, 1:-1].abs().max() < 1e-2
-        )  # of sums about 1,000; outside the picture there are no samples: half a step is missing
+        # The sums are about 1,000; outside the picture there are no samples, so that half a step is missing.
+        assert difference[:, :, 1:-1, 1:-1].abs().max() < 1e-2
 
 
 @fast

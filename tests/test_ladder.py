@@ -1,4 +1,6 @@
-"""Quality in order: five points more never give a smaller file or a worse picture, of small files and of drawings too, where luck would have it otherwise."""
+"""Quality in order: five points more never give a smaller file or a worse picture, of small files and of drawings too,
+where luck would have it otherwise.
+"""
 
 import math
 from dataclasses import replace
@@ -141,7 +143,9 @@ def best(first, quality, flat, weight, encode, error):
 
 
 def chosen(sizes, errors, weight, first=3):
-    """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for has `first` bytes."""
+    """Size of the file chosen, where those of the rungs have these sizes and errors, and that of the quality asked for
+    has `first` bytes.
+    """
     encode = lambda rung: file(dict(zip(ladder.RUNGS, sizes))[rung])
     return tiles(
         best(file(first), 5000, ladder.FLAT, weight, encode, lambda data: dict(zip(sizes, errors))[tiles(data)])

@@ -1,4 +1,6 @@
-"""What the latents know: features, anomalies, the denoising encoder, samples and walks, as a library and on the command line."""
+"""What the latents know: features, anomalies, the denoising encoder, samples and walks, as a library and on the command
+line.
+"""
 
 import io
 import json
@@ -187,9 +189,8 @@ def test_measures_are_bits_and_errors(coder):
     data = coder.encode(picture, 60)
     assert np.allclose(maps[0], np.log2(coder.bits_map(data) + 1), atol=1e-4)
     error = np.square(picture.astype(float) - np.asarray(coder.decode(data))).mean(2)
-    assert maps[1, 3, 4] == pytest.approx(
-        np.log2(error[48:, 64:].mean() + 0.1), abs=1e-3
-    )  # at the corner over what there is
+    # At the corner the mean is over what there is.
+    assert maps[1, 3, 4] == pytest.approx(np.log2(error[48:, 64:].mean() + 0.1), abs=1e-3)
     assert maps[3, 1, 1] == pytest.approx(maps[1, :3, :3].mean(), abs=1e-3)
 
 
@@ -324,7 +325,9 @@ def test_denoised_files_are_ordinary_ones(coder, encoder_file):
 
 
 def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
-    """What training starts from is a denoiser already, for colour, gray and sizes below a block; a clean picture stays."""
+    """What training starts from is a denoiser already, for colour, gray and sizes below a block; a
+    clean picture stays.
+    """
     monkeypatch.setattr(codec.latents.denoise, "INSTALLED", tmp_path / "none")
     monkeypatch.setattr(int8, "SMALLEST", 0)  # as large pictures
     cleaner = attach(coder)
@@ -341,10 +344,8 @@ def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
         )
     assert coder.decode(cleaner.encode(noisy[:3, :5], 60)).size == (5, 3)
     rough = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
-    assert [container.unpack(c.encode(rough, 90)).header.lossless for c in (coder, cleaner)] == [
-        True,
-        False,
-    ]  # samples as they are would keep the noise
+    # Samples as they are would keep the noise.
+    assert [container.unpack(c.encode(rough, 90)).header.lossless for c in (coder, cleaner)] == [True, False]
 
 
 def test_what_has_no_noise_is_coded_as_ever(coder, encoder_file, tmp_path):
@@ -354,9 +355,8 @@ def test_what_has_no_noise_is_coded_as_ever(coder, encoder_file, tmp_path):
     with safe_open(encoder_file, "pt") as file:
         save_file(tensors, tmp_path / "e.safetensors", file.metadata())
     cleaner = attach(coder, tmp_path / "e.safetensors")
-    clean = np.array(
-        Image.fromarray(photograph(48, 64, seed=1)).resize((128, 96))
-    )  # or its own fine texture would be taken for noise
+    # Its own fine texture would be taken for noise otherwise.
+    clean = np.array(Image.fromarray(photograph(48, 64, seed=1)).resize((128, 96)))
     noisy = np.uint8(np.clip(np.rint(clean + np.random.default_rng(0).normal(0, 25, clean.shape)), 0, 255))
     ways = attach(coder, encoder_file), cleaner
     dead = clean.copy()
@@ -419,7 +419,9 @@ def test_a_sample_is_a_file_like_any_other(coder):
 
 
 def test_a_sample_spends_the_bits_its_tables_promise(coder):
-    """Symbols drawn from the tables cost their entropy: the file is as long as the bits of the map, and no draw is an escape."""
+    """Symbols drawn from the tables cost their entropy: the file is as long as the bits of the map, and no draw is an
+    escape.
+    """
     data = latents.sample(coder, 128, 128, 60, seed=0)
     assert 8 * len(container.unpack(data).tiles[0].payload) == pytest.approx(coder.bits_map(data).sum(), rel=0.01)
 

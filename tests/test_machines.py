@@ -1,4 +1,6 @@
-"""Golden files on a machine with the oldest instructions, and in another environment where AECODEC_PYTHON names its interpreter."""
+"""Golden files on a machine with the oldest instructions, and in another environment where AECODEC_PYTHON names its
+interpreter.
+"""
 
 import json
 import os

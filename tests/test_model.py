@@ -1,4 +1,6 @@
-"""Weight files: what a model is known by, and that a broken or hostile file is refused in one sentence, quickly, without running anything."""
+"""Weight files: what a model is known by, and that a broken or hostile file is refused in one sentence, quickly,
+without running anything.
+"""
 
 import ast
 import hashlib
@@ -91,9 +93,8 @@ def test_gains_are_powers_of_two_and_almost_reciprocal():
     assert torch.allclose(powers, torch.exp2(logs.double() / 1024), rtol=2e-5)
     assert torch.equal(prior.power(logs + 1024).flatten(), 2 * powers)
     mantissa, _ = torch.frexp(powers)
-    assert torch.equal(
-        mantissa * 2**17, (mantissa * 2**17).round()
-    )  # 17 bits: a product with 36 more is exact in float64
+    # Of 17 bits, whose product with 36 more is exact in float64.
+    assert torch.equal(mantissa * 2**17, (mantissa * 2**17).round())
     gain, reciprocal, _ = prior.gains(6000)
     assert torch.allclose(gain * reciprocal, torch.ones(()).double(), rtol=1e-4)
 

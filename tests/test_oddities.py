@@ -1,4 +1,6 @@
-"""Input robustness: every odd picture is read right, every broken one refused in one sentence, and a batch of both goes on to its end."""
+"""Input robustness: every odd picture is read right, every broken one refused in one sentence, and a batch of both goes
+on to its end.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""The report in a real browser, headless Chromium, wide and as a phone: numbers equal to the JSON, divider, keys, zoom, heat maps, addresses, silence."""
+"""The report in a real browser, headless Chromium, wide and as a phone: numbers equal to the JSON, divider, keys, zoom,
+heat maps, addresses, silence.
+"""
 
 import base64
 import io
@@ -53,7 +55,8 @@ def fresh(opened, hash=""):
     assert opened.run("return window.harmed") is None
     assert (
         opened.run(
-            "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) => e.name)"
+            "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).map((e) "
+            "=> e.name)"
         )
         == []
     )
@@ -108,8 +111,10 @@ def test_the_headline_and_the_cards_say_what_the_run_says(wide, result):
         for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM"))
     ]
     price = (
-        f"Bytes against WebP judged otherwise: {by[0]} and {by[1]}. A picture of {area:.2f} megapixels takes 312 ms to encode (WebP 61.3 ms), "
-        "200 ms to decode (WebP 6.1 ms), 1.20 s to decode as a new program (WebP 1.01 s) and 61 MiB of memory (WebP 61 MiB)."
+        f"Bytes against WebP judged otherwise: {by[0]} and {by[1]}. "
+        f"A picture of {area:.2f} megapixels takes 312 ms to encode (WebP 61.3 ms), "
+        "200 ms to decode (WebP 6.1 ms), 1.20 s to decode as a new program (WebP 1.01 s) "
+        "and 61 MiB of memory (WebP 61 MiB)."
     )
     assert minus(wide.text("#price")) == price
     jpeg = next(e for e in result["speed"] if e["codec"] == "jpeg")
@@ -128,7 +133,8 @@ def test_the_table_of_bytes_equals_the_run(wide, result, method):
         wide.run("document.querySelector(`#method [data-value=${arguments[0]}]`).click()", method)
         for codec in {"webp", "jpeg", "aec"} - {anchor}:
             cells = wide.run(
-                "return [...document.querySelectorAll(`#bd tr[data-codec=${arguments[0]}] td`)].slice(1).map((td) => td.firstChild.textContent)",
+                "return [...document.querySelectorAll(`#bd tr[data-codec=${arguments[0]}] td`)].slice(1).map((td) "
+                "=> td.firstChild.textContent)",
                 codec,
             )
             assert [minus(text) for text in cells] == [
@@ -165,7 +171,8 @@ def test_the_points_drawn_and_listed_are_those_of_the_run(wide, result):
             for codec in ("aec", "jpeg", "webp")
         }
         listed = wide.run(
-            "return [...document.querySelectorAll('#points tbody tr')].map((tr) => [...tr.children].map((td) => td.textContent))"
+            "return [...document.querySelectorAll('#points tbody tr')].map((tr) => [...tr.children].map((td) "
+            "=> td.textContent))"
         )
         assert sorted(row[1:] for row in listed) == sorted(
             [str(c["quality"]), f"{c['bpp']:.4f}", f"{c[key]:.{digits}f}"] for c in result["curves"]
@@ -175,7 +182,8 @@ def test_the_points_drawn_and_listed_are_those_of_the_run(wide, result):
 def test_pointing_at_a_curve_names_the_point(wide, result):
     wide.run("document.querySelector('#chart').scrollIntoView({behavior: 'instant', block: 'center'})")
     x, y = wide.run(
-        "const p = series().at(-1).points[2], box = plot.over.getBoundingClientRect(); return [box.left + plot.valToPos(p.bpp, 'x'), box.top + plot.valToPos(p.value, 'y')]"
+        "const p = series().at(-1).points[2], box = plot.over.getBoundingClientRect(); "
+        "return [box.left + plot.valToPos(p.bpp, 'x'), box.top + plot.valToPos(p.value, 'y')]"
     )
     wide.hover(x + 2, y + 2)
     point = [c for c in result["curves"] if c["codec"] == "aec"][2]
@@ -199,7 +207,8 @@ def test_a_name_in_the_legend_hides_its_curve(wide):
 def test_the_table_of_times_equals_the_run(wide, result):
     for entry in result["speed"]:
         cells = wide.run(
-            "return [...document.querySelectorAll(`#speed-table tr[data-codec=${arguments[0]}][data-device=${arguments[1]}] td`)].map((td) => td.firstChild.textContent)",
+            "return [...document.querySelectorAll(`#speed-table "
+            "tr[data-codec=${arguments[0]}][data-device=${arguments[1]}] td`)].map((td) => td.firstChild.textContent)",
             entry["codec"],
             entry["device"],
         )
@@ -245,7 +254,8 @@ def shown(opened, *wanted):
 def middle(opened, selector="#stage img-comparison-slider"):
     opened.run("document.querySelector('#stage').scrollIntoView({behavior: 'instant', block: 'center'})")
     return opened.run(
-        "const b = document.querySelector(arguments[0]).getBoundingClientRect(); return [b.left + b.width / 2, b.top + b.height / 2, b.width, b.height]",
+        "const b = document.querySelector(arguments[0]).getBoundingClientRect(); return [b.left + b.width / 2, "
+        "b.top + b.height / 2, b.width, b.height]",
         selector,
     )
 
@@ -294,7 +304,8 @@ def test_zoom_repeats_pixels_without_smoothing_and_the_picture_can_be_moved(wide
     size = wide.run("return [canvases.left.width, canvases.left.height]")
     left, top = [round(c - s / 8) for c, s in zip(wide.run("return view.center"), size)]
     block = wide.run(
-        "const data = pixels(canvases.left), w = canvases.left.width; return Array.from({length: 40}, (_, y) => [...data.slice(4 * y * w, 4 * (y * w + 40))])"
+        "const data = pixels(canvases.left), w = canvases.left.width; return Array.from({length: 40}, (_, y) "
+        "=> [...data.slice(4 * y * w, 4 * (y * w + 40))])"
     )
     block = np.array(block).reshape(40, 40, 4)[..., :3]
     assert np.array_equal(block, original[top : top + 10, left : left + 10].repeat(4, 0).repeat(4, 1))
@@ -345,7 +356,8 @@ def test_the_texts_beside_the_picture_equal_what_was_coded(wide, page):
 
 def test_the_address_brings_everything_back(wide):
     wide.run(
-        "setState({metric: 'msssim', scale: 'linear', anchor: 'jpeg', method: 'akima', hidden: 'jpeg', picture: arguments[0], left: 'jpeg', right: 'original', size: '0', view: 'error', zoom: '2', theme: 'dark'})",
+        "setState({metric: 'msssim', scale: 'linear', anchor: 'jpeg', method: 'akima', hidden: 'jpeg', picture: "
+        "arguments[0], left: 'jpeg', right: 'original', size: '0', view: 'error', zoom: '2', theme: 'dark'})",
         NAMES[2],
     )
     address = wide.run("return location.href")
@@ -356,11 +368,9 @@ def test_the_address_brings_everything_back(wide):
     assert wide.run("return state") == state
     assert wide.run("return document.documentElement.dataset.theme") == "dark"
     assert wide.run(
-        "return [...document.querySelectorAll('#metric [aria-pressed=true], #zoom [aria-pressed=true]')].map((b) => b.dataset.value)"
-    ) == [
-        "msssim",
-        "2",
-    ]
+        "return [...document.querySelectorAll('#metric [aria-pressed=true], #zoom [aria-pressed=true]')].map((b) "
+        "=> b.dataset.value)"
+    ) == ["msssim", "2"]
     assert wide.run("return document.querySelector('#right').value") == "original"
 
 
@@ -369,7 +379,8 @@ def test_an_address_can_choose_only_what_there_is(wide):
     wide.open("about:blank")
     wide.open(
         wide.page
-        + "#metric=constructor&picture=%3Cimg%20src%3Dx%20onerror%3Dwindow.harmed%3D1%3E&left=__proto__&size=7&zoom=99&at=x,NaN&theme=blue&scope=nothing"
+        + "#metric=constructor&picture=%3Cimg%20src%3Dx%20onerror%3Dwindow.harmed%3D1%3E&left=__proto__&size=7&zoom=9"
+        "9&at=x,NaN&theme=blue&scope=nothing"
     )
     wide.wait("return document.querySelector('#stage')?.dataset.shown")
     assert {**wide.run("return state"), "at": ""} == start
@@ -427,7 +438,8 @@ def test_a_phone_shows_all_without_scrolling_sideways(phone):
     assert phone.run("return [document.documentElement.scrollWidth, innerWidth]") == [390, 390]
     assert (
         phone.run(
-            "return [...document.querySelectorAll('button, select')].filter((e) => e.offsetParent && e.getBoundingClientRect().height < 31).map((e) => e.outerHTML)"
+            "return [...document.querySelectorAll('button, select')].filter((e) "
+            "=> e.offsetParent && e.getBoundingClientRect().height < 31).map((e) => e.outerHTML)"
         )
         == []
     )

@@ -1,4 +1,6 @@
-"""The Pillow plugin, after the patterns of Pillow's own plugin tests: detection, laziness, modes, metadata, file objects, damage, threads, leaks."""
+"""The Pillow plugin, after the patterns of Pillow's own plugin tests: detection, laziness, modes, metadata, file
+objects, damage, threads, leaks.
+"""
 
 import copy
 import io
@@ -116,7 +118,9 @@ def test_opening_imports_no_torch(path):
 
 
 def test_registered_once_more_with_a_model_and_a_device(image, tmp_path):
-    """The same weights under another id stand for a model of one's own: its files are read and written without naming it."""
+    """The same weights under another id stand for a model of one's own: its files are read and written without naming
+    it.
+    """
     from safetensors.numpy import load_file, save
     from test_model import METADATA
 

@@ -1,4 +1,6 @@
-"""The whole path there and back: rate as the tables promise, tiles without seams, every size and mode, quality in order, and hostile files."""
+"""The whole path there and back: rate as the tables promise, tiles without seams, every size and mode, quality in
+order, and hostile files.
+"""
 
 import dataclasses
 import io
@@ -29,7 +31,9 @@ from codec.pixels.image import Picture
 
 
 def promised_bits(coder, file):
-    """What the frozen tables, read from the weight file, promise for the symbols of a file: -log2 of frequency / 65536, and 4 bits per group of an escape."""
+    """What the frozen tables, read from the weight file, promise for the symbols of a file: -log2 of frequency / 65536,
+    and 4 bits per group of an escape.
+    """
     weights, bits = load_file(path_of("default")), 0.0
     tables = {}
     for name, known in (("y", coder.model.tables_y), ("z", coder.model.tables_z)):
@@ -131,7 +135,9 @@ def assert_no_seam(coder, picture, quality, side):
 
 @pytest.fixture
 def no_short_cut(monkeypatch):
-    """The encoder's short cuts differ by more from the whole picture than a halo ever makes; tiles concern the geometry only."""
+    """The encoder's short cuts differ by more from the whole picture than a halo ever makes; tiles concern the geometry
+    only.
+    """
     monkeypatch.setattr(encoding, "has_bfloat16", lambda device: False)
     monkeypatch.setattr(int8, "pays", lambda x: False)
 
@@ -213,9 +219,8 @@ def test_every_size(height, width, channels, coder):
     assert (
         decoded.pixels.shape == (height, width, channels) and decoded.pixels.dtype == np.uint8 and decoded.alpha is None
     )
-    assert psnr(decoded.pixels, picture) > (
-        22 if height * width < 200 else 28
-    )  # a few pixels at the corner of a 16 x 16 block
+    # A few pixels at the corner of a 16 x 16 block weigh little.
+    assert psnr(decoded.pixels, picture) > (22 if height * width < 200 else 28)
     assert coder.decode(file).mode == ("L" if channels == 1 else "RGB")
 
 
@@ -418,7 +423,9 @@ def repacked(aec, payloads=None, **header):
 
 
 def test_bombs(coder):
-    """Small files that claim much are refused before memory is touched; thin pictures count with the blocks they fill."""
+    """Small files that claim much are refused before memory is touched; thin pictures count with the
+    blocks they fill.
+    """
     aec = container.unpack(coder.encode(photograph(40, 40), 50))
     for width, height in ((16385, 16384), (1, 2**26)):
         file = repacked(aec, [b""] * (-(-width // 1024) * -(-height // 1024)), width=width, height=height)
@@ -436,7 +443,9 @@ def test_limit_of_pixels(coder):
 
 
 def test_random_payloads_under_right_checksums(rich, coder):
-    """Whatever the container vouches for, the symbols are still checked; nothing but CodecError comes of it, in time."""
+    """Whatever the container vouches for, the symbols are still checked; nothing but CodecError comes
+    of it, in time.
+    """
     _, aec = rich
     rng = np.random.default_rng(1)
     payload = aec.tiles[0].payload

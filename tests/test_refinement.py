@@ -1,4 +1,6 @@
-"""Effort: at equal error the files are smaller, whatever the picture; the gradient is one; tiles meet without seams; and --fast stays near."""
+"""Effort: at equal error the files are smaller, whatever the picture; the gradient is one; tiles meet without seams;
+and --fast stays near.
+"""
 
 import numpy as np
 import pytest
@@ -19,7 +21,9 @@ def measured(coder, picture, quality, effort):
 
 
 def saved(coder, picture, effort, qualities=(30, 45, 60, 75)):
-    """Share of the bytes that effort saves at equal PSNR: mean logarithmic distance between the curves, in which the one without effort is a polyline."""
+    """Share of the bytes that effort saves at equal PSNR: mean logarithmic distance between the curves, in which the
+    one without effort is a polyline.
+    """
     plain, better = ([measured(coder, picture, quality, e) for quality in qualities] for e in (0, effort))
     (sizes, dB), (less, more) = zip(*plain), zip(*better)
     within = [i for i, value in enumerate(more) if dB[0] <= value <= dB[-1]]
@@ -95,9 +99,10 @@ def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
         gradient = fit.gradient(steps)
     assert gradient.shape == steps.shape and not gradient[:, :, :, w:].any()
     for seed in range(3):
+        # Towards what the rounding of floats does not hide.
         direction = (
             gradient / gradient.norm() * torch.rand(steps.shape, generator=torch.Generator().manual_seed(seed)) / 2
-        )  # towards what the rounding of floats does not hide
+        )
         slope = error(steps + direction / 2) - error(steps - direction / 2)
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02)
 

@@ -1,4 +1,6 @@
-"""Parts of a picture: crops and reductions equal those of the whole and decode no more than they need; rows flow; damaged files give their rest."""
+"""Parts of a picture: crops and reductions equal those of the whole and decode no more than they need; rows flow;
+damaged files give their rest.
+"""
 
 import dataclasses
 import io
@@ -16,7 +18,7 @@ import codec
 from codec.app.cli import cli
 from codec.bitstream import container
 from codec.coding import tiles
-from codec.errors import BadImage, BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated
+from codec.errors import BadImage, BadOption, Corrupt, NotAec, TooLarge, Truncated
 from codec.model.networks import STRIDE
 from codec.pipeline.damage import Damage
 from codec.pixels import image, scanner
@@ -103,9 +105,8 @@ def test_a_crop_is_cut_out_of_the_whole_and_decodes_only_its_tiles(name, picture
     ]:
         decoded.clear()
         same(coder.decode_picture(file, crop=crop), whole, *crop)
-        assert len(decoded) == needed(
-            *map(int, crop), *([0] if name == "exact" else [])
-        )  # lossless tiles need no neighbours
+        # Lossless tiles need no neighbours.
+        assert len(decoded) == needed(*map(int, crop), *([0] if name == "exact" else []))
     decoded.clear()
     coder.decode(file, crop=(96 + 256, 96 + 256, 60, 60))
     assert decoded == [(16, 16)]  # well inside one tile
@@ -134,7 +135,9 @@ def test_the_rest_of_the_file_is_not_read(pictures, coder, tmp_path):
 
 @pytest.mark.parametrize("scale", [1 / 2, 1 / 4, 1 / 8, 1 / 16])
 def test_a_scaled_picture_is_the_reduced_whole(scale, pictures, coder):
-    """The reduction itself is tested with strips; here, that nothing else happens, whatever tiles and crops the squares lie across."""
+    """The reduction itself is tested with strips; here, that nothing else happens, whatever tiles and crops the squares
+    lie across.
+    """
     for name, crop in (
         ("rgb", None),
         ("gray", (3, 250, 555, 18)),
@@ -302,9 +305,8 @@ def test_recovery_of_truncated_files_and_of_sections(pictures, coder):
     ]
     assert picture.icc == SRGB and picture.exif is None and np.array_equal(picture.alpha, whole.alpha)
     aec = container.unpack(file)
-    broken = container.pack(
-        dataclasses.replace(aec, sections=aec.sections | {"alpha": aec.sections["alpha"][:-30]})
-    )  # under a right checksum
+    # The checksum is right.
+    broken = container.pack(dataclasses.replace(aec, sections=aec.sections | {"alpha": aec.sections["alpha"][:-30]}))
     picture, damage = recovered(coder, broken)
     assert picture.alpha is None and list(damage.sentences()) == [
         "the alpha section is damaged and left out: the picture is opaque"
@@ -316,12 +318,12 @@ def test_recovery_of_truncated_files_and_of_sections(pictures, coder):
 def test_without_a_header_there_is_nothing_to_recover(pictures, coder):
     file, _ = pictures["rgb"]
     for broken, kind in (
-        (b"", NotAec),
+        (b"", Truncated),
         (file[:20], Truncated),
         (b"x" + file[1:], NotAec),
         (file[:9] + bytes([file[9] ^ 1]) + file[10:], Corrupt),
     ):
-        with pytest.raises(CodecError):
+        with pytest.raises(kind):
             recovered(coder, broken)
     with pytest.raises(TooLarge):
         recovered(coder, damaged(file, 1), max_pixels=5)
@@ -360,8 +362,17 @@ def test_crop_and_scale_on_the_command_line(folder, pictures):
         and "not inside the picture of 700 x 580" in outside.stderr
         and not (folder / "none.png").exists()
     )
-    for wrong in (("--crop", "1,2,3"), ("--crop", "1,2,3,-4"), ("--crop", "1,2,0,4"), ("--crop", "a"), ("--scale", "1/3"), ("--scale", "0.5"),
-                  ("--crop", "0,0,5,5", "--rm"), ("--scale", "1/2", "--rm"), ("--recover", "--rm")):  # fmt: skip
+    for wrong in (
+        ("--crop", "1,2,3"),
+        ("--crop", "1,2,3,-4"),
+        ("--crop", "1,2,0,4"),
+        ("--crop", "a"),
+        ("--scale", "1/3"),
+        ("--scale", "0.5"),
+        ("--crop", "0,0,5,5", "--rm"),
+        ("--scale", "1/2", "--rm"),
+        ("--recover", "--rm"),
+    ):
         result = aecodec("decompress", "a.aec", "-o", "none.png", *wrong)
         assert result.exit_code == 2 and result.stdout == "" and not (folder / "none.png").exists()
 

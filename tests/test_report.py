@@ -1,4 +1,7 @@
-"""The report: how the explorer chooses, matches, crops and stores, and the file that the command writes. What a browser makes of it: test_page."""
+"""The report: how the explorer chooses, matches, crops and stores, and the file that the command writes.
+
+What a browser makes of it: test_page.
+"""
 
 import base64
 import functools

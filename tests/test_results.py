@@ -1,4 +1,6 @@
-"""The committed results and what is made of them: they are what their points say, by another way of computing, and the README says what they say."""
+"""The committed results and what is made of them: they are what their points say, by another way of computing, and the
+README says what they say.
+"""
 
 import math
 import statistics
@@ -32,7 +34,9 @@ def curve(run, codec, metric):
 
 
 def linear_difference(anchor, test, steps=2000):
-    """BD-rate in percent with straight lines between the points: cruder than any spline, and nothing of the library in it."""
+    """BD-rate in percent with straight lines between the points: cruder than any spline, and nothing of the library in
+    it.
+    """
     low, high = max(anchor[0][1], test[0][1]), min(anchor[-1][1], test[-1][1])
 
     def rate(points, value):
@@ -119,7 +123,8 @@ def test_the_readme_says_what_the_latents_and_the_family_showed():
             "%", " %"
         ),
         f"and {similar['mean']['wrongly marked']:.1%} of wrong neighbours".replace("%", " %"),
-        f"ROC AUC {anomaly['mean']['pictures']:.2f} for pictures ({min(areas):.2f} for leather to {max(areas):.2f}) and {anomaly['mean']['positions']:.2f} for positions",
+        f"ROC AUC {anomaly['mean']['pictures']:.2f} for pictures ({min(areas):.2f} for leather to {max(areas):.2f}) "
+        f"and {anomaly['mean']['positions']:.2f} for positions",
         "all 24 pictures of Kodak"
         if len(denoise["pictures"]) == 24
         else f"the first {len(denoise['pictures'])} pictures of Kodak",

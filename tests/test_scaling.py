@@ -1,4 +1,6 @@
-"""Scaling on paper: costs of real stages, and that model and simulation agree where either resource is the bottleneck."""
+"""Scaling on paper: costs of real stages, and that model and simulation agree where either resource is
+the bottleneck.
+"""
 
 import json
 
@@ -26,9 +28,16 @@ ROW = {
 ROWS = [{name: value * factor for name, value in ROW.items()} for factor in (0.5, 1.0, 1.5)]
 
 
-@pytest.mark.parametrize("fleet, bottleneck", [
-    (model.Fleet("cores", 2, 1, 4, 1e9), "cores"), (model.Fleet("gpu", 1, 1, 64, 1e9), "gpus"), (model.Fleet("network", 3, 1, 16, 1e7), "network"),
-    (model.Fleet("driver", 2, 0, 16, 1e12), "driver"), (model.Fleet("alone", 1, 0, 16, 1e9), "cores")])  # fmt: skip
+@pytest.mark.parametrize(
+    "fleet, bottleneck",
+    [
+        (model.Fleet("cores", 2, 1, 4, 1e9), "cores"),
+        (model.Fleet("gpu", 1, 1, 64, 1e9), "gpus"),
+        (model.Fleet("network", 3, 1, 16, 1e7), "network"),
+        (model.Fleet("driver", 2, 0, 16, 1e12), "driver"),
+        (model.Fleet("alone", 1, 0, 16, 1e9), "cores"),
+    ],
+)
 def test_the_simulation_finds_the_bottleneck_of_the_model(fleet, bottleneck):
     assumed = model.ASSUMED | ({"rows_per_s": 20} if bottleneck == "driver" else {})
     found = model.predict(ROWS, fleet, 10**6, assumed)

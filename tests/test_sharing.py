@@ -44,7 +44,9 @@ def test_any_size():
 
 @pytest.fixture
 def scarce(monkeypatch):
-    """A Codec of tiles of 128 px whose networks can be made to run out of memory, and one that stands by, as the processor does for a GPU."""
+    """A Codec of tiles of 128 px whose networks can be made to run out of memory, and one that stands by, as the
+    processor does for a GPU.
+    """
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
     monkeypatch.setattr(encoding, "TOGETHER", 1)
@@ -54,9 +56,10 @@ def scarce(monkeypatch):
     return coder
 
 
-def failing(
-    network, monkeypatch, *calls, error=torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-):
+FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+def failing(network, monkeypatch, *calls, error=FULL):
     """Makes the network raise at those of its calls, counted from 0; returns the list that grows with every call."""
     method, seen = ("walk" if hasattr(network, "walk") else "forward"), []
     real = getattr(network, method)
@@ -97,7 +100,10 @@ def test_the_processor_goes_on_where_a_device_has_too_little_memory(name, encodi
 
 
 def test_several_tiles_at_once_become_one_at_a_time(scarce, coder, monkeypatch):
-    """Before the processor has to help. The same tiles in another batch differ by rounding, so that a few symbols may."""
+    """Before the processor has to help.
+
+    The same tiles in another batch differ by rounding, so that a few symbols may.
+    """
     picture = photograph(140, 300)
     monkeypatch.setattr(encoding, "TOGETHER", 4)
     data = coder.encode(picture, 70)

@@ -1,4 +1,5 @@
-"""Large files by rows: read and written as when they are whole in memory, with rows that stay few; and the geometry of regions.
+"""Large files by rows: read and written as when they are whole in memory, with rows that stay few; and the geometry of
+regions.
 
 Pictures here are small and the limits are made smaller still. pypng and tifffile write what Pillow does not.
 """
@@ -37,7 +38,12 @@ def scanned(data, cut=True):
     with scanner.opened(data) as scan:
         assert isinstance(scan, Scan) == cut
         assert (scan.height, scan.width, scan.channels, scan.depth, scan.has_alpha) == (
-            whole.height, whole.width, whole.channels, whole.depth, whole.alpha is not None)  # fmt: skip
+            whole.height,
+            whole.width,
+            whole.channels,
+            whole.depth,
+            whole.alpha is not None,
+        )
         strips = list(scan.strips())
         assert (len(strips) > 1) == cut and sum(strip.height for strip in strips) == whole.height
         again = scan.whole()
@@ -158,9 +164,16 @@ def test_tiff_in_strips_and_tiles(channels, depth, compression):
         for byteorder, predictor, big in (("<", False, True), (">", True, False)):
             file = io.BytesIO()
             tifffile.imwrite(
-                file, samples.squeeze(), photometric="rgb" if channels > 1 else "minisblack", compression=compression, byteorder=byteorder,
-                bigtiff=big, predictor=predictor and compression is not None, extrasamples=["unassalpha"] if channels == 4 else None, **layout,
-            )  # fmt: skip
+                file,
+                samples.squeeze(),
+                photometric="rgb" if channels > 1 else "minisblack",
+                compression=compression,
+                byteorder=byteorder,
+                bigtiff=big,
+                predictor=predictor and compression is not None,
+                extrasamples=["unassalpha"] if channels == 4 else None,
+                **layout,
+            )
             again = scanned(file.getvalue(), cut=compression is None or layout != {"rowsperstrip": 131})
             assert np.array_equal(samples_of(again), samples)
 

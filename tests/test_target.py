@@ -1,4 +1,6 @@
-"""Files of a given size or fidelity: the search alone on curves of all kinds, then through the API and the command line."""
+"""Files of a given size or fidelity: the search alone on curves of all kinds, then through the API and the command
+line.
+"""
 
 import io
 import math
@@ -35,9 +37,17 @@ def search(curve, low, high):
 
 
 CURVES = {
-    "typical": lambda q: float(np.interp(q, *zip(*TYPICAL))), "far below": lambda q: 0.05 * q, "far above": lambda q: 60 + q, "steep": lambda q: 5 * q - 180, "flat": lambda q: 20 + q / 50,
-    "late": lambda q: 44 * (q / 100) ** 6, "early": lambda q: 44 * (q / 100) ** 0.2, "wavy": lambda q: q / 2 + math.sin(q), "a jump": lambda q: 20.0 if q < 37.3 else 40.0, "constant": lambda q: 25.0,
-}  # fmt: skip
+    "typical": lambda q: float(np.interp(q, *zip(*TYPICAL))),
+    "far below": lambda q: 0.05 * q,
+    "far above": lambda q: 60 + q,
+    "steep": lambda q: 5 * q - 180,
+    "flat": lambda q: 20 + q / 50,
+    "late": lambda q: 44 * (q / 100) ** 6,
+    "early": lambda q: 44 * (q / 100) ** 0.2,
+    "wavy": lambda q: q / 2 + math.sin(q),
+    "a jump": lambda q: 20.0 if q < 37.3 else 40.0,
+    "constant": lambda q: 25.0,
+}
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -203,10 +213,19 @@ def test_the_same_file_as_the_api_gives(file, coder, picture):
         assert codec.info(data)["quality"] == codec.info(file)["quality"]
 
 
-@pytest.mark.parametrize("arguments, reason", [
-    (["--target-size", "0"], "not a number of bytes"), (["--target-size", "many"], "not a number of bytes"), (["--target-size", "-5"], "not a number of bytes"), (["--bpp", "0"], "above zero"),
-    (["--psnr", "nan"], "above zero"), (["--bpp", "1", "-q", "5"], "--bpp excludes -q"), (["--psnr", "40", "--lossless"], "--psnr excludes --lossless"), (["--bpp", "1", "--psnr", "40"], "--bpp excludes --psnr"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (["--target-size", "0"], "not a number of bytes"),
+        (["--target-size", "many"], "not a number of bytes"),
+        (["--target-size", "-5"], "not a number of bytes"),
+        (["--bpp", "0"], "above zero"),
+        (["--psnr", "nan"], "above zero"),
+        (["--bpp", "1", "-q", "5"], "--bpp excludes -q"),
+        (["--psnr", "40", "--lossless"], "--psnr excludes --lossless"),
+        (["--bpp", "1", "--psnr", "40"], "--bpp excludes --psnr"),
+    ],
+)
 def test_wrong_usage(file, arguments, reason):
     result = run("a.png", *arguments)
     assert result.exit_code == 2 and reason in result.stderr and not file.exists()

@@ -1,4 +1,6 @@
-"""Training on a tiny network: steps, resumption, the frozen file and the way back; every stage that a shipped model went through."""
+"""Training on a tiny network: steps, resumption, the frozen file and the way back; every stage that a shipped model
+went through.
+"""
 
 import json
 import os
@@ -70,9 +72,8 @@ def shard(tmp_path_factory):
 def frozen(trained, shard, tmp_path_factory):
     """Checkpoint of the run and the weight file made of it."""
     output = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    checkpoint = shutil.copy(
-        Path(trained.out, "checkpoint.safetensors"), output.with_name("checkpoint.safetensors")
-    )  # other tests train on
+    # Other tests train on, so this one takes a copy.
+    checkpoint = shutil.copy(Path(trained.out, "checkpoint.safetensors"), output.with_name("checkpoint.safetensors"))
     export(str(checkpoint), [shard], str(output), crops=2, size=128)
     return checkpoint, output
 
@@ -315,9 +316,8 @@ def test_a_frozen_model_codes_no_worse_than_the_float_network_estimates(frozen):
     x = torch.from_numpy(picture[:128, :192].copy()).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         x_hat, bpp, _ = read_average(checkpoint).eval()(x, torch.tensor([(50 - 1) / 99 * 2]), amp=False)
-    assert 8 * len(data) / x[0, 0].numel() < 1.1 * float(
-        bpp
-    )  # after so few steps the counted tables do much better than the network's own
+    # After so few steps the counted tables do much better than the network's own.
+    assert 8 * len(data) / x[0, 0].numel() < 1.1 * float(bpp)
     difference = np.asarray(coder.decode(data)).astype(float) - (x_hat[0].permute(1, 2, 0).clamp(0, 1) * 255).numpy()
     assert np.abs(difference).mean() < 2
 
@@ -333,7 +333,10 @@ def test_thawing_gives_back_the_network(frozen):
 
 
 def test_the_codec_never_imports_training():
-    code = "import sys, codec.pipeline.codec, codec.app.cli; sys.exit(any(name.startswith('codec.training') for name in sys.modules))"
+    code = (
+        "import sys, codec.pipeline.codec, codec.app.cli; sys.exit(any(name.startswith('codec.training') "
+        "for name in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -366,7 +369,8 @@ def test_gradients_reach_every_parameter():
     model = Model(Config(**TINY)).train()
     x_hat, bpp, _ = model(torch.rand(2, 3, 64, 64), torch.tensor([0.5, 1.5]), amp=False)
     (x_hat.square().mean() + bpp.mean()).backward()
-    # The renderer before the last convolution and what only scales its zero branch may stand still; nothing may lack a gradient.
+    # The renderer before the last convolution and what only scales its zero branch may stand still; nothing may lack a
+    # gradient.
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 

@@ -1,4 +1,7 @@
-"""Worker processes: what they give back, what it costs when one dies, and that none outlives its parent. The work here is light: no torch in them."""
+"""Worker processes: what they give back, what it costs when one dies, and that none outlives its parent.
+
+The work here is light: no torch in them.
+"""
 
 import os
 import signal
@@ -235,6 +238,7 @@ def alive(process):
 )
 def test_no_worker_and_no_file_outlives_the_parent(tmp_path, signum, group):
     path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    # nohup would have the signal ignored.
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, "parent"],
         cwd=tmp_path,
@@ -242,7 +246,7 @@ def test_no_worker_and_no_file_outlives_the_parent(tmp_path, signum, group):
         stderr=subprocess.PIPE,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
-    )  # nohup would have it ignored
+    )
     flags, began = [tmp_path / "flag0", tmp_path / "flag1"], time.monotonic()
     while not all(flag.exists() and flag.read_text() for flag in flags):
         assert time.monotonic() - began < 60 and parent.poll() is None

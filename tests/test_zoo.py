@@ -1,4 +1,6 @@
-"""CompressAI's architectures as codecs: untrained ones for speed alone and marked so, trained ones where their weights lie in torch's cache."""
+"""CompressAI's architectures as codecs: untrained ones for speed alone and marked so, trained ones where their weights
+lie in torch's cache.
+"""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
 """TIFF files made here, by a writer that knows nothing of what readers like.
 
-They are the product of layouts, compressions, colours and whatever tags say of them. The samples are noise, which any predictor,
-colour space and bit depth can hold, so that nothing has to be encoded but the compression.
+They are the product of layouts, compressions, colours and whatever tags say of them. The samples are noise, which any
+predictor, colour space and bit depth can hold, so that nothing has to be encoded but the compression.
 """
 
 import functools
@@ -22,7 +22,9 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="%d"/></x:xmpmet
 
 
 def tiff(data, tags, order="<", big=False):
-    """A file of segments and {tag: (type, values or bytes)}; where the values are None, they are the segments' places."""
+    """A file of segments and {tag: (type, values or bytes)}; where the values are None, they are the
+    segments' places.
+    """
     start, word = (16, "Q") if big else (8, "I")
     places = np.cumsum([start, *map(len, data)])[:-1].tolist()
     tags = {tag: (kind, places if values is None else values) for tag, (kind, values) in tags.items()}
@@ -125,7 +127,9 @@ def profile(space):
 
 
 def drawn(rng, compression=None):
-    """(what it is, file) of a TIFF whose every property is drawn at random; not predicted if the compression is given."""
+    """(what it is, file) of a TIFF whose every property is drawn at random; not predicted if the
+    compression is given.
+    """
     pick = lambda *values: values[rng.integers(len(values))]
     photometric = pick(WHITE, BLACK, BLACK, RGB, RGB, RGB, PALETTE, CMYK, YCBCR, YCBCR, LAB)
     plain, compression = (

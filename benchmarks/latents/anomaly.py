@@ -1,9 +1,12 @@
-"""How well the model's bits and errors find planted defects: ROC AUC over pictures and over positions, per texture and kind of defect.
+"""How well the model's bits and errors find planted defects: ROC AUC over pictures and over positions, per texture and
+kind of defect.
 
-    python -m benchmarks.latents.anomaly --out benchmarks/results/anomaly.json [--picture benchmarks/results/anomaly.jpg]
+    python -m benchmarks.latents.anomaly --out benchmarks/results/anomaly.json \\
+        [--picture benchmarks/results/anomaly.jpg]
 
-Per texture a normal set is fitted to 16 pictures; 16 other normal ones are then told from 18 with a defect (three of each of six kinds). A position
-(16x16 px) counts as defective from a tenth of its pixels on, and is left out if it has fewer but some.
+Per texture a normal set is fitted to 16 pictures; 16 other normal ones are then told from 18 with a defect (three of
+each of six kinds). A position (16x16 px) counts as defective from a tenth of its pixels on, and is left out if it has
+fewer but some.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Altered copies of photographs: what a search for near-duplicates has to see through. Each takes a PIL RGB picture and a random generator."""
+"""Altered copies of photographs: what a search for near-duplicates has to see through.
+
+Each takes a PIL RGB picture and a random generator.
+"""
 
 import io
 

@@ -1,12 +1,16 @@
-"""Damaged photographs through the denoising encoder, the plain codec, and non-local means before the plain codec: PSNR against the clean picture, and size.
+"""Damaged photographs through the denoising encoder, the plain codec, and non-local means before the plain codec: PSNR
+against the clean picture, and size.
 
-    python -m benchmarks.latents.denoise --images kodak --out benchmarks/results/denoise.json [--qualities 30 45 60] [--damage clean "noise 25" ...] [--encoder FILE]
+    python -m benchmarks.latents.denoise --images kodak --out benchmarks/results/denoise.json \\
+        [--qualities 30 45 60] [--damage clean "noise 25" ...] [--encoder FILE]
 
-Damage: "clean" (none: what the denoiser takes from a picture that wants nothing), "noise S" (Gaussian of deviation S levels, clipped to the range of the
-picture and rounded to 8 bits as a file would hold it), "dead" (a tenth of the pixels is 0), "patches" (24 black squares of 4 to 24 px). Nothing is told about
-it, but to non-local means (scikit-image, fast mode, patches of 5 px within 6 px, h = 0.8 sigma as its documentation says), which gets the true sigma. The plain
-codec codes latents, as with --lossy: left to itself it may keep strong noise as rounded samples, several times the size and worse by this measure. PSNR is
-over RGB, the mean of that of each picture; sizes are real files, in bits per pixel. The file is written anew after every picture.
+Damage: "clean" (none: what the denoiser takes from a picture that wants nothing), "noise S" (Gaussian of deviation S
+levels, clipped to the range of the picture and rounded to 8 bits as a file would hold it), "dead" (a tenth of the
+pixels is 0), "patches" (24 black squares of 4 to 24 px). Nothing is told about it, but to non-local means
+(scikit-image, fast mode, patches of 5 px within 6 px, h = 0.8 sigma as its documentation says), which gets the true
+sigma. The plain codec codes latents, as with --lossy: left to itself it may keep strong noise as rounded samples,
+several times the size and worse by this measure. PSNR is over RGB, the mean of that of each picture; sizes are real
+files, in bits per pixel. The file is written anew after every picture.
 """
 
 import argparse

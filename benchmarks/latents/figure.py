@@ -2,9 +2,10 @@
 
     python -m benchmarks.latents.figure -o benchmarks/results/latents.jpg --denoised benchmarks/results/denoise.jpg
 
-The first: draws from the priors, and a walk between two latents. Upper row: two draws, the second again at temperature 0.6, a generated picture, and a draw that keeps its hyper-latent. Lower row: nine steps from wood to
-brick. The second: damaged pictures (Gaussian noise of 25 levels; a tenth of the pixels dead, and black patches), what the plain codec makes of them, and the
-denoiser, both at quality 45.
+The first: draws from the priors, and a walk between two latents. Upper row: two draws, the second again at temperature
+0.6, a generated picture, and a draw that keeps its hyper-latent. Lower row: nine steps from wood to brick. The second:
+damaged pictures (Gaussian noise of 25 levels; a tenth of the pixels dead, and black patches), what the plain codec
+makes of them, and the denoiser, both at quality 45.
 """
 
 import argparse
@@ -20,10 +21,8 @@ from .denoise import damaged
 from .textures import texture
 
 SIDE, STEP = 256, 140  # px of a draw, of a step of the walk
-PICTURES = (
-    (synthetic.picture(1), ["noise 25"]),
-    (synthetic.picture(2), ["dead", "patches"]),
-)  # and the damage they are denoised of
+# The pictures shown, and the damage each is denoised of.
+PICTURES = ((synthetic.picture(1), ["noise 25"]), (synthetic.picture(2), ["dead", "patches"]))
 
 
 def framed(picture):

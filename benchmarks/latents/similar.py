@@ -2,8 +2,9 @@
 
     python -m benchmarks.latents.similar --images DIR_OR_TAR ... --out benchmarks/results/similar.json [--count 120]
 
-Takes photographs of different scenes (training ones will do: nothing is trained here), reduced to 384 px, alters each in the ways of `copies`, and counts how
-often the nearest original is the right one; then, over all copies and the nearest wrong original of each, how `DUPLICATE` separates the two.
+Takes photographs of different scenes (training ones will do: nothing is trained here), reduced to 384 px, alters each
+in the ways of `copies`, and counts how often the nearest original is the right one; then, over all copies and the
+nearest wrong original of each, how `DUPLICATE` separates the two.
 """
 
 import argparse
@@ -24,7 +25,9 @@ from .copies import COPIES
 
 
 def originals(paths, count, name, side=384):
-    """`count` of the pictures whose path holds `name`, chosen and ordered by the hash of their path, so that a second run takes the same."""
+    """`count` of the pictures whose path holds `name`, chosen and ordered by the hash of their path, so that a second
+    run takes the same.
+    """
     found = {path: data for path, data in sources(paths) if name in path}
     chosen = sorted(found, key=lambda path: hashlib.sha256(path.encode()).digest())[:count]
     for path in chosen:

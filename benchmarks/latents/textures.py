@@ -1,4 +1,6 @@
-"""Generated textures and defects planted in them, with the pixels each defect covers: 8-bit RGB, the same for the same seed."""
+"""Generated textures and defects planted in them, with the pixels each defect covers: 8-bit RGB, the same for the same
+seed.
+"""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter

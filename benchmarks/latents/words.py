@@ -1,4 +1,5 @@
-"""The tables of the README on denoising and on the family of autoencoders, out of the committed results: `python -m benchmarks.latents.words README.md`.
+"""The tables of the README on denoising and on the family of autoencoders, out of the committed results:
+`python -m benchmarks.latents.words README.md`.
 
 Each stands between its marks; what is around them is written by hand, and a test compares its figures too.
 """
@@ -67,14 +68,42 @@ def family(record):
         )
         for line in lines["denoising"]
     ]
-    rows += [(f"sparse ({line['sparsity']}), {share(line['near_zero'])} of 256 activations near zero: error", f"{line['error']:.4f}",
-              f"plain, 32 numbers{'' if line['sparsity'] == 'l1' else ', no shortcut'}: {line['plain']:.4f}") for line in lines["sparse"]]  # fmt: skip
-    rows += [("contractive: norm of the Jacobian (error)", "{contractive:.2f} ({error:.3f})".format(**one["contractive"]), "plain: {plain:.2f} ({error_plain:.3f})".format(**one["contractive"])),
-             ("variational, 64 and 784 pixels: samples taken for one digit with 0.8", each("variational", "samples", "{:.1%}"),
-              f"plain, random codes: {each('variational', 'plain', '{:.1%}')}; real digits: {each('variational', 'real_digits', '{:.1%}')}"),
-             ("one class is normal: mean ROC AUC", "{mean:.3f}".format(**one["one_class"]), "of the ten the least: {least:.3f}".format(**one["one_class"])),
-             ("10 labels per class: accuracy on features", share(one["features"]["features"]), f"on pixels: {share(one['features']['pixels'])}; better in {one['features']['draws_won']} of 20 draws"),
-             ("plain, 2, 8, 32, 128 numbers: error", each("size", "digits"), f"of digits with shuffled pixels: {each('size', 'shuffled')}")]  # fmt: skip
+    rows += [
+        (
+            f"sparse ({line['sparsity']}), {share(line['near_zero'])} of 256 activations near zero: error",
+            f"{line['error']:.4f}",
+            f"plain, 32 numbers{'' if line['sparsity'] == 'l1' else ', no shortcut'}: {line['plain']:.4f}",
+        )
+        for line in lines["sparse"]
+    ]
+    rows += [
+        (
+            "contractive: norm of the Jacobian (error)",
+            "{contractive:.2f} ({error:.3f})".format(**one["contractive"]),
+            "plain: {plain:.2f} ({error_plain:.3f})".format(**one["contractive"]),
+        ),
+        (
+            "variational, 64 and 784 pixels: samples taken for one digit with 0.8",
+            each("variational", "samples", "{:.1%}"),
+            f"plain, random codes: {each('variational', 'plain', '{:.1%}')}; real digits: "
+            f"{each('variational', 'real_digits', '{:.1%}')}",
+        ),
+        (
+            "one class is normal: mean ROC AUC",
+            "{mean:.3f}".format(**one["one_class"]),
+            "of the ten the least: {least:.3f}".format(**one["one_class"]),
+        ),
+        (
+            "10 labels per class: accuracy on features",
+            share(one["features"]["features"]),
+            f"on pixels: {share(one['features']['pixels'])}; better in {one['features']['draws_won']} of 20 draws",
+        ),
+        (
+            "plain, 2, 8, 32, 128 numbers: error",
+            each("size", "digits"),
+            f"of digits with shuffled pixels: {each('size', 'shuffled')}",
+        ),
+    ]
     return "\n".join(["| | | compared with |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 

@@ -1,4 +1,6 @@
-"""`python -m benchmarks.scaling --images kodak --out RUN.json`: measures the stages, or takes those of --costs, and prints the tables of README.md."""
+"""`python -m benchmarks.scaling --images kodak --out RUN.json`: measures the stages, or takes those of --costs, and
+prints the tables of README.md.
+"""
 
 import json
 import shlex
@@ -46,7 +48,8 @@ def main(context, images, quality, known, out, tolerance):
         click.echo(f"| {stage} | {statistics.median(values):.1f} | {values[0]:.1f} | {values[-1]:.1f} |")
     rows, table, wrong = model.scaled(measured["rows"]), [], []
     click.echo(
-        "\n| pictures | on | bottleneck, then | MP/s | hours | machine-hours | GPU-hours | network, GB/s | stored, TB | simulated MP/s |\n|---|---|---|---|---|---|---|---|---|---|"
+        "\n| pictures | on | bottleneck, then | MP/s | hours | machine-hours | GPU-hours | network, GB/s | stored, "
+        "TB | simulated MP/s |\n|---|---|---|---|---|---|---|---|---|---|"
     )
     for fleet in model.fleets():
         checked = simulation.simulate(rows, fleet, min(SIMULATED[0] * fleet.machines * fleet.cores, SIMULATED[1]))
@@ -56,8 +59,10 @@ def main(context, images, quality, known, out, tolerance):
             difference = 100 * (checked["pictures_per_s"] / line["pictures_per_s"] - 1)
             table.append(line | {"difference_percent": round(difference, 2)})
             click.echo(
-                f"| {pictures:.0e} | {fleet.name} | {line['bottleneck']}, {line['next']} | {line['mp_per_s']:,.0f} | {line['hours']:,.1f} | {line['machine_hours']:,.0f} "
-                f"| {line['gpu_hours']:,.0f} | {line['network_gb_per_s']:.2f} | {line['stored_tb']:,.2f} | {mp_per_s:,.0f} ({difference:+.1f} %) |"
+                f"| {pictures:.0e} | {fleet.name} | {line['bottleneck']}, {line['next']} | {line['mp_per_s']:,.0f} | "
+                f"{line['hours']:,.1f} | {line['machine_hours']:,.0f} "
+                f"| {line['gpu_hours']:,.0f} | {line['network_gb_per_s']:.2f} | {line['stored_tb']:,.2f} | "
+                f"{mp_per_s:,.0f} ({difference:+.1f} %) |"
             )
         if abs(difference) > tolerance:
             wrong.append(f"{fleet.name}: simulation and model differ by {difference:+.1f} %")

@@ -1,4 +1,6 @@
-"""What each stage of compressing a picture takes, one picture after another on one core: the distribution that `model` and `simulation` draw from."""
+"""What each stage of compressing a picture takes, one picture after another on one core: the distribution that `model`
+and `simulation` draw from.
+"""
 
 import io
 import os
@@ -16,7 +18,10 @@ JPEG = 90  # quality of the JPEG files that the pictures are made into: what pho
 
 
 def measure(paths, quality):
-    """A row per picture: {"mp", "in_bytes", "out_bytes", and seconds by STAGES}, the least of three rounds. In one thread of torch."""
+    """A row per picture: {"mp", "in_bytes", "out_bytes", and seconds by STAGES}, the least of three rounds.
+
+    In one thread of torch.
+    """
     import torch
 
     torch.set_num_threads(1)

@@ -1,4 +1,7 @@
-"""How long a fleet takes: every resource's demand over its capacity, of which the largest is the bottleneck. What was not measured is assumed, here, by name."""
+"""How long a fleet takes: every resource's demand over its capacity, of which the largest is the bottleneck.
+
+What was not measured is assumed, here, by name.
+"""
 
 import statistics
 from dataclasses import asdict, dataclass
@@ -6,7 +9,9 @@ from dataclasses import asdict, dataclass
 from .costs import STAGES
 
 ASSUMED = {
-    "gpu_mp_per_s": 437.0,  # transforms and prior of one H200: what its training steps reached at 512 x 512 (benchmarks/training), whose arithmetic is about three times that of coding
+    # Transforms and prior of one H200: what its training steps reached at 512 x 512 (benchmarks/training), whose
+    # arithmetic is about three times that of coding.
+    "gpu_mp_per_s": 437.0,
     "cores_per_gpu": 16,
     "gpus_per_machine": 8,
     "core_factor": 1.0,  # a core of the fleet over the one that was measured
@@ -37,13 +42,19 @@ def fleets(assumed=ASSUMED):
     """Those of the page: processors alone, 1, 8 and 64 GPUs, and the last with cores enough to feed them."""
     each, network = assumed["gpus_per_machine"], assumed["network_gb_per_s"]
     cores = assumed["cores_per_gpu"]
-    return [Fleet("one machine without a GPU", 1, 0, assumed["cores_of_cpu_machine"], network[1] * 1e9), Fleet("1 GPU", 1, 1, cores, network[1] * 1e9),
-            Fleet("8 GPUs", 1, 8, 8 * cores, network[8] * 1e9), Fleet("64 GPUs", 64 // each, each, each * cores, network[8] * 1e9),
-            Fleet(f"64 GPUs, {4 * cores} cores each", 64 // each, each, 4 * each * cores, network[8] * 1e9)]  # fmt: skip
+    return [
+        Fleet("one machine without a GPU", 1, 0, assumed["cores_of_cpu_machine"], network[1] * 1e9),
+        Fleet("1 GPU", 1, 1, cores, network[1] * 1e9),
+        Fleet("8 GPUs", 1, 8, 8 * cores, network[8] * 1e9),
+        Fleet("64 GPUs", 64 // each, each, each * cores, network[8] * 1e9),
+        Fleet(f"64 GPUs, {4 * cores} cores each", 64 // each, each, 4 * each * cores, network[8] * 1e9),
+    ]
 
 
 def scaled(rows, assumed=ASSUMED):
-    """The measured rows as pictures of `picture_mp` on average: all costs are taken to grow with the pixels, but that of writing, which is a wait for a disk."""
+    """The measured rows as pictures of `picture_mp` on average: all costs are taken to grow with the pixels, but that
+    of writing, which is a wait for a disk.
+    """
     factor = assumed["picture_mp"] / statistics.fmean(row["mp"] for row in rows)
     return [{name: value if name == "write" else value * factor for name, value in row.items()} for row in rows]
 

@@ -1,4 +1,6 @@
-"""The model's check: pictures drawn from the measured distribution go through queues for network, cores and GPUs, event by event (simpy)."""
+"""The model's check: pictures drawn from the measured distribution go through queues for network, cores and GPUs, event
+by event (simpy).
+"""
 
 import random
 
@@ -8,10 +10,11 @@ LOOKAHEAD = 2  # pictures per core of a machine that are on their way at once
 
 
 def simulate(rows, fleet, pictures, seed=1, assumed=ASSUMED):
-    """Pictures per second of the middle half of a run, and over all of it the busy share of each resource: {"pictures_per_s", "busy", "seconds"}.
+    """Pictures per second of the middle half of a run, and over all of it the busy share of each resource:
+    {"pictures_per_s", "busy", "seconds"}.
 
-    A picture is fetched over its machine's network, read by a core, transformed by a GPU or the same core, coded and written by a core, and sent away;
-    the driver hands pictures out and takes rows back one by one.
+    A picture is fetched over its machine's network, read by a core, transformed by a GPU or the same core, coded and
+    written by a core, and sent away; the driver hands pictures out and takes rows back one by one.
     """
     import simpy
 
@@ -30,9 +33,8 @@ def simulate(rows, fleet, pictures, seed=1, assumed=ASSUMED):
         for _ in todo:
             row = rng.choice(rows)
             need = demands(row, fleet, assumed)
-            before = min(
-                need["cores"], row["read"] / assumed["core_factor"]
-            )  # the rest of the cores' work comes after the GPU's
+            # The rest of the cores' work comes after the GPU's.
+            before = min(need["cores"], row["read"] / assumed["core_factor"])
             yield from use(driver, "driver", 1 / assumed["rows_per_s"])
             yield from use(network, "network", row["in_bytes"] / fleet.network)
             if gpus is None:
@@ -59,10 +61,8 @@ def simulate(rows, fleet, pictures, seed=1, assumed=ASSUMED):
         "cores": fleet.machines * fleet.cores,
         "gpus": fleet.machines * fleet.gpus,
     }
-    first, last = (
-        pictures // 4,
-        3 * pictures // 4,
-    )  # without the start, when all machines ask at once, and the end, when some have nothing left
+    # Measured without the start, when all machines ask at once, and the end, when some have nothing left.
+    first, last = (pictures // 4, 3 * pictures // 4)
     return {
         "pictures_per_s": (last - first) / (ends[last] - ends[first]),
         "seconds": world.now,

@@ -1,11 +1,13 @@
-"""What each part of the model is worth: short runs of equal budget from the shipped weights, the same crops in the same order, one change each.
+"""What each part of the model is worth: short runs of equal budget from the shipped weights, the same crops in the same
+order, one change each.
 
     python -m benchmarks.training.ablate --data train-000.tar … --images KODAK --out RUN [--rows NAME …] [--steps 360]
     python -m benchmarks.training.ablate --table RUN >> benchmarks/training/README.md
 
-Every row trains for so many steps, then codes the pictures with the averaged weights of the float model (rates are its estimates), at four of its anchors. The
-BD-rate is against the row "as shipped", which trains on without a change. What a change breaks must be learnt again in these minutes: a loss says
-how much the trained model leans on a part, a gain that a change pays at once. New channels and blocks begin as nothing, so that they cost nothing at first.
+Every row trains for so many steps, then codes the pictures with the averaged weights of the float model (rates are its
+estimates), at four of its anchors. The BD-rate is against the row "as shipped", which trains on without a change. What
+a change breaks must be learnt again in these minutes: a loss says how much the trained model leans on a part, a gain
+that a change pays at once. New channels and blocks begin as nothing, so that they cost nothing at first.
 """
 
 import argparse
@@ -58,7 +60,9 @@ def without_renderer():
 
 
 def contexts(steps):
-    """Of the four steps only so many begin with new context: 0, none looks at what is decoded; 2, the last two see the first two."""
+    """Of the four steps only so many begin with new context: 0, none looks at what is decoded; 2, the last two see the
+    first two.
+    """
     model = shipped()
     step, seen = model.prior.step, {}
 

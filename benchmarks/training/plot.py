@@ -1,4 +1,6 @@
-"""Draws the loss curves of training logs (JSON lines of `aecodec train`) into one PNG: `python -m benchmarks.training.plot LOG… -o curves.png`."""
+"""Draws the loss curves of training logs (JSON lines of `aecodec train`) into one PNG:
+`python -m benchmarks.training.plot LOG… -o curves.png`.
+"""
 
 import argparse
 import json

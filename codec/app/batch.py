@@ -1,4 +1,6 @@
-"""Many files in one run: which inputs there are, which output each becomes, and the work on them, here or in `workers`. Between cli and output.
+"""Many files in one run: which inputs there are, which output each becomes, and the work on them, here or in `workers`.
+
+Between cli and output.
 
 Only names pass through here: nothing knows pictures, .aec data or options' defaults.
 """
@@ -41,7 +43,9 @@ class Job:
 
 
 def read_list(source: str) -> list[str]:
-    """The names in a file list (`-`: standard input), one per line, or separated by NUL as `find -print0` writes them."""
+    """The names in a file list (`-`: standard input), one per line, or separated by NUL as
+    `find -print0` writes them.
+    """
     if source == STREAM:
         data = sys.stdin.buffer.read()
     else:
@@ -52,7 +56,9 @@ def read_list(source: str) -> list[str]:
 
 
 def gather(names: Iterable[str], suffixes: Collection[str], recursive: bool) -> list[Job]:
-    """One job per file; directories are searched for files with one of the lower-case `suffixes` (with the dot) if `recursive`."""
+    """One job per file; directories are searched for files with one of the lower-case `suffixes` (with the dot) if
+    `recursive`.
+    """
     jobs = []
     for name in names:
         if name == STREAM or not os.path.isdir(name):
@@ -79,7 +85,8 @@ def _walk(top: str, suffixes: Collection[str]) -> Iterator[Job]:
 
 @dataclass(frozen=True)
 class Naming:
-    """How sources become targets: the source's name with `suffix`, beside it or below `directory`; or `destination`, a file or `-`.
+    """How sources become targets: the source's name with `suffix`, beside it or below `directory`; or `destination`, a
+    file or `-`.
 
     A source whose suffix is not `only` (if that is given) needs `destination`.
     """
@@ -135,7 +142,8 @@ def _refuse_collisions(jobs: list[Job]) -> None:
         key = os.path.join(os.path.realpath(folder), name)
         if key in sources:
             raise click.UsageError(
-                f"'{shown(sources[key])}' and '{shown(job.source)}' would both become '{shown(job.target)}': nothing was done"
+                f"'{shown(sources[key])}' and '{shown(job.source)}' would both become '{shown(job.target)}': "
+                "nothing was done"
             )
         sources[key] = job.source
 
@@ -150,9 +158,10 @@ def run(
 ) -> None:
     """Does the jobs and reports each in their order.
 
-    `prepare`, which can be pickled, is called only if there is something to do and gives the work: in this process if there is one job or one
-    process, else in so many worker processes, which never see jobs of standard input and output. `around(work, job)` does one job in a thread;
-    `finish` takes each result in the main thread and gives the arguments of the report's `done`.
+    `prepare`, which can be pickled, is called only if there is something to do and gives the work: in this process if
+    there is one job or one process, else in so many worker processes, which never see jobs of standard input and
+    output. `around(work, job)` does one job in a thread; `finish` takes each result in the main thread and gives the
+    arguments of the report's `done`.
     """
     todo = [job for job in jobs if not (job.problem or job.skipped)]
     here = functools.cache(prepare)
@@ -201,16 +210,16 @@ def _streams(job: Job) -> bool:
 def _in_order(
     jobs: Iterable[Job], work: Callable[[Job], Result], processes: int
 ) -> Iterator[tuple[Job, Callable[[], Result]]]:
-    """Does `work` on every job in threads; yields, in the order of `jobs`, each with a function that gives its result or raises its error.
+    """Does `work` on every job in threads; yields, in the order of `jobs`, each with a function that gives its result
+    or raises its error.
 
     Closing the iterator early drops the jobs not yet begun and waits for none.
     """
     from concurrent.futures import Future, ThreadPoolExecutor
 
     alone = processes <= 1
-    pool = ThreadPoolExecutor(
-        1 if alone else 2 * processes
-    )  # half of them wait for disks, so that every process always has a next job
+    # Half of the threads wait for disks, so that every process always has a next job.
+    pool = ThreadPoolExecutor(1 if alone else 2 * processes)
     waiting: deque[tuple[Job, Future[Result]]] = deque()
     try:
         for job in jobs:

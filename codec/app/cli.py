@@ -1,7 +1,10 @@
-"""The command line `aecodec`: each command ties options to calls of the package. Its parts: options, batch (names), work, output (files), report (words).
+"""The command line `aecodec`: each command ties options to calls of the package.
 
-Nothing heavy is imported at the top: torch, numpy and Pillow wait inside the commands that need them, so that --help, info and a usage error answer
-at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIGINT and SIGTERM.
+Its parts: options, batch (names), work, output (files), report (words).
+
+Nothing heavy is imported at the top: torch, numpy and Pillow wait inside the commands that need them, so that --help,
+info and a usage error answer at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIGINT and
+SIGTERM.
 """
 
 import hashlib
@@ -44,15 +47,18 @@ from .report import shown
 
 
 def main() -> None:
-    """The console script. Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second."""
-    if (
-        os.getloadavg()[0] > (os.cpu_count() or 1) / 2
-    ):  # before torch: on busy cores, threads that spin while they wait for each other take five times as long
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # on idle ones, threads that sleep take a sixth longer
+    """The console script.
+
+    Leaves through os._exit: worker threads may be inside torch, and torch's own teardown takes up to half a second.
+    """
+    # This must come before torch: on busy cores, threads that spin while they wait for each other take five times as
+    # long; on idle ones, threads that sleep take a sixth longer.
+    if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
-        if (
-            getattr(sys, name) is None
-        ):  # closed by whoever started this: else the next file opened takes its place. Output that nobody gets is an error
+        # Whoever started this may have closed a stream, and the next file opened would take its place. Output that
+        # nobody gets is an error.
+        if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
@@ -80,7 +86,10 @@ def main() -> None:
 
 
 def _stop(signum: int, _frame) -> None:
-    """Ends the run at once. No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first."""
+    """Ends the run at once.
+
+    No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first.
+    """
     _clean_up()
     if sys.stderr.isatty():
         os.write(2, b"\n")  # the shell's prompt begins its own line
@@ -221,8 +230,8 @@ def info(**options) -> None:
 def tree(source: str, destination: str, **options) -> None:
     """Compress a tree of pictures, on a cluster too.
 
-    SRC and DST are directories or URLs of fsspec (s3://bucket/photos). The same command goes on after a stop: what is there already is left
-    as it is. A manifest says of each file what became of it.
+    SRC and DST are directories or URLs of fsspec (s3://bucket/photos). The same command goes on after a stop: what is
+    there already is left as it is. A manifest says of each file what became of it.
 
     \b
       aecodec batch photos small -j 8

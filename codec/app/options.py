@@ -1,4 +1,5 @@
-"""The command line's options: their names, checks and help in one list per theme, and `Options`, the value a command receives. Used by cli.
+"""The command line's options: their names, checks and help in one list per theme, and `Options`, the value a command
+receives. Used by cli.
 
 Checks that need no work are made here and by batch, and raise click.UsageError (exit code 2).
 """
@@ -124,7 +125,7 @@ LIMIT = [
         default=2**28,
         show_default=True,
         help="Refuse larger pictures; 0 is no limit.",
-    ),
+    )
 ]
 PICTURE = [
     click.option(
@@ -142,7 +143,8 @@ PICTURE = [
         type=click.IntRange(0, 9),
         default=0,
         show_default=True,
-        help="Passes that fit what is coded to the picture it decodes to: fewer bytes at equal PSNR, each in 1.3 times the time of an encoding without.",
+        help="Passes that fit what is coded to the picture it decodes to: fewer bytes at equal PSNR, "
+        "each in 1.3 times the time of an encoding without.",
     ),
     click.option(
         "--lossless/--lossy",
@@ -193,7 +195,8 @@ REGION = [
     click.option(
         "--fast",
         is_flag=True,
-        help="Compute pixels in bfloat16 where the processor can: a fifth faster, samples of photographs off by a level.",
+        help="Compute pixels in bfloat16 where the processor can: a fifth faster, "
+        "samples of photographs off by a level.",
     ),
 ]
 MODEL = [
@@ -204,7 +207,7 @@ MODEL = [
         show_default=True,
         metavar="NAME|FILE",
         help="One of `aecodec models`, or a weight file; files name the installed model they need.",
-    ),
+    )
 ]
 TREE = [
     click.option("--decompress", is_flag=True, help="From .aec files to pictures, not the other way."),

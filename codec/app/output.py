@@ -1,8 +1,10 @@
-"""Output files that are either whole or not there; used by the command line for every file it writes, and knowing nothing of pictures or .aec data.
+"""Output files that are either whole or not there; used by the command line for every file it writes, and knowing
+nothing of pictures or .aec data.
 
-The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An exception on the way
-removes the temporary file, and so does `drop_all` in a signal's handler; whatever stood at the target before is then still there, untouched.
-A draft may be written by another process, to which a copy goes: the process that made it keeps or drops it, so that a writer may die at any time.
+The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An
+exception on the way removes the temporary file, and so does `drop_all` in a signal's handler; whatever stood at the
+target before is then still there, untouched. A draft may be written by another process, to which a copy goes: the
+process that made it keeps or drops it, so that a writer may die at any time.
 """
 
 import contextlib
@@ -17,7 +19,9 @@ from typing import BinaryIO
 
 
 def check(source: str, target: str, overwrite: bool) -> None:
-    """Refuses, before any work is done, a `target` that `atomic` would refuse, or that is `source` itself under any name. Raises OSError."""
+    """Refuses, before any work is done, a `target` that `atomic` would refuse, or that is `source` itself under any
+    name. Raises OSError.
+    """
     if os.path.isdir(target):
         raise IsADirectoryError(errno.EISDIR, "is a directory", target)
     with contextlib.suppress(FileNotFoundError):
@@ -28,11 +32,13 @@ def check(source: str, target: str, overwrite: bool) -> None:
 
 
 class Draft:
-    """What will be the file `target`: written under another name, by any thread or worker process, until `keep` gives it its own or `drop` removes it.
+    """What will be the file `target`: written under another name, by any thread or worker process, until `keep` gives
+    it its own or `drop` removes it.
 
-    The new file's permissions are the umask's, or those of the file it replaces. A target that is no regular file (/dev/null, a FIFO) is written directly.
-    `write` and `open` raise OSError naming `target` for what the system refuses, as does `keep`, and FileExistsError when `target` exists and `overwrite`
-    is false, even if it appeared meanwhile.
+    The new file's permissions are the umask's, or those of the file it replaces. A target that is no regular file
+    (/dev/null, a FIFO) is written directly. `write` and `open` raise OSError naming `target` for what the system
+    refuses, as does `keep`, and FileExistsError when `target` exists and `overwrite` is false, even if it appeared
+    meanwhile.
     """
 
     def __init__(self, target: str, overwrite: bool = False):
@@ -152,18 +158,17 @@ class _Drafts:
     """The files that are not yet kept or dropped in this process."""
 
     def __init__(self):
-        self.lock, self.paths, self.closed = (
-            threading.RLock(),
-            set(),
-            False,
-        )  # re-entrant: a signal's handler may run while its thread has it
+        # The lock is re-entrant: a signal's handler may run while its thread has it.
+        self.lock, self.paths, self.closed = (threading.RLock(), set(), False)
 
 
 _drafts = _Drafts()
 
 
 def drop_all() -> None:
-    """Removes every draft, in whatever thread it is being written, and lets none begin: for the end of the process, also in a signal's handler."""
+    """Removes every draft, in whatever thread it is being written, and lets none begin: for the end of the process,
+    also in a signal's handler.
+    """
     with _drafts.lock:
         _drafts.closed = True
         for path in list(_drafts.paths):
@@ -173,7 +178,9 @@ def drop_all() -> None:
 
 @contextlib.contextmanager
 def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A Draft's binary file to write, which becomes `target` when the block ends without an exception; raises as a Draft."""
+    """A Draft's binary file to write, which becomes `target` when the block ends without an exception; raises as a
+    Draft.
+    """
     draft = Draft(target, overwrite)
     try:
         yield draft.open()

@@ -1,4 +1,5 @@
-"""What a run of the command line says: one JSON object or one line per file, a progress bar, one sentence per error, and the exit code.
+"""What a run of the command line says: one JSON object or one line per file, a progress bar, one sentence per error,
+and the exit code.
 
 Used by batch, which hands it each outcome, and by cli.
 Results go to standard output only as --json; everything else is for people and goes to standard error.
@@ -16,7 +17,9 @@ from ..errors import CodecError
 
 
 class Report:
-    """Collects the outcome of `total` files; a context manager because of the progress bar, which is there on a terminal for more than one file."""
+    """Collects the outcome of `total` files; a context manager because of the progress bar, which is there on a
+    terminal for more than one file.
+    """
 
     def __init__(self, total: int, as_json: bool, verbose: bool, quiet: bool, progress: bool = False):
         self.as_json = as_json
@@ -42,7 +45,10 @@ class Report:
         return 1 if self.failures else 0
 
     def done(self, record: dict, line: str, problems: Sequence[str] = (), pixels: int = 0) -> None:
-        """One file is finished: `record` for programs (keys are a promise), `line` for people. With `problems` it is not what it should be."""
+        """One file is finished: `record` for programs (keys are a promise), `line` for people.
+
+        With `problems` it is not what it should be.
+        """
         if problems:
             self.failures += 1
             record = record | {"damage": list(problems)}

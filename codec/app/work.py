@@ -1,7 +1,9 @@
-"""What the commands compress, decompress, verify and info do with one file. Between cli, which names the work, and the package, which does it.
+"""What the commands compress, decompress, verify and info do with one file.
 
-Each function here takes what the command line gave and returns the work, a function of a Job (and a Draft to write); it is what a worker process is
-sent, and the work never leaves the process. Nothing heavy is imported before.
+Between cli, which names the work, and the package, which does it.
+
+Each function here takes what the command line gave and returns the work, a function of a Job (and a Draft to write); it
+is what a worker process is sent, and the work never leaves the process. Nothing heavy is imported before.
 """
 
 import hashlib

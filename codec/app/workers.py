@@ -1,8 +1,10 @@
-"""Worker processes: calls made here, in any thread, are done there. Used by `batch` for several files at a time; knows nothing of files.
+"""Worker processes: calls made here, in any thread, are done there.
 
-A worker is a fresh interpreter (nothing is forked) that lives as long as the pipe to its parent: it ends with the parent, however that ends. One that
-dies, as the system's shortage of memory kills, costs the call it was busy with, and the next call starts another. Signals of the terminal are the
-parent's business.
+Used by `batch` for several files at a time; knows nothing of files.
+
+A worker is a fresh interpreter (nothing is forked) that lives as long as the pipe to its parent: it ends with the
+parent, however that ends. One that dies, as the system's shortage of memory kills, costs the call it was busy with, and
+the next call starts another. Signals of the terminal are the parent's business.
 """
 
 import contextlib
@@ -29,10 +31,11 @@ SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 class Workers:
-    """`count` processes, each with what `prepare()` gave in it: a call of this object calls that, waiting for a process that is free.
+    """`count` processes, each with what `prepare()` gave in it: a call of this object calls that, waiting for a process
+    that is free.
 
-    `prepare` and everything that goes through calls is picklable. Raises what `prepare` raises, and calls raise what the calls there raise; CodecError
-    where the process died.
+    `prepare` and everything that goes through calls is picklable. Raises what `prepare` raises, and calls raise what
+    the calls there raise; CodecError where the process died.
     """
 
     def __init__(self, prepare: Callable[[], Callable], count: int):
@@ -78,9 +81,8 @@ class _Worker:
                 raise OSError(errno.ECANCELED, "the run has ended")
             self.connection, theirs = Pipe()
             command = [sys.executable, "-P", "-c", START, str(theirs.fileno()), *sys.path]
-            before = signal.pthread_sigmask(
-                signal.SIG_BLOCK, SIGNALS
-            )  # inherited: they never reach the worker, not even while it starts
+            # The worker inherits the blocked signals: they never reach it, not even while it starts.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             try:
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()]
@@ -143,18 +145,18 @@ class _Processes:
     """The workers of this process that have not been waited for."""
 
     def __init__(self):
-        self.lock, self.running, self.closed = (
-            threading.RLock(),
-            set(),
-            False,
-        )  # re-entrant: a signal's handler may run while its thread has it
+        # The lock is re-entrant: a signal's handler may run while its thread has it.
+        self.lock, self.running, self.closed = (threading.RLock(), set(), False)
 
 
 _processes = _Processes()
 
 
 def kill_all() -> None:
-    """Kills every worker and lets none begin: for the end of the process, also in a signal's handler. What they wrote is nobody's afterwards."""
+    """Kills every worker and lets none begin: for the end of the process, also in a signal's handler.
+
+    What they wrote is nobody's afterwards.
+    """
     with _processes.lock:
         _processes.closed = True
         for process in list(_processes.running):
@@ -186,7 +188,9 @@ def serve(descriptor: int) -> None:
 
 
 def _listen(connection: Connection, calls: queue.SimpleQueue) -> None:
-    """Takes calls in; at once when the parent has gone, whatever is being done, ends the process and removes its files."""
+    """Takes calls in; at once when the parent has gone, whatever is being done, ends the process and
+    removes its files.
+    """
     try:
         while True:
             calls.put(connection.recv())
@@ -196,7 +200,9 @@ def _listen(connection: Connection, calls: queue.SimpleQueue) -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """The error as it can go through the pipe, with its traceback as a note where it is none of those that a run expects."""
+    """The error as it can go through the pipe, with its traceback as a note where it is none of those that a run
+    expects.
+    """
     if not isinstance(error, (CodecError, OSError, click.ClickException)):
         error.add_note("".join(traceback.format_exception(error)).rstrip())
     try:

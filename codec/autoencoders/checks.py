@@ -1,4 +1,6 @@
-"""What may come into the estimator: parameters and arrays. scikit-learn does the checking; what it finds becomes one sentence of this package's family of errors."""
+"""What may come into the estimator: parameters and arrays. scikit-learn does the checking; what it finds becomes one
+sentence of this package's family of errors.
+"""
 
 import contextlib
 import math
@@ -31,7 +33,9 @@ def fitted(estimator) -> None:
 
 
 def table(estimator, X, reset: bool) -> np.ndarray:
-    """X as [N, F] float64 (float32 stays), for `fit` (`reset`: remembers width and column names, wants two rows) or later. Raises BadData."""
+    """X as [N, F] float64 (float32 stays), for `fit` (`reset`: remembers width and column names, wants two rows) or
+    later. Raises BadData.
+    """
     if hasattr(X, "ndim") and X.ndim == 1:
         raise BadData("Expected 2D array, got 1D array instead. Reshape your data to one row per sample")
     try:
@@ -123,7 +127,9 @@ _RANGES = {  # name: lowest, highest, whether whole
 
 
 def image_shape(given, shape: tuple[int, ...], features: int) -> tuple[int, int, int] | None:
-    """(H, W, C) of pictures: the one given as a parameter, or that of X itself (`shape` [N, H, W] or [N, H, W, C]), or None for rows. Raises BadOption."""
+    """(H, W, C) of pictures: the one given as a parameter, or that of X itself (`shape` [N, H, W] or [N, H, W, C]), or
+    None for rows. Raises BadOption.
+    """
     if given is None:
         return (*shape[1:], 1)[:3] if len(shape) > 2 else None
     try:

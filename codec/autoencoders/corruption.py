@@ -1,4 +1,7 @@
-"""Corruptions of a batch for the denoising kind: Gaussian noise, zeroed values, masked patches. Used by `loop` in training and by the estimator's `corrupt`."""
+"""Corruptions of a batch for the denoising kind: Gaussian noise, zeroed values, masked patches.
+
+Used by `loop` in training and by the estimator's `corrupt`.
+"""
 
 from dataclasses import dataclass
 
@@ -11,8 +14,8 @@ class Corruption:
 
     gaussian: noise of `level` standard deviations, `unit` [F] in the scaled values;
     zero: the share `level` of all values becomes `empty` [F], which is what 0 is in the scaled values;
-    patch: one rectangle of the share `level` of each picture's area, of random place and proportions, becomes `empty`; rows without a `shape` (H, W, C)
-    lose a run of neighbouring columns.
+    patch: one rectangle of the share `level` of each picture's area, of random place and proportions, becomes `empty`;
+    rows without a `shape` (H, W, C) lose a run of neighbouring columns.
     """
 
     noise: str

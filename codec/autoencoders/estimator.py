@@ -1,4 +1,7 @@
-"""`Autoencoder`, the estimator: checks and scales what comes in, trains one network, and answers with it. After `loop`; `store` saves it."""
+"""`Autoencoder`, the estimator: checks and scales what comes in, trains one network, and answers with it.
+
+After `loop`; `store` saves it.
+"""
 
 import math
 import os
@@ -21,26 +24,34 @@ CHUNK = 4096  # rows at a time outside training
 class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Learns to describe each row by `latent_dim` numbers and to rebuild it from them.
 
-    X is a table [N, F], or pictures [N, H, W] or [N, H, W, C]; `inverse_transform` and `reconstruct` answer in the shape that was fitted.
+    X is a table [N, F], or pictures [N, H, W] or [N, H, W, C]; `inverse_transform` and `reconstruct` answer in the
+    shape that was fitted.
 
-    kind: "undercomplete" (plain), "linear" (no hidden layer: the subspace of PCA), "convolutional" (plain, for pictures), "denoising" (inputs corrupted in
-        training), "sparse", "contractive", "variational".
-    latent_dim: numbers per row. hidden: widths of the dense layers, mirrored in the decoder. loss: "mse", or "bce" for values that are shares of a range.
-    beta: weight of the kind's penalty (KL divergence, sparsity, Jacobian) against the error per row; None: 1 (variational, KL sparsity), 10 (contractive), 0.2 (L1).
-    noise, noise_level: of the denoising kind: "gaussian" (level in standard deviations), "zero" or "patch" (level as a share).
+    kind: "undercomplete" (plain), "linear" (no hidden layer: the subspace of PCA), "convolutional" (plain, for
+    pictures), "denoising" (inputs corrupted in training), "sparse", "contractive", "variational".
+    latent_dim: numbers per row. hidden: widths of the dense layers, mirrored in the decoder. loss: "mse", or "bce" for
+    values that are shares of a range.
+    beta: weight of the kind's penalty (KL divergence, sparsity, Jacobian) against the error per row; None: 1
+    (variational, KL sparsity), 10 (contractive), 0.2 (L1).
+    noise, noise_level: of the denoising kind: "gaussian" (level in standard deviations), "zero" or "patch" (level as a
+    share).
     sparsity: "l1" (rectified activations) or "kl" (logistic ones, driven to the mean `sparsity_target`).
-    network: "dense", "convolutional" or "auto": convolutional for that kind alone. channels: of its layers, each halves the picture.
-    shortcut: a linear map around the hidden layers each way, which training starts as PCA (but for the linear kind and KL sparsity).
-    image_shape: (H, W) or (H, W, C) of flat rows that are pictures; without it a convolutional network takes a square number of columns for a square
-        picture, any other for a signal.
+    network: "dense", "convolutional" or "auto": convolutional for that kind alone. channels: of its layers, each halves
+    the picture.
+    shortcut: a linear map around the hidden layers each way, which training starts as PCA (but for the linear kind and
+    KL sparsity).
+    image_shape: (H, W) or (H, W, C) of flat rows that are pictures; without it a convolutional network takes a square
+    number of columns for a square picture, any other for a signal.
     scale: "global" (one unit for all columns, as PCA has it), "column" (each its own, for tables), "none".
-    batch_size, learning_rate, max_iter (epochs), n_iter_no_change, tol, validation_fraction: training ends when the loss of held-out rows (with
-        early_stopping; of all rows without) has not improved by the share `tol` for `n_iter_no_change` epochs at each of three learning rates.
-    device: "auto", "cpu", "cuda". random_state: makes everything repeatable on one machine and number of threads. verbose: progress bar.
+    batch_size, learning_rate, max_iter (epochs), n_iter_no_change, tol, validation_fraction: training ends when the
+    loss of held-out rows (with early_stopping; of all rows without) has not improved by the share `tol` for
+    `n_iter_no_change` epochs at each of three learning rates.
+    device: "auto", "cpu", "cuda". random_state: makes everything repeatable on one machine and number of threads.
+    verbose: progress bar.
 
-    Fitted: `network_`, `latent_dim_`, `image_shape_`, `loss_curve_`, `validation_curve_` (objective per epoch), `n_iter_`, `errors_` (of the rows
-    `anomaly_threshold` goes by), `n_features_in_`, and `feature_names_in_` for tables with names.
-    Everything refused is a CodecError and a ValueError: BadOption for a parameter, BadData for an array.
+    Fitted: `network_`, `latent_dim_`, `image_shape_`, `loss_curve_`, `validation_curve_` (objective per epoch),
+    `n_iter_`, `errors_` (of the rows `anomaly_threshold` goes by), `n_features_in_`, and `feature_names_in_` for tables
+    with names. Everything refused is a CodecError and a ValueError: BadOption for a parameter, BadData for an array.
     """
 
     def __init__(
@@ -124,9 +135,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise BadData("the training loss is not finite in the first epoch: a smaller learning_rate may help")
         self.loss_curve_, self.validation_curve_ = history.training, history.validation
         self.n_iter_ = len(history.training)
-        self.network_.double().eval().requires_grad_(
-            False
-        )  # so that answers do not depend on which rows are asked about together
+        # In float64, answers do not depend on which rows are asked about together.
+        self.network_.double().eval().requires_grad_(False)
         judged = X[history.held_out.numpy()] if len(history.held_out) else X
         self.errors_ = self._errors(judged)
         return self
@@ -180,7 +190,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def transform(self, X):
         """The latents [N, D] of X; for the variational kind their means.
 
-        Over the training rows they have mean 0 and together variance 1; those of the sparse kind are from 0 on, those of the variational near N(0, 1).
+        Over the training rows they have mean 0 and together variance 1; those of the sparse kind are from 0 on, those
+        of the variational near N(0, 1).
         """
         checks.fitted(self)
         X = self._rows(X)
@@ -196,19 +207,25 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.inverse_transform(self.transform(X))
 
     def score(self, X, y=None):
-        """The share of the variance of X that the reconstruction keeps: 1 is perfect, 0 what the mean of the training rows gives. y is ignored."""
+        """The share of the variance of X that the reconstruction keeps: 1 is perfect, 0 what the mean of the training
+        rows gives. y is ignored.
+        """
         checks.fitted(self)
         X = self._rows(X).astype(np.float64)
         spread = np.square((X - X.mean(0)) / self.scaling_.spread).mean()
         return float(1 - self._errors(X).mean() / spread) if spread else 0.0
 
     def reconstruction_error(self, X):
-        """Mean squared error per row [N], each column in standard deviations of the training rows (`scale`: one for all columns, or its own)."""
+        """Mean squared error per row [N], each column in standard deviations of the training rows (`scale`: one for all
+        columns, or its own).
+        """
         checks.fitted(self)
         return self._errors(self._rows(X))
 
     def anomaly_threshold(self, quantile=0.99, X=None):
-        """The reconstruction error below which the share `quantile` of normal rows lies: of X, or of the rows held out in training (all where none were)."""
+        """The reconstruction error below which the share `quantile` of normal rows lies: of X, or of the rows held out
+        in training (all where none were).
+        """
         checks.fitted(self)
         if not 0 < quantile <= 1:
             raise BadOption(f"quantile must lie above 0 and at most at 1, not {quantile!r}")
@@ -226,12 +243,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.inverse_transform(check_random_state(random_state).standard_normal((count, self.latent_dim_)))
 
     def interpolate(self, a, b, count=9):
-        """`count` rows or pictures on the way from a to b (one row or picture each), evenly spaced in the latent, ends included."""
+        """`count` rows or pictures on the way from a to b (one row or picture each), evenly spaced in the latent, ends
+        included.
+        """
         ends = self.transform(np.stack([np.asarray(a), np.asarray(b)])).astype(np.float64)
         return self.inverse_transform(ends[0] + np.linspace(0, 1, count)[:, None] * (ends[1] - ends[0]))
 
     def traverse(self, dimension, values=(-3, -2, -1, 0, 1, 2, 3), start=None):
-        """Rows or pictures where one dimension of the latent takes each value and the others stay: at those of `start` (one row), or at 0."""
+        """Rows or pictures where one dimension of the latent takes each value and the others stay: at those of `start`
+        (one row), or at 0.
+        """
         checks.fitted(self)
         if not 0 <= dimension < self.latent_dim_:
             raise BadOption(f"dimension must be from 0 to {self.latent_dim_ - 1}, not {dimension!r}")
@@ -241,7 +262,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return self.inverse_transform(Z)
 
     def corrupt(self, X, noise=None, level=None, random_state=None):
-        """A copy of X corrupted as the denoising kind does it in training; `noise` and `level` as the parameters of this name, which are the default."""
+        """A copy of X corrupted as the denoising kind does it in training; `noise` and `level` as the parameters of
+        this name, which are the default.
+        """
         checks.fitted(self)
         corruption = self._corruption(noise or self.noise, self.noise_level if level is None else level)
         generator = torch.Generator().manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))

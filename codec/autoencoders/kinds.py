@@ -1,6 +1,9 @@
-"""The kinds of autoencoders: each is a latent and a penalty added to the reconstruction loss, and a way of training. No kind has code of its own.
+"""The kinds of autoencoders: each is a latent and a penalty added to the reconstruction loss, and a way of training.
 
-After: `networks` builds the latent, `loop` adds up the objective. Every term is per value of the input, so that losses and weights do not depend on its width.
+No kind has code of its own.
+
+After: `networks` builds the latent, `loop` adds up the objective. Every term is per value of the input, so that losses
+and weights do not depend on its width.
 """
 
 from collections.abc import Callable
@@ -15,7 +18,9 @@ from .networks import Code
 
 @dataclass(frozen=True)
 class Kind:
-    """`latent`: see Network; `penalty(code, x, target, generator)`: a scalar; `beta`: its weight where the user names none."""
+    """`latent`: see Network; `penalty(code, x, target, generator)`: a scalar; `beta`: its weight where the user names
+    none.
+    """
 
     latent: str = "identity"
     penalty: Callable | None = None
@@ -27,7 +32,9 @@ class Kind:
 
 
 def divergence(code: Code, _x, _target, _generator) -> torch.Tensor:
-    """KL divergence from N(mean, variance) to N(0, 1), in nats summed over the latent (Kingma and Welling 2013, appendix B; weighted by beta: Higgins 2017)."""
+    """KL divergence from N(mean, variance) to N(0, 1), in nats summed over the latent (Kingma and Welling 2013,
+    appendix B; weighted by beta: Higgins 2017).
+    """
     mean, log_variance = code
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
 
@@ -38,13 +45,16 @@ def absolute(code: Code, _x, _target, _generator) -> torch.Tensor:
 
 
 def activity(code: Code, _x, target: float, _generator) -> torch.Tensor:
-    """KL divergence of each unit's mean activation in the batch from `target`, as of Bernoulli variables, summed (Ng, CS294A notes on sparse autoencoders)."""
+    """KL divergence of each unit's mean activation in the batch from `target`, as of Bernoulli variables, summed (Ng,
+    CS294A notes on sparse autoencoders).
+    """
     mean = code.mean.mean(0).clamp(1e-6, 1 - 1e-6)
     return (target * (target / mean).log() + (1 - target) * ((1 - target) / (1 - mean)).log()).sum()
 
 
 def contraction(code: Code, x: torch.Tensor, _target, generator) -> torch.Tensor:
-    """Squared Frobenius norm of d code / d x (Rifai 2011), over the variance of the code: without that, a smaller code and a larger decoder would do.
+    """Squared Frobenius norm of d code / d x (Rifai 2011), over the variance of the code: without that, a smaller code
+    and a larger decoder would do.
 
     Estimated by one random projection per row: E |v J|^2 = |J|^2 for v of independent unit variance (Hutchinson 1990).
     """
@@ -80,8 +90,9 @@ def kind_of(name: str, sparsity: str, beta: float | None) -> Kind:
 def distortion(output: torch.Tensor, target: torch.Tensor, loss: str, kind: Kind) -> torch.Tensor:
     """Mean per value: squared error, or cross-entropy in nats of logits.
 
-    For the variational kind squared error becomes the negative log-likelihood of a Gaussian whose variance is the best for the batch, up to a constant
-    (Rybkin 2021, sigma-VAE): beta = 1 is then the evidence bound, whatever the unit of the data.
+    For the variational kind squared error becomes the negative log-likelihood of a Gaussian whose variance is the best
+    for the batch, up to a constant (Rybkin 2021, sigma-VAE): beta = 1 is then the evidence bound, whatever the unit of
+    the data.
     """
     if loss == "bce":
         return F.binary_cross_entropy_with_logits(output, target)

@@ -1,4 +1,6 @@
-"""The training loop of all kinds: corrupt -> encode -> draw -> decode -> distortion + penalty -> step, until nothing improves. Between `networks` and `estimator`."""
+"""The training loop of all kinds: corrupt -> encode -> draw -> decode -> distortion + penalty -> step, until nothing
+improves. Between `networks` and `estimator`.
+"""
 
 import copy
 import math
@@ -45,14 +47,15 @@ class History:
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:
-    """Weights that keep the variance from layer to layer (after He 2015), from `generator`: the state of torch's global one is the caller's."""
+    """Weights that keep the variance from layer to layer (after He 2015), from `generator`: the state of torch's global
+    one is the caller's.
+    """
     for part in (network.encoder, network.decoder):
         layers = [layer for layer in part if isinstance(layer, (nn.Linear, nn.Conv2d))]
         for layer in layers:
             gain = 1.0 if layer is layers[-1] else SILU_GAIN
-            bound = gain * math.sqrt(
-                3 / layer.weight[0].numel()
-            )  # a uniform distribution's deviation is its bound / sqrt(3)
+            # A uniform distribution's deviation is its bound / sqrt(3).
+            bound = gain * math.sqrt(3 / layer.weight[0].numel())
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
             nn.init.zeros_(layer.bias)
         if network.into is not None:
@@ -61,10 +64,11 @@ def initialise(network: Network, generator: torch.Generator) -> None:
 
 @torch.no_grad()
 def start_as_pca(network: Network, x: torch.Tensor, loss: str, generator: torch.Generator) -> None:
-    """Sets the shortcuts so that the network begins as PCA of x, its latent of variance 1 over all dimensions; with cross-entropy roughly so.
+    """Sets the shortcuts so that the network begins as PCA of x, its latent of variance 1 over all dimensions; with
+    cross-entropy roughly so.
 
-    A rectified latent takes two units for each component, for what lies above the mean and below; units left over look in random directions, for a
-    rectified unit that is always at 0 learns nothing.
+    A rectified latent takes two units for each component, for what lies above the mean and below; units left over look
+    in random directions, for a rectified unit that is always at 0 learns nothing.
     """
     middle = x.double().mean(0)
     values, vectors = torch.linalg.eigh((x.double() - middle).T @ (x.double() - middle) / len(x))  # ascending
@@ -89,7 +93,9 @@ def start_as_pca(network: Network, x: torch.Tensor, loss: str, generator: torch.
 
 
 def objective(network: Network, x: torch.Tensor, plan: Plan, generator: torch.Generator) -> torch.Tensor:
-    """Mean distortion per value, plus the penalty divided by the number of values: beta = 1 is then the evidence bound for the variational kind."""
+    """Mean distortion per value, plus the penalty divided by the number of values: beta = 1 is then the evidence bound
+    for the variational kind.
+    """
     shown = plan.corruption(x, generator) if plan.corruption else x
     if plan.kind.differentiates:
         shown = shown.detach().requires_grad_()
@@ -113,8 +119,9 @@ def judge(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> float:
 def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     """Trains on scaled rows [N, F], all on one device; the network ends with the best weights met.
 
-    An epoch counts as better when it improves the held-out objective by the share `tol`; after `patience` epochs without, the learning rate is
-    divided, and after the last division training ends. The linear kind has no local minima (Baldi and Hornik 1989) and is worth solving exactly: L-BFGS on all rows.
+    An epoch counts as better when it improves the held-out objective by the share `tol`; after `patience` epochs
+    without, the learning rate is divided, and after the last division training ends. The linear kind has no local
+    minima (Baldi and Hornik 1989) and is worth solving exactly: L-BFGS on all rows.
     """
     exact = plan.kind.flat
     order = torch.Generator().manual_seed(seed)
@@ -148,7 +155,8 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
             )
             for batch in batches:
                 if 4 * len(batch) < plan.batch and len(batches) > 1:
-                    continue  # too few for the penalties that are statistics of a batch; other rows are left over next time
+                    # Too few for the penalties that are statistics of a batch; other rows are left over next time.
+                    continue
                 rows = kept[batch.to(x.device)]
 
                 def closure(rows=rows):
@@ -185,9 +193,11 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
 
 @torch.no_grad()
 def standardise(network: Network, x: torch.Tensor) -> None:
-    """Moves and scales the latent to mean 0 and, over all its dimensions, variance 1, and the decoder with it: the same reconstructions.
+    """Moves and scales the latent to mean 0 and, over all its dimensions, variance 1, and the decoder with it: the same
+    reconstructions.
 
-    Nothing else fixes the unit of a latent without a prior; so codes, their Jacobians and walks through them compare between models.
+    Nothing else fixes the unit of a latent without a prior; so codes, their Jacobians and walks through them compare
+    between models.
     """
     code = torch.cat([network.encode(rows).mean for rows in x.split(CHUNK)])
     middle, unit = code.mean(0), code.var(0, unbiased=False).mean().sqrt().clamp_min(1e-12)

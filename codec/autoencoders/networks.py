@@ -1,4 +1,6 @@
-"""The one network of all kinds: an encoder, a latent and a decoder, of dense or of convolutional layers. Before: `kinds`; `loop` trains it.
+"""The one network of all kinds: an encoder, a latent and a decoder, of dense or of convolutional layers.
+
+Before: `kinds`; `loop` trains it.
 
 Tensors are rows [N, F] on both sides; pictures are rows of H * W * C values in that order.
 """
@@ -13,7 +15,9 @@ LOG_VARIANCE = (-12.0, 6.0)  # bounds of the variational latent's log-variance: 
 
 
 class Code(NamedTuple):
-    """What the encoder says of each row: the latent [N, D], and for the variational kind the log-variance [N, D] around it."""
+    """What the encoder says of each row: the latent [N, D], and for the variational kind the log-variance [N, D] around
+    it.
+    """
 
     mean: torch.Tensor
     log_variance: torch.Tensor | None = None
@@ -31,7 +35,9 @@ class Planes(nn.Module):
 
 
 def dense(sizes: tuple[int, ...]) -> list[nn.Module]:
-    """Linear layers from sizes[0] to sizes[-1] with SiLU between them (smooth: the contractive kind differentiates twice)."""
+    """Linear layers from sizes[0] to sizes[-1] with SiLU between them (smooth: the contractive kind differentiates
+    twice).
+    """
     layers = []
     for inputs, outputs in zip(sizes, sizes[1:]):
         layers += [nn.Linear(inputs, outputs), nn.SiLU()]
@@ -41,7 +47,8 @@ def dense(sizes: tuple[int, ...]) -> list[nn.Module]:
 def convolutional(
     shape: tuple[int, int, int], channels: tuple[int, ...], inputs: int, outputs: int
 ) -> tuple[nn.Sequential, nn.Sequential]:
-    """Encoder and decoder for pictures of `shape` (H, W, C): each of `channels` halves the sides, a linear layer stands at the latent.
+    """Encoder and decoder for pictures of `shape` (H, W, C): each of `channels` halves the sides, a linear layer stands
+    at the latent.
 
     Upsampling and then convolving, not a transposed convolution: no checkerboard, and any size comes back exactly.
     """
@@ -64,8 +71,9 @@ def convolutional(
 class Network(nn.Module):
     """`latent` is "identity", "relu", "sigmoid" or "gaussian" (mean and log-variance).
 
-    `shape` (H, W, C) makes it convolutional with `widths` channels; otherwise `widths` are those of dense layers, mirrored in the decoder, () for one
-    linear layer each way. `shortcut`: one linear map around the encoder and one around the decoder, which training starts as PCA.
+    `shape` (H, W, C) makes it convolutional with `widths` channels; otherwise `widths` are those of dense layers,
+    mirrored in the decoder, () for one linear layer each way. `shortcut`: one linear map around the encoder and one
+    around the decoder, which training starts as PCA.
     """
 
     def __init__(
@@ -96,7 +104,9 @@ class Network(nn.Module):
         return Code({"identity": nn.Identity(), "relu": nn.ReLU(), "sigmoid": nn.Sigmoid()}[self.latent](z))
 
     def draw(self, code: Code, generator: torch.Generator | None) -> torch.Tensor:
-        """A latent [N, D] to decode in training: the reparameterisation mean + sigma * noise (Kingma and Welling 2013), or the latent itself."""
+        """A latent [N, D] to decode in training: the reparameterisation mean + sigma * noise (Kingma and Welling 2013),
+        or the latent itself.
+        """
         if code.log_variance is None:
             return code.mean
         noise = torch.randn(code.mean.shape, generator=generator, device=code.mean.device, dtype=code.mean.dtype)

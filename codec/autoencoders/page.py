@@ -1,7 +1,8 @@
-"""`aecodec ae report`: one HTML file of a fitted estimator and rows, which needs nothing else, neither network nor other files. Last but `commands`.
+"""`aecodec ae report`: one HTML file of a fitted estimator and rows, which needs nothing else, neither network nor
+other files. Last but `commands`.
 
-Everything the page decodes was decoded here, on a grid over the plane drawn; the page looks the nearest place up and computes nothing itself. Its parts
-are in page/: template, style sheet, and scripts in the order of SCRIPTS.
+Everything the page decodes was decoded here, on a grid over the plane drawn; the page looks the nearest place up and
+computes nothing itself. Its parts are in page/: template, style sheet, and scripts in the order of SCRIPTS.
 """
 
 import base64
@@ -31,7 +32,10 @@ SAMPLES, STEPS, PAIRS, DIMENSIONS = 60, 12, 6, 12  # of the generated pictures
 
 
 class Pictures:
-    """Rows of (H, W, C) as thumbnails in one sheet, a data URI: gray as PNG, exact; colour as WebP. `range` (low, high) becomes black and white."""
+    """Rows of (H, W, C) as thumbnails in one sheet, a data URI: gray as PNG, exact; colour as WebP.
+
+    `range` (low, high) becomes black and white.
+    """
 
     def __init__(self, shape: tuple[int, int, int], range: tuple[float, float]):
         self.shape, self.range = shape, range
@@ -86,7 +90,10 @@ class Cells:
 
 
 def build(estimator, X, labels, name: str, quantile: float = 0.99, points: int = 1500) -> tuple[str, dict]:
-    """(the page, what it shows in numbers). X as the estimator takes it, at least three rows; `labels` [N] or None. Raises BadData, BadOption."""
+    """(the page, what it shows in numbers).
+
+    X as the estimator takes it, at least three rows; `labels` [N] or None. Raises BadData, BadOption.
+    """
     errors, latents = estimator.reconstruction_error(X), estimator.transform(X).astype(np.float64)
     rows = estimator._rows(X).astype(np.float64)
     if len(rows) < 3:
@@ -175,7 +182,9 @@ def _pick(X, keep: np.ndarray):
 
 
 def _plane(latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(coordinates [N, 2], axes [2, D], centre [D]): the latent itself where it has two dimensions, otherwise its two widest directions."""
+    """(coordinates [N, 2], axes [2, D], centre [D]): the latent itself where it has two dimensions, otherwise its two
+    widest directions.
+    """
     dimensions = latents.shape[1]
     if dimensions <= 2:
         return latents, np.eye(dimensions, dimensions), np.zeros(dimensions)

@@ -1,4 +1,7 @@
-"""From the values of the user to those the network sees, and back: an affine map per column, learned in `fit`. Between `checks` and `networks`."""
+"""From the values of the user to those the network sees, and back: an affine map per column, learned in `fit`.
+
+Between `checks` and `networks`.
+"""
 
 from dataclasses import dataclass
 
@@ -13,7 +16,8 @@ SCALES = ("global", "column", "none")
 class Scaling:
     """scaled = (x - offset) / divisor; all [F] float64.
 
-    `spread` is the standard deviation errors are measured in, and `empty` what a value that is masked away becomes, in scaled values.
+    `spread` is the standard deviation errors are measured in, and `empty` what a value that is masked away becomes, in
+    scaled values.
     """
 
     offset: np.ndarray
@@ -29,10 +33,12 @@ class Scaling:
 
 
 def learn(x: np.ndarray, scale: str, loss: str, names=None) -> Scaling:
-    """x [N, F]; `names` of the columns for what is said of them, their numbers without. Squared error wants mean 0 and deviation 1, cross-entropy a range from 0 to 1.
+    """x [N, F]; `names` of the columns for what is said of them, their numbers without.
 
-    "global" has one unit for all columns, so that pixels keep their proportions and a linear network finds the PCA of x; "column" has one for each, which
-    columns in different units want. Raises BadData for what cannot be scaled.
+    Squared error wants mean 0 and deviation 1, cross-entropy a range from 0 to 1.
+
+    "global" has one unit for all columns, so that pixels keep their proportions and a linear network finds the PCA of
+    x; "column" has one for each, which columns in different units want. Raises BadData for what cannot be scaled.
     """
     low, high = x.min(0), x.max(0)
     if (low == high).all():
@@ -40,7 +46,8 @@ def learn(x: np.ndarray, scale: str, loss: str, names=None) -> Scaling:
     if scale == "none":
         if loss == "bce" and (low.min() < 0 or high.max() > 1):
             raise BadData(
-                f"loss='bce' with scale='none' wants values from 0 to 1, there are some from {low.min():g} to {high.max():g}"
+                "loss='bce' with scale='none' wants values from 0 to 1, "
+                f"there are some from {low.min():g} to {high.max():g}"
             )
         one, zero = np.ones(x.shape[1]), np.zeros(x.shape[1])
         return Scaling(zero, one, one, zero)
@@ -48,7 +55,8 @@ def learn(x: np.ndarray, scale: str, loss: str, names=None) -> Scaling:
         constant = np.flatnonzero(low == high)
         if len(constant):
             raise BadData(
-                f"column {_several(constant if names is None else names[constant])} is constant and has no scale of its own, leave it out or take scale='global'"
+                f"column {_several(constant if names is None else names[constant])} is constant and has no scale of "
+                "its own, leave it out or take scale='global'"
             )
     with np.errstate(over="ignore", invalid="ignore"):  # checked below
         mean, variance = x.mean(0), x.var(0)

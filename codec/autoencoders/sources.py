@@ -1,4 +1,5 @@
-"""Arrays out of what people have: .npy, CSV, Parquet, IDX (MNIST's), folders of pictures, scikit-learn's digits; and latents into files. For `commands`.
+"""Arrays out of what people have: .npy, CSV, Parquet, IDX (MNIST's), folders of pictures, scikit-learn's digits; and
+latents into files. For `commands`.
 
 The content says what a file is, not its name, so that standard input works the same.
 """
@@ -43,7 +44,9 @@ class Data:
 
 @dataclass(frozen=True)
 class Columns:
-    """Of a table: `label` holds labels, those in `drop` are left out, `only` (where not None) are all that are taken."""
+    """Of a table: `label` holds labels, those in `drop` are left out, `only` (where not None) are all
+    that are taken.
+    """
 
     label: str | None = None
     drop: tuple[str, ...] = ()
@@ -57,8 +60,11 @@ def read(
     size: tuple[int, int] | None = None,
     gray: bool = False,
 ) -> Data:
-    """`name`: a file, a folder of pictures, `-` or "digits". `columns`: of a table; `labels`: a file with one value per row;
-    `size` (width, height) and `gray` are for pictures. Raises CodecError, OSError."""
+    """`name`: a file, a folder of pictures, `-` or "digits".
+
+    `columns`: of a table; `labels`: a file with one value per row; `size` (width, height) and `gray` are for pictures.
+    Raises CodecError, OSError.
+    """
     if name == DIGITS and not os.path.exists(name):
         from sklearn.datasets import load_digits
 
@@ -96,7 +102,9 @@ def _content(content: bytes, columns: Columns) -> Data:
 
 
 def _idx(content: bytes) -> np.ndarray:
-    """Two zero bytes, type, number of dimensions, each of them in four bytes, then the values; all big-endian (yann.lecun.com/exdb/mnist)."""
+    """Two zero bytes, type, number of dimensions, each of them in four bytes, then the values; all big-endian
+    (yann.lecun.com/exdb/mnist).
+    """
     dimensions = content[3]
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
@@ -132,7 +140,8 @@ def _table(content: bytes, columns: Columns) -> Data:
     for column in (*apart, *(columns.only or ())):
         if column not in frame:
             raise BadData(
-                f"there is no column {shown(column)!r}{', which the model was fitted on' if column in (columns.only or ()) else ''}"
+                "there is no column "
+                f"{shown(column)!r}{', which the model was fitted on' if column in (columns.only or ()) else ''}"
             )
     labels = None if columns.label is None else frame[columns.label].to_numpy()
     frame = frame.drop(columns=[*apart]) if columns.only is None else frame[[*columns.only]]

@@ -1,4 +1,6 @@
-"""Weight files of the estimator: one safetensors file with parameters, scaling, curves and weights; nothing in it can run. Used by `estimator`."""
+"""Weight files of the estimator: one safetensors file with parameters, scaling, curves and weights; nothing in it can
+run. Used by `estimator`.
+"""
 
 import json
 

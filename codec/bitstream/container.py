@@ -1,8 +1,10 @@
-"""The bytes of an .aec file: `pack` writes them, `unpack` checks and reads them, `Reader` piece by piece, and `read_header` only looks.
+"""The bytes of an .aec file: `pack` writes them, `unpack` checks and reads them, `Reader` piece by piece, and
+`read_header` only looks.
 
-Its neighbours: `entropy` makes the tile payloads that are stored here, and `pipeline` fills and empties an `Aec`. No tensor comes this
-far: standard library only. FORMAT.md beside this file is the specification; LAYOUT and FLAGS below are its two tables, and writing,
-reading and range checks all follow from them. Every picture has exactly one encoding: what `unpack` accepts, `pack` gives back.
+Its neighbours: `entropy` makes the tile payloads that are stored here, and `pipeline` fills and empties an `Aec`. No
+tensor comes this far: standard library only. FORMAT.md beside this file is the specification; LAYOUT and FLAGS below
+are its two tables, and writing, reading and range checks all follow from them. Every picture has exactly one encoding:
+what `unpack` accepts, `pack` gives back.
 """
 
 import dataclasses
@@ -26,7 +28,11 @@ MOST_DRAWN = 2**24  # pixels of a picture with the section drawn
 
 @dataclass(frozen=True)
 class Field:
-    """One field. `coding` is u8, u32 or varint, an integer in low..high; or bytes, low..high of them, after a u8 count if those differ."""
+    """One field.
+
+    `coding` is u8, u32 or varint, an integer in low..high; or bytes, low..high of them, after a u8 count if those
+    differ.
+    """
 
     name: str
     coding: str
@@ -164,7 +170,8 @@ def pack(aec: Aec) -> bytes:
     sections = {kind: aec.sections[kind] for kind in SECTIONS if kind in aec.sections}
     if len(sections) < len(aec.sections) or header.alpha != ("alpha" in sections):
         raise BadOption(
-            f"sections {sorted(aec.sections)} do not fit a picture with alpha={header.alpha}; known are {', '.join(SECTIONS)}"
+            f"sections {sorted(aec.sections)} do not fit a picture with alpha={header.alpha}; "
+            f"known are {', '.join(SECTIONS)}"
         )
     if header.channels not in (1, 3) or header.depth not in (8, 16):
         raise BadOption(f"pictures have 1 or 3 channels of 8 or 16 bits, not {header.channels} of {header.depth}")
@@ -174,7 +181,8 @@ def pack(aec: Aec) -> bytes:
         raise BadOption("samples can be rounded only in a lossless picture")
     if "drawn" in sections and not header.may_be_drawn:
         raise BadOption(
-            f"a section drawn does not fit a picture with lossless={header.lossless}, {header.depth} bits and {header.width} x {header.height} px"
+            f"a section drawn does not fit a picture with lossless={header.lossless}, "
+            f"{header.depth} bits and {header.width} x {header.height} px"
         )
     if not re.fullmatch("[a-z0-9]{0,8}", header.suffix):
         raise BadOption(f"the suffix {header.suffix!r} is not 0 to 8 lower-case letters and digits")
@@ -202,9 +210,10 @@ def pack(aec: Aec) -> bytes:
 class Reader:
     """A file opened: `header`, and tiles and sections that are read, and their checksums tested, only when asked for.
 
-    Args: source: bytes-like, or a seekable binary file, which must stay open; check: called with the Header before the list of tiles is
-    read, to refuse it; partial: take a file that ends too early, or goes on after its end, as damage of its last parts. What is wrong with the header is refused by either: NotAec, UnsupportedVersion,
-    Truncated or Corrupt. Time and memory stay in proportion to what is read, whatever the file claims. Not to be shared by threads.
+    Args: source: bytes-like, or a seekable binary file, which must stay open; check: called with the Header before the
+    list of tiles is read, to refuse it; partial: take a file that ends too early, or goes on after its end, as damage
+    of its last parts. What is wrong with the header is refused by either: NotAec, UnsupportedVersion, Truncated or
+    Corrupt. Time and memory stay in proportion to what is read, whatever the file claims. Not to be shared by threads.
     """
 
     def __init__(self, source, check=None, partial: bool = False):
@@ -248,10 +257,11 @@ class Reader:
 
 
 def unpack(data: bytes) -> Aec:
-    """The file in `data` (bytes-like), every length and checksum tested except `symbols_crc`, which needs the decoded symbols.
+    """The file in `data` (bytes-like), every length and checksum tested except `symbols_crc`, which needs the decoded
+    symbols.
 
-    NotAec, UnsupportedVersion, Truncated or Corrupt say what is wrong. Time and memory stay in proportion to `len(data)`,
-    whatever it claims.
+    NotAec, UnsupportedVersion, Truncated or Corrupt say what is wrong. Time and memory stay in proportion to
+    `len(data)`, whatever it claims.
     """
     reader = Reader(data)
     return Aec(
@@ -264,8 +274,8 @@ def unpack(data: bytes) -> Aec:
 def read_header(source) -> tuple[Header, dict[str, int]]:
     """The header at the start of `source` (bytes-like, or a binary file, of which no more than the header is read).
 
-    Returns it with sizes in bytes: "header", "tiles" (all payloads together), each section present, and "file" (the sum: what the
-    whole file must measure). Raises as `unpack` does, but knows nothing of the bytes after the header.
+    Returns it with sizes in bytes: "header", "tiles" (all payloads together), each section present, and "file" (the
+    sum: what the whole file must measure). Raises as `unpack` does, but knows nothing of the bytes after the header.
     """
     source = _read_header(source) if hasattr(source, "read") else source
     header, tiles, sections, header_end = _parse(memoryview(source).cast("B"))
@@ -282,7 +292,9 @@ def _read_header(file) -> bytes:
 
 
 class Cursor:
-    """A place in `data` that moves on as it is read; running over the end contradicts a length that was checked before."""
+    """A place in `data` that moves on as it is read; running over the end contradicts a length that
+    was checked before.
+    """
 
     def __init__(self, data: memoryview, position: int = 0):
         self.data, self.position = data, position
@@ -310,7 +322,9 @@ class Cursor:
 
 
 def _parse(data: memoryview, check=None) -> tuple[Header, list[list[int]], dict[str, list[int]], int]:
-    """Header, the `tile` groups, the `section` groups by kind, and where the header ends; nothing is trusted before its checksum."""
+    """Header, the `tile` groups, the `section` groups by kind, and where the header ends; nothing is trusted before its
+    checksum.
+    """
     end = _header_end(data)
     if len(data) < end:
         raise Truncated(f"the file ends too early: expected at least {end} bytes, got {len(data)}")

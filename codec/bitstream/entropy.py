@@ -1,8 +1,9 @@
-"""Entropy coding: integers and frozen tables to bytes and back, through CompressAI's rANS, which this module alone touches.
+"""Entropy coding: integers and frozen tables to bytes and back, through CompressAI's rANS, which this module alone
+touches.
 
-`prior` chooses a row of a table for every symbol; what leaves here is the tile payload that `container` stores. The coder in
-C++ is fast and checks nothing: a wrong index, a second flush or too few symbols make it write outside its buffers, damaged
-data make it read there. Everything that reaches it is therefore checked here first.
+`prior` chooses a row of a table for every symbol; what leaves here is the tile payload that `container` stores. The
+coder in C++ is fast and checks nothing: a wrong index, a second flush or too few symbols make it write outside its
+buffers, damaged data make it read there. Everything that reaches it is therefore checked here first.
 """
 
 import heapq
@@ -22,8 +23,8 @@ TOTAL = 1 << 16  # what the frequencies of a row add up to; fixed inside the cod
 MAX_SYMBOL = 1 << 20  # a symbol 2^28 beyond its row makes the coder loop for ever; real ones stay below 2^18
 INITIAL_STATE = 1 << 31  # state of a coder that holds nothing; a valid state lies in [2^31, 2^63)
 
-# Each symbol writes at most 16 bits and the flush two 32-bit words, into a buffer of one word per symbol: from four symbols
-# on it fits. Shorter streams are filled up with a symbol of 65535/65536, which costs nothing.
+# Each symbol writes at most 16 bits and the flush two 32-bit words, into a buffer of one word per symbol: from four
+# symbols on it fits. Shorter streams are filled up with a symbol of 65535/65536, which costs nothing.
 MIN_SYMBOLS = 4
 FILLER = [0, TOTAL - 1, TOTAL]
 
@@ -32,9 +33,10 @@ FILLER = [0, TOTAL - 1, TOTAL]
 END_PROBE = [0, 21845, 43690, TOTAL - 1, TOTAL]
 END_SYMBOLS = 64
 
-# What makes a stream longer than its symbols take adds a group of an escape or more. Their cost is the stream's length but for the coder's integer divisions: a
-# symbol of frequency f that leaves the state x is off by at most 65536 - f in x, and x runs from 2^31 up to 2^63 for every word. The sum per word is below
-# 2 * log2(e) * 2^-15 bits; on Kodak 0.011 bits per stream at most.
+# What makes a stream longer than its symbols take adds a group of an escape or more. Their cost is the stream's length
+# but for the coder's integer divisions: a symbol of frequency f that leaves the state x is off by at most 65536 - f in
+# x, and x runs from 2^31 up to 2^63 for every word. The sum per word is below 2 * log2(e) * 2^-15 bits; on Kodak 0.011
+# bits per stream at most.
 GROUP = 4
 DRIFT = 2.0**-13  # bits per word of 32 bits
 
@@ -102,9 +104,8 @@ class Tables:
         self._rank = np.zeros(slots, np.int32)  # slot of a symbol -> its rank
         self._symbol = np.zeros(slots, np.int32)  # slot of a rank -> its symbol
         self._cost = np.zeros(slots, np.float32)  # slot of a rank -> bits it takes
-        self._escape = 20 - np.log2(
-            TOTAL - cdfs[np.arange(len(cdfs)), widths]
-        )  # bits an escape takes beside its groups
+        # Bits that an escape takes beside its groups.
+        self._escape = 20 - np.log2(TOTAL - cdfs[np.arange(len(cdfs)), widths])
         self._size_list = sizes.tolist()
         self._rows = []  # [R] lists of cumulative frequencies by rank: the coder reads lists faster than arrays
         for row, (start, width) in enumerate(zip(self._start, widths)):
@@ -137,7 +138,9 @@ class Tables:
         return int(inside[0]) if inside.size else TOTAL - int(frequencies.sum())
 
     def bits(self, symbols, indexes) -> np.ndarray:
-        """What coding the symbols takes, float64 [n]: -log2 of their frequencies, and 4 bits per group of an escape's distance and for their number."""
+        """What coding the symbols takes, float64 [n]: -log2 of their frequencies, and 4 bits per group of an escape's
+        distance and for their number.
+        """
         symbols, (indexes, *_) = _integers(symbols, "symbols"), self._checked(indexes)
         starts = np.cumsum(self._sizes - 1) - (self._sizes - 1)
         frequencies = np.concatenate([np.diff(cdf[:size]) for cdf, size in zip(self._cdfs, self._sizes)])
@@ -150,7 +153,9 @@ class Tables:
         )
 
     def _escape_bits(self, place, indexes):
-        """What escapes take: their frequency, and 4 bits for the number of groups and for each; place [n]: places counted from the first of the row."""
+        """What escapes take: their frequency, and 4 bits for the number of groups and for each; place [n]: places
+        counted from the first of the row.
+        """
         raw = np.where(place < 0, -2 * place - 1, 2 * (place - (self._sizes - 2)[indexes]))
         groups = (np.frexp(raw)[1] + 3) // 4  # of 4 bits: the exponent is the number of bits
         return self._escape[indexes] + 4 * groups
@@ -164,7 +169,9 @@ class Tables:
         return indexes.astype(np.intp, copy=False), low, high
 
     def _to_ranks(self, symbols, indexes) -> np.ndarray:
-        """Symbols as the coder sees them: ranks, or distances from the first symbol where the row does not hold them."""
+        """Symbols as the coder sees them: ranks, or distances from the first symbol where the row does
+        not hold them.
+        """
         slots = symbols + (self._start - self._offsets).take(indexes)
         ranks = self._rank.take(slots, mode="clip")
         outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
@@ -172,7 +179,9 @@ class Tables:
         return ranks
 
     def _to_symbols(self, ranks, indexes) -> tuple[np.ndarray, float]:
-        """Inverse of `_to_ranks`, int32 [n], and the bits that they took, escapes written in no more groups than they need."""
+        """Inverse of `_to_ranks`, int32 [n], and the bits that they took, escapes written in no more groups than they
+        need.
+        """
         slots = ranks + self._start.take(indexes)
         symbols, cost = self._symbol.take(slots, mode="clip"), self._cost.take(slots, mode="clip")
         outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
@@ -218,7 +227,10 @@ class Encoder:
             self._puts.append((tables, tables._to_ranks(symbols, indexes), indexes.astype(np.int32)))
 
     def finish(self) -> bytes:
-        """The stream: little-endian 32-bit words, at least two; b"" for no symbols. Raises BadOption the second time."""
+        """The stream: little-endian 32-bit words, at least two; b"" for no symbols.
+
+        Raises BadOption the second time.
+        """
         if self._finished:
             raise BadOption("a stream can be finished only once")
         self._finished = True
@@ -229,10 +241,10 @@ class Encoder:
 class Decoder:
     """Reads back a stream of at most `limit` symbols: how many there are, the reader finds out on the way.
 
-    Damaged data give wrong symbols, never a read outside the buffer (16 bytes per byte and 8 per symbol of two chunks, four
-    times that for a moment). `finish` notices 99 % of flipped bits; those that leave the coder's state alone, as in the distance of an
-    escape, take a checksum over the symbols.
-    Raises Corrupt where `data` cannot be a stream, BadOption for a negative limit.
+    Damaged data give wrong symbols, never a read outside the buffer (16 bytes per byte and 8 per symbol of two chunks,
+    four times that for a moment). `finish` notices 99 % of flipped bits; those that leave the coder's state alone, as
+    in the distance of an escape, take a checksum over the symbols. Raises Corrupt where `data` cannot be a stream,
+    BadOption for a negative limit.
     """
 
     def __init__(self, data, limit: int):
@@ -254,8 +266,8 @@ class Decoder:
     def get(self, indexes, tables: Tables) -> np.ndarray:
         """The next symbols, int32 [n]; `indexes` [n] and `tables` must be those they were put with.
 
-        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and where the symbols are more than the
-        data can hold: few bytes that claim many symbols are found out early.
+        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and where
+        the symbols are more than the data can hold: few bytes that claim many symbols are found out early.
         """
         indexes, *span = tables._checked(indexes)
         if len(indexes) > self._limit - self._read:
@@ -269,9 +281,8 @@ class Decoder:
         ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes, low, high)))
         symbols, bits = tables._to_symbols(ranks, indexes)
         self._spent += bits
-        if (
-            self._spent > 8 * len(self._data) + 64 + 1e-4 * self._read
-        ):  # a symbol takes up to 2^-14 bits less than its frequency says
+        # A symbol takes up to 2^-14 bits less than its frequency says.
+        if self._spent > 8 * len(self._data) + 64 + 1e-4 * self._read:
             raise Corrupt(f"the entropy-coded data end before their symbol {self._read}")
         self._puts.append((tables, ranks, indexes))
         return symbols
@@ -279,10 +290,10 @@ class Decoder:
     def finish(self) -> None:
         """Check that the stream ends here: the coder must be back in its initial state with only the padding ahead.
 
-        Words of zero after the end look like the padding, and an escape could have been written in more groups than it needs, even in so many that
-        the coder shifts beyond its integers: either makes the stream longer than its symbols take, and where its length allows for that, it is
-        written anew and compared.
-        Raises Corrupt where it is not so, as when symbols are left unread, BadOption the second time.
+        Words of zero after the end look like the padding, and an escape could have been written in more groups than it
+        needs, even in so many that the coder shifts beyond its integers: either makes the stream longer than its
+        symbols take, and where its length allows for that, it is written anew and compared. Raises Corrupt where it is
+        not so, as when symbols are left unread, BadOption the second time.
         """
         if self._finished:
             raise BadOption("a stream was finished twice")
@@ -296,17 +307,16 @@ class Decoder:
             raise Corrupt(f"the entropy-coded data do not end after {self._read} symbols")
         first = int.from_bytes(self._data[:8], "little")
         held = math.log2(first) - 31 + 8 * (len(self._data) - 8)  # bits, from the state that holds nothing on
-        if (
-            held - self._spent > GROUP - 0.5 - DRIFT * len(self._data) / 4 and _write(self._puts) != self._data
-        ):  # 0.5: `_spent` is a sum of float32
+        # The 0.5 is for `_spent`, a sum of float32.
+        if held - self._spent > GROUP - 0.5 - DRIFT * len(self._data) / 4 and _write(self._puts) != self._data:
             raise Corrupt("the entropy-coded data are not in their shortest form")
 
 
 def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
     """Cumulative frequencies, int32 [n + 2], of probabilities float64 [n] and of the escape, scaled to 65536 together.
 
-    Every frequency is at least 1 and else the nearest share (divisor method with rounding), in plain IEEE arithmetic, so
-    that every machine makes the same row. Raises BadOption for masses that are no distribution, or more than 65535.
+    Every frequency is at least 1 and else the nearest share (divisor method with rounding), in plain IEEE arithmetic,
+    so that every machine makes the same row. Raises BadOption for masses that are no distribution, or more than 65535.
     """
     mass = np.append(np.asarray(pmf, np.float64), escape_mass).tolist()
     if not 2 <= len(mass) <= TOTAL or not all(0 <= m < 1e300 for m in mass) or not any(mass):
@@ -341,7 +351,8 @@ def _write(puts) -> bytes:
 
 
 def _decoder(words, symbols: int):
-    """A coder over the words and as many zeros as reading `symbols` past their end could take; a chunk later the reader has noticed.
+    """A coder over the words and as many zeros as reading `symbols` past their end could take; a chunk later the reader
+    has noticed.
 
     Past its end a stream is all zeros: a symbol takes at most two words there, one for itself and one for the length of
     an escape, and each real word can announce 8 groups of 4 bits that make escapes up to 15 words longer. What chance
@@ -355,14 +366,18 @@ def _decoder(words, symbols: int):
 
 
 def _array(values, low, high):
-    """Integers [n] from low to high for the coder: it reads a bytearray or array.array in place of a list at half the cost of making the list, and bytes fastest."""
+    """Integers [n] from low to high for the coder: it reads a bytearray or array.array in place of a list at half the
+    cost of making the list, and bytes fastest.
+    """
     if low >= 0 and high < 256:
         return bytearray(values.astype(np.uint8))
     return array("i", values.astype(np.intc, copy=False).tobytes())
 
 
 def _from_list(ranks: list[int]) -> np.ndarray:
-    """Array of what the coder returns: uint8, made in a third of the time, as long as all ranks are below 256; else int32."""
+    """Array of what the coder returns: uint8, made in a third of the time, as long as all ranks are below 256; else
+    int32.
+    """
     try:
         return np.frombuffer(bytes(ranks), np.uint8)
     except ValueError:

@@ -1,8 +1,11 @@
-"""Drawn parts of a picture that is half photographed: a page or window with pictures in it. Their pixels are kept to the last bit in a section of their own.
+"""Drawn parts of a picture that is half photographed: a page or window with pictures in it.
 
-Text and lines are what the networks are worst at, photographs what lossless coding is. Blocks of 16 x 16 pixels that look drawn go to a WebP lossless
-bitstream, transparent elsewhere; where they were, the networks see a smooth surface, which costs next to nothing. `pipeline` tries it where `contest` finds plain runs, and
-keeps it where it costs less (`MOST_DRAWN` of `container` says up to which size).
+Their pixels are kept to the last bit in a section of their own.
+
+Text and lines are what the networks are worst at, photographs what lossless coding is. Blocks of 16 x 16 pixels that
+look drawn go to a WebP lossless bitstream, transparent elsewhere; where they were, the networks see a smooth surface,
+which costs next to nothing. `pipeline` tries it where `contest` finds plain runs, and keeps it where it costs less
+(`MOST_DRAWN` of `container` says up to which size).
 """
 
 import numpy as np
@@ -17,14 +20,15 @@ LONGEST = 16383  # pixels of a side of a WebP
 EQUAL = 0.5  # share of a drawn block's pixels that equal a neighbour, and
 CONTRAST = 32  # levels between its darkest and its brightest sample: less is a sky,
 COLOURS = 64  # and the colours that it has at most: more is the edge of a photograph
-ALONE, AMONG = (
-    3,
-    6,
-)  # neighbours, of 8: with fewer that are drawn or of one colour it is not drawn either, with as many or more it is whatever it looks like
+# Of a block's 8 neighbours: with fewer than ALONE that are drawn or of one colour it is not drawn either, with AMONG or
+# more it is, whatever it looks like.
+ALONE, AMONG = (3, 6)
 
 
 def split(pixels):
-    """The section of the drawn blocks of uint8 samples [H, W, C], and the samples with these blocks filled; (None, None) without any, or if nearly all are."""
+    """The section of the drawn blocks of uint8 samples [H, W, C], and the samples with these blocks filled;
+    (None, None) without any, or if nearly all are.
+    """
     mask = find(pixels)
     if not 0 < mask.mean() < NEARLY or max(pixels.shape) > LONGEST:
         return None, None
@@ -35,7 +39,9 @@ def split(pixels):
 
 
 def find(pixels):
-    """Which blocks of uint8 samples [H, W, C] are drawn or of one colour: bool [ceil(H/16), ceil(W/16)]; none at all if none is drawn."""
+    """Which blocks of uint8 samples [H, W, C] are drawn or of one colour: bool [ceil(H/16), ceil(W/16)]; none at all if
+    none is drawn.
+    """
     pixels = _padded(pixels)
     colours = (pixels.astype(np.uint32) << np.arange(0, 8 * pixels.shape[2], 8, dtype=np.uint32)).sum(
         2, dtype=np.uint32
@@ -95,7 +101,9 @@ def _smooth(pixels, mask):
 
 
 def _spread(values, known):
-    """values [h, w, C] where they are known, elsewhere those of the means of 2 x 2, 4 x 4, ... around that first know one."""
+    """values [h, w, C] where they are known, elsewhere those of the means of 2 x 2, 4 x 4, ... around that first know
+    one.
+    """
     if known.all():
         return values
     missing = [(0, side % 2) for side in known.shape]

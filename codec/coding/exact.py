@@ -1,7 +1,8 @@
-"""Planes and tiles kept to the last bit: WebP lossless for 8-bit tiles, strict PNG for 16-bit tiles and alpha planes; `pipeline` calls it.
+"""Planes and tiles kept to the last bit: WebP lossless for 8-bit tiles, strict PNG for 16-bit tiles and alpha planes;
+`pipeline` calls it.
 
-Graphics and screenshots are what the networks are worst at and what these are best at: they then take fewer bytes than any lossy quality.
-`contest` says when.
+Graphics and screenshots are what the networks are worst at and what these are best at: they then take fewer bytes than
+any lossy quality. `contest` says when.
 """
 
 import functools
@@ -17,11 +18,8 @@ from ..errors import BadImage, Corrupt
 from ..pixels import pil
 from ..pixels.formats import png
 
-WEBP = {
-    "lossless": True,
-    "quality": 75,
-    "method": 4,
-}  # within 3 % of the smallest on screenshots, in a fiftieth of the time
+# These settings come within 3 % of the smallest on screenshots, in a fiftieth of the time.
+WEBP = {"lossless": True, "quality": 75, "method": 4}
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
 SMALL = 256**2  # pixels of tiles that are coded again, the same, at other qualities
@@ -30,15 +28,16 @@ RUN = 16  # pixels
 
 
 def equal(pixels, step=1):
-    """Share of the pixels [H, W, C], rounded to multiples of a step, that are equal to a neighbour: 0.05 to 0.31 on Kodak's photographs, 0.87 on a page of text."""
+    """Share of the pixels [H, W, C], rounded to multiples of a step, that are equal to a neighbour: 0.05 to 0.31 on
+    Kodak's photographs, 0.87 on a page of text.
+    """
     rows, above = pixels[1::SAMPLED], pixels[:-1:SAMPLED]
     if not rows.size:
         return 0.0
     if step > 1:
         rows, above = rounded(rows, step), rounded(above, step)
-    same_as = lambda a, b: functools.reduce(
-        np.logical_and, np.moveaxis(a == b, 2, 0)
-    )  # numpy's `all` over three channels takes five times as long
+    # Channel by channel: numpy's `all` over three channels takes five times as long.
+    same_as = lambda a, b: functools.reduce(np.logical_and, np.moveaxis(a == b, 2, 0))
     same = same_as(rows, above)
     same[:, 1:] |= same_as(rows[:, 1:], rows[:, :-1])
     return float(same.mean())
@@ -69,7 +68,9 @@ def encode(pixels):
 
 
 def webp(samples):
-    """WebP lossless bitstream of uint8 samples [H, W, 3 or 4], at most 16383 pixels per side; colours of transparent ones are lost."""
+    """WebP lossless bitstream of uint8 samples [H, W, 3 or 4], at most 16383 pixels per side; colours of transparent
+    ones are lost.
+    """
     return _webp(samples.shape, samples.tobytes())
 
 
@@ -85,21 +86,26 @@ _webp_again = functools.lru_cache(8)(_webp)
 
 
 def decode(data, height, width, channels, depth):
-    """The tile [height, width, channels] of `encode`. Raises Corrupt, before a pixel is decoded when its size or kind is another."""
+    """The tile [height, width, channels] of `encode`.
+
+    Raises Corrupt, before a pixel is decoded when its size or kind is another.
+    """
     if depth == 16:
         return np.concatenate(list(png_rows(data, height, width, channels, 16, "a lossless tile")))
     return decode_webp(data, height, width, 3, "a lossless tile")[..., :channels]
 
 
 def decode_webp(data, height, width, channels, name):
-    """Samples uint8 [height, width, channels 3 or 4] of `webp`. Raises Corrupt, in a sentence that begins with `name`, before a pixel is decoded when the size is another."""
+    """Samples uint8 [height, width, channels 3 or 4] of `webp`.
+
+    Raises Corrupt, in a sentence that begins with `name`, before a pixel is decoded when the size is another.
+    """
     mode, kind = "RGBA"[:channels], f"of {width} x {height} pixels with{'out' * (channels == 3)} alpha"
     with pil.refusing(f"{name} is broken", Corrupt):
         if len(data) < 5 or data[0] != VP8L:
             raise Corrupt(f"{name} is not a WebP lossless bitstream")
-        (head,) = struct.unpack_from(
-            "<I", data, 1
-        )  # 14 bits of width - 1, 14 of height - 1, alpha_is_used, 3 of version
+        # 14 bits of width - 1, 14 of height - 1, one of alpha_is_used, 3 of version.
+        (head,) = struct.unpack_from("<I", data, 1)
         if head != width - 1 | height - 1 << 14 | (channels == 4) << 28:
             raise Corrupt(f"{name} is not {kind}")
         odd = len(data) % 2
@@ -116,9 +122,11 @@ def checksum(pixels):
 
 
 def png_rows(data, height, width, channels, depth, name):
-    """Yields the rows [n, width, channels] of a PNG of just these sizes, not interlaced, that holds nothing but its pixels.
+    """Yields the rows [n, width, channels] of a PNG of just these sizes, not interlaced, that holds nothing but its
+    pixels.
 
-    `name` begins the sentence of Corrupt, which is raised for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is another.
+    `name` begins the sentence of Corrupt, which is raised for everything else, before a pixel is decoded when the size,
+    the depth or the kind of PNG is another.
     """
     colour, word = {1: (0, "gray"), 3: (2, "RGB")}[channels]
     try:

@@ -1,10 +1,13 @@
-"""Latents fitted to the picture that they decode to: what `--effort` adds to an encoding. Between `payload`, which rounds them, and the synthesis, whose gradient says how.
+"""Latents fitted to the picture that they decode to: what `--effort` adds to an encoding.
 
-The analysis makes every latent as if it were to be rounded alone, but what they draw in the picture overlaps, and so do their errors. A pass decodes what was
-rounded; the gradient of the squared error says which latents would serve the picture better beside the others as they are, and what is rounded next is the mean of the
-first latents and all such wishes. (Newton steps for all latents at once, a half, a third, a quarter ... of the way: whole ones diverge, as neighbours mend the same
-error.) The decoder knows nothing of it. Annealed stochastic rounding (Yang et al. 2020, "Improving inference for neural image compression") took fifty times the passes
-for as much.
+Between `payload`, which rounds them, and the synthesis, whose gradient says how.
+
+The analysis makes every latent as if it were to be rounded alone, but what they draw in the picture overlaps, and so do
+their errors. A pass decodes what was rounded; the gradient of the squared error says which latents would serve the
+picture better beside the others as they are, and what is rounded next is the mean of the first latents and all such
+wishes. (Newton steps for all latents at once, a half, a third, a quarter ... of the way: whole ones diverge, as
+neighbours mend the same error.) The decoder knows nothing of it. Annealed stochastic rounding (Yang et al. 2020,
+"Improving inference for neural image compression") took fifty times the passes for as much.
 """
 
 import torch
@@ -12,14 +15,17 @@ import torch.nn.functional as F
 
 from ..engine.device import has_bfloat16
 
-WORTH = 8  # bits that a squared quantiser step of error is worth: 7.7 to 8.4 for nine tenths of the channels, at four qualities. Twice that is the curvature of a Newton step
+# Bits that a squared quantiser step of error is worth: 7.7 to 8.4 for nine tenths of the channels, at four qualities.
+# Twice that is the curvature of a Newton step.
+WORTH = 8
 
 
 class Fit:
     """The passes over N tiles of h x w positions, with a margin of their neighbours' latents.
 
-    Args: model; quality: in hundredths, or a tuple of N; passes; samples: per tile [H,W,C], uint8 or uint16, 16h x 16w or fewer where the picture ends; y: the latents
-    [N,M,...] of the tiles and around them; margin: how many positions there are at top, bottom, left and right, as many as `tiles.synthesis_halo` says or fewer at the picture's edge.
+    Args: model; quality: in hundredths, or a tuple of N; passes; samples: per tile [H,W,C], uint8 or uint16, 16h x 16w
+    or fewer where the picture ends; y: the latents [N,M,...] of the tiles and around them; margin: how many positions
+    there are at top, bottom, left and right, as many as `tiles.synthesis_halo` says or fewer at the picture's edge.
     """
 
     def __init__(self, model, quality, passes, samples, y, margin):
@@ -30,7 +36,9 @@ class Fit:
         self.own = list(zip(samples, quality if isinstance(quality, tuple) else (quality,) * len(samples)))
 
     def __call__(self, target, rounded):
-        """The target [N,M,high,wide], in quantiser steps on the padded grid, whose rounding fits best; rounded(target): that, as the synthesis gets it."""
+        """The target [N,M,high,wide], in quantiser steps on the padded grid, whose rounding fits best; rounded(target):
+        that, as the synthesis gets it.
+        """
         for number in range(self.passes):
             steps = rounded(target)
             target = target.lerp(steps - self.gradient(steps) / (2 * WORTH), 1 / (number + 2))
@@ -42,9 +50,8 @@ class Fit:
         inside = self.around[:, :, *self.inner]
         h, w = inside.shape[2:]
         inside.copy_((steps * reciprocal)[:, :, :h, :w])
-        gradients = [
-            self._gradient_of(self.around[i : i + 1], *own) for i, own in enumerate(self.own)
-        ]  # one by one: files are those of single pictures
+        # One by one, so that files are those of single pictures.
+        gradients = [self._gradient_of(self.around[i : i + 1], *own) for i, own in enumerate(self.own)]
         return F.pad(
             torch.cat(gradients)[:, :, *self.inner] * reciprocal, (0, steps.shape[3] - w, 0, steps.shape[2] - h)
         )

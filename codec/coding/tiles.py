@@ -1,7 +1,8 @@
-"""Tile geometry: which pixels and latents belong to a tile, and the halo its transforms need so that tiling leaves no seam.
+"""Tile geometry: which pixels and latents belong to a tile, and the halo its transforms need so that tiling leaves no
+seam.
 
-A tile is an independent entropy-coded stream of TILE x TILE px. The transforms run over the tile and a halo as wide as their receptive
-field, in units of latent positions (16 px); `container` stores the tiles row by row.
+A tile is an independent entropy-coded stream of TILE x TILE px. The transforms run over the tile and a halo as wide as
+their receptive field, in units of latent positions (16 px); `container` stores the tiles row by row.
 """
 
 from dataclasses import dataclass
@@ -67,12 +68,16 @@ def analysis_halo(config):
 
 
 def synthesis_halo(config):
-    """Latent positions a pixel's synthesis reaches: 2 at 1/16, two 3x3 per block at 1/8, three at 1/4 (less than one position)."""
+    """Latent positions a pixel's synthesis reaches: 2 at 1/16, two 3x3 per block at 1/8, three at 1/4 (less than one
+    position).
+    """
     return 2 + config.synthesis_blocks + 1
 
 
 class Mosaic:
-    """Latents of tiles side by side, out of which `window` cuts what reaches over several; where no tile was put, they are zero."""
+    """Latents of tiles side by side, out of which `window` cuts what reaches over several; where no tile was put, they
+    are zero.
+    """
 
     def __init__(self):
         self._parts = []  # (first row, first column, latents [1,M,h,w])

@@ -1,12 +1,20 @@
-"""Many machines, through Ray Data: classes whose objects hold a loaded model, for `map_batches`, and the run of `aecodec batch --ray`.
+"""Many machines, through Ray Data: classes whose objects hold a loaded model, for `map_batches`, and the run of
+`aecodec batch --ray`.
 
-    import codec.distributed.cluster, ray
+    import ray
+    from codec.distributed.cluster import Compressor, Decompressor
+
+    actors = ray.data.ActorPoolStrategy(size=8)
     photos = ray.data.read_binary_files("s3://bucket/photos", include_paths=True)
-    coded = photos.map_batches(codec.distributed.cluster.Compressor, fn_constructor_kwargs={"quality": 60}, compute=ray.data.ActorPoolStrategy(size=8), num_cpus=1, batch_size=8)
-    coded.drop_columns(["bytes"]).write_parquet("s3://bucket/coded")      # columns path, aec, bpp, error
-    pixels = ray.data.read_parquet("s3://bucket/coded").map_batches(codec.distributed.cluster.Decompressor, compute=..., num_gpus=0.5, batch_size=8)    # and image
+    coded = photos.map_batches(
+        Compressor, fn_constructor_kwargs={"quality": 60}, compute=actors, num_cpus=1, batch_size=8
+    )
+    coded.drop_columns(["bytes"]).write_parquet("s3://bucket/coded")  # columns path, aec, bpp, error
+    files = ray.data.read_parquet("s3://bucket/coded")
+    pixels = files.map_batches(Decompressor, compute=actors, num_gpus=0.5, batch_size=8)  # and image
 
-With `num_gpus` an actor uses its GPU, else one thread of the processor per CPU that it was given. ray is imported where it is needed only.
+With `num_gpus` an actor uses its GPU, else one thread of the processor per CPU that it was given. ray is imported where
+it is needed only.
 """
 
 import collections
@@ -31,9 +39,10 @@ STORE = 2**28  # bytes of a local cluster's memory for what goes between process
 class Compressor:
     """Pictures to .aec data, for `Dataset.map_batches` (stateful: the model is loaded once per actor).
 
-    Args: those of `codec.Codec` and `Codec.encode`. A batch has the column `bytes` (files, as `ray.data.read_binary_files` gives) or `image` (arrays [H,W],
-    [H,W,3] of uint8 or uint16, as `ray.data.read_images` gives); the columns `aec` (bytes), `bpp` and `error` (one sentence, and no `aec`, where a picture
-    was refused) are added. Batches are dicts of arrays, Ray's default.
+    Args: those of `codec.Codec` and `Codec.encode`. A batch has the column `bytes` (files, as
+    `ray.data.read_binary_files` gives) or `image` (arrays [H,W], [H,W,3] of uint8 or uint16, as `ray.data.read_images`
+    gives); the columns `aec` (bytes), `bpp` and `error` (one sentence, and no `aec`, where a picture was refused) are
+    added. Batches are dicts of arrays, Ray's default.
     """
 
     def __init__(self, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options):
@@ -55,8 +64,8 @@ class Compressor:
 class Decompressor:
     """.aec data to pictures, the reverse of `Compressor`: the column `aec`, or else `bytes`, to `image` and `error`.
 
-    Args: device: as of `codec.Codec`; format: None for arrays [H,W,C] (not alpha), or the suffix of a format, such as "png", for files; options: of
-    `Codec.scan`, such as max_pixels, crop or scale.
+    Args: device: as of `codec.Codec`; format: None for arrays [H,W,C] (not alpha), or the suffix of a format, such as
+    "png", for files; options: of `Codec.scan`, such as max_pixels, crop or scale.
     """
 
     def __init__(self, *, device: str = "auto", format: str | None = None, **options):
@@ -104,7 +113,8 @@ class ClusterError(CodecError):
 def run(
     jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float
 ) -> Iterator[dict]:
-    """Does the jobs on a Ray cluster, a local one without `address`; yields the row of each, once, in the order in which they end.
+    """Does the jobs on a Ray cluster, a local one without `address`; yields the row of each, once, in the order in
+    which they end.
 
     A worker that is killed is replaced, and what is not there yet of its files is done again. Raises ClusterError.
     """
@@ -152,7 +162,9 @@ def run(
 
 
 class Attempts:
-    """Counts the attempts at each file that is not done, in an actor of its own: a file may be what kills those who try it."""
+    """Counts the attempts at each file that is not done, in an actor of its own: a file may be what kills those who try
+    it.
+    """
 
     def __init__(self):
         self._counts = collections.Counter()

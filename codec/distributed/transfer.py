@@ -1,7 +1,9 @@
-"""Trees of files from URL to URL, compressed or decompressed, and the manifest of what became of each: `aecodec batch`. On many machines: `cluster`.
+"""Trees of files from URL to URL, compressed or decompressed, and the manifest of what became of each: `aecodec batch`.
 
-URLs are those of fsspec, local paths among them. Every output is written once: whole or not at all, and one that is there and readable is left as it is,
-so that a file may be tried again by anybody at any time.
+On many machines: `cluster`.
+
+URLs are those of fsspec, local paths among them. Every output is written once: whole or not at all, and one that is
+there and readable is left as it is, so that a file may be tried again by anybody at any time.
 """
 
 import hashlib
@@ -17,10 +19,21 @@ from ..app.batch import Job
 from ..app.report import reason, shown
 from ..errors import CodecError
 
-# File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all of it is.
+# File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all
+# of it is.
 RENAMING = {"sftp", "ssh", "hdfs", "arrow_hdfs", "webhdfs", "smb"}
-COLUMNS = {"source": "string", "output": "string", "bytes": "int64", "bpp": "float64", "width": "int32", "height": "int32", "psnr": "float64",
-           "sha256": "string", "seconds": "float64", "error": "string"}  # fmt: skip
+COLUMNS = {
+    "source": "string",
+    "output": "string",
+    "bytes": "int64",
+    "bpp": "float64",
+    "width": "int32",
+    "height": "int32",
+    "psnr": "float64",
+    "sha256": "string",
+    "seconds": "float64",
+    "error": "string",
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,9 @@ class Transfer:
         self._coder = codec.Codec(settings.model, settings.device, settings.threads)
 
     def row(self, source: str, target: str) -> dict:
-        """Does one file: its row of the manifest, with `error` in place of an exception, and without `seconds` where the output was there already."""
+        """Does one file: its row of the manifest, with `error` in place of an exception, and without `seconds` where
+        the output was there already.
+        """
         row = dict.fromkeys(COLUMNS) | {"source": source, "output": target}
         start = time.perf_counter()
         try:
@@ -86,8 +101,16 @@ class Transfer:
         settings = self.settings
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
-            return self._coder.encode(read(source) if path is None else path, settings.quality, effort=settings.effort, lossless=settings.lossless, strip=settings.strip,
-                                      target_size=settings.target_size, bpp=settings.bpp, max_pixels=settings.max_pixels)  # fmt: skip
+            return self._coder.encode(
+                read(source) if path is None else path,
+                settings.quality,
+                effort=settings.effort,
+                lossless=settings.lossless,
+                strip=settings.strip,
+                target_size=settings.target_size,
+                bpp=settings.bpp,
+                max_pixels=settings.max_pixels,
+            )
         from ..pixels import image
 
         file = io.BytesIO()
@@ -96,7 +119,9 @@ class Transfer:
         return file.getvalue()
 
     def _existing(self, target: str) -> bytes | None:
-        """What stands at the target, if it is what it should be by its header; None if there is nothing or it is to be replaced. Raises CodecError."""
+        """What stands at the target, if it is what it should be by its header; None if there is nothing or it is to be
+        replaced. Raises CodecError.
+        """
         if self.settings.force:
             return None
         try:
@@ -130,7 +155,10 @@ class Transfer:
 
 
 def transferring(settings: Settings) -> Callable[[Job], dict]:
-    """The work of one job, as a worker process of this machine is sent it. Raises click.ClickException: nothing can be done without a model."""
+    """The work of one job, as a worker process of this machine is sent it.
+
+    Raises click.ClickException: nothing can be done without a model.
+    """
     from ..app.options import Failure
 
     try:
@@ -141,7 +169,8 @@ def transferring(settings: Settings) -> Callable[[Job], dict]:
 
 
 def plan(source: str, destination: str, suffixes: Collection[str], suffix: str) -> list[Job]:
-    """One job per file below `source` with one of the lower-case suffixes, to the same place below `destination`, sorted by name.
+    """One job per file below `source` with one of the lower-case suffixes, to the same place below `destination`,
+    sorted by name.
 
     Raises CodecError where two would become one, or there is none; OSError and ImportError as fsspec.
     """
@@ -160,9 +189,8 @@ def plan(source: str, destination: str, suffixes: Collection[str], suffix: str) 
         if place in sources:
             raise CodecError(f"{sources[place]} and {path} would both become {place}: nothing was done")
         sources[place] = path
-        url = (
-            path if local(source) is not None else files.unstrip_protocol(path)
-        )  # local ones are absolute, as other machines may take them
+        # Local paths are absolute, as other machines may take them.
+        url = path if local(source) is not None else files.unstrip_protocol(path)
         jobs.append(Job(url, target=join(destination, place)))
     if not jobs:
         raise CodecError("holds no file to work on")
@@ -192,7 +220,10 @@ def read(url: str) -> bytes:
 
 
 def write(url: str, data: bytes, overwrite: bool) -> None:
-    """Writes a file that is there whole or not at all. Raises FileExistsError unless `overwrite`, for local files even if it appeared meanwhile."""
+    """Writes a file that is there whole or not at all.
+
+    Raises FileExistsError unless `overwrite`, for local files even if it appeared meanwhile.
+    """
     if (path := local(url)) is not None:
         draft = output.Draft(path, overwrite)
         try:

@@ -1,4 +1,7 @@
-"""`aecodec batch`: a tree of files from URL to URL by worker processes or a Ray cluster, and its manifest. Between cli and `transfer`, `cluster`."""
+"""`aecodec batch`: a tree of files from URL to URL by worker processes or a Ray cluster, and its manifest.
+
+Between cli and `transfer`, `cluster`.
+"""
 
 import importlib.util
 from functools import partial
@@ -14,8 +17,28 @@ from . import transfer
 from .transfer import Settings
 
 
-def run(source: str, destination: str, *, decompress: bool, format: str, psnr: bool, manifest: str | None, force: bool, quality: float, effort: int, lossless: bool | None,
-        strip: tuple[str, ...], target_size: float | None, bpp: float | None, model: str, ray: bool, address: str | None, actors: int | None, num_gpus: float, **common) -> int:  # fmt: skip
+def run(
+    source: str,
+    destination: str,
+    *,
+    decompress: bool,
+    format: str,
+    psnr: bool,
+    manifest: str | None,
+    force: bool,
+    quality: float,
+    effort: int,
+    lossless: bool | None,
+    strip: tuple[str, ...],
+    target_size: float | None,
+    bpp: float | None,
+    model: str,
+    ray: bool,
+    address: str | None,
+    actors: int | None,
+    num_gpus: float,
+    **common,
+) -> int:
     """The exit code. Raises click.ClickException."""
     options = Options(names=(), recursive=True, filelist=None, **common)
     if not ray and (address or actors or num_gpus):

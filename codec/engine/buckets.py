@@ -1,7 +1,9 @@
-"""Several pictures at once: tiles of one size, of whatever quality, wait for each other in a bucket, then go through the prior, and when decoding the synthesis, together.
+"""Several pictures at once: tiles of one size, of whatever quality, wait for each other in a bucket, then go through
+the prior, and when decoding the synthesis, together.
 
-A tile of 128 x 128 pixels costs hundreds of small tensor operations, whose number is the same for 16 such tiles. The prior is exact and the analysis sees one picture at a
-time: files are those of one at a time. The synthesis adds in another order: its pixels are within a level. Used by the batches of `pipeline`.
+A tile of 128 x 128 pixels costs hundreds of small tensor operations, whose number is the same for 16 such tiles. The
+prior is exact and the analysis sees one picture at a time: files are those of one at a time. The synthesis adds in
+another order: its pixels are within a level. Used by the batches of `pipeline`.
 """
 
 from functools import partial
@@ -11,15 +13,17 @@ from ..errors import CodecError
 
 POSITIONS = LATENTS**2  # of latents in a full bucket: those of one large tile, whose memory is the measure of all
 MOST = 64  # tasks in a full bucket, beyond which there is little to gain
-WAITING = 4  # full buckets' worth of tasks and positions that may wait in all, each task with its picture and perhaps an open file
+# Full buckets' worth of tasks and positions that may wait in all, each task with its picture and perhaps an open file.
+WAITING = 4
 
 
 def run(tasks, work):
     """What the tasks return, in order.
 
-    tasks: generators that yield (bucket, item), a bucket being any key whose last two parts are latent positions down and across, and are sent the item's
-    result, which `work(bucket, items)` finds for all items of a bucket; a result that is an exception is thrown into the task. Or they yield lists of such
-    pairs, as `together` does, and are sent lists.
+    tasks: generators that yield (bucket, item), a bucket being any key whose last two parts are latent positions down
+    and across, and are sent the item's result, which `work(bucket, items)` finds for all items of a bucket; a result
+    that is an exception is thrown into the task. Or they yield lists of such pairs, as `together` does, and are sent
+    lists.
     """
     results, waiting = {}, {}
 

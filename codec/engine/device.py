@@ -23,7 +23,11 @@ def device_of(name):
 
 
 def has_bfloat16(device):
-    """Whether the device multiplies bfloat16 natively. The analysis uses it: files differ by a hair, what they decode to does not depend on it. The synthesis does only where `fast` is asked for."""
+    """Whether the device multiplies bfloat16 natively.
+
+    The analysis uses it: files differ by a hair, what they decode to does not depend on it. The synthesis does only
+    where `fast` is asked for.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()

@@ -1,9 +1,12 @@
-"""The analysis with its 3x3 convolutions, but for the strided one, in 8-bit integers, twice as fast where the processor multiplies bytes; `pipeline` runs it.
+"""The analysis with its 3x3 convolutions, but for the strided one, in 8-bit integers, twice as fast where the processor
+multiplies bytes; `pipeline` runs it.
 
-Only the encoder rounds like this: files differ by a hair from those of other processors, what they decode to does not depend on it. Weights are rounded
-in steps of their own per output channel. The input channels of a layer share a step, which the picture's extremes give (dynamic quantisation); so that they
-may, each is scaled until it weighs as much as the others in the layers it goes to. The mean error of each output is taken off (both after Nagel et al. 2019,
-"Data-free quantization"): errors of one sign in many small inputs would add up, and what they add to small latents costs half a percent of the bytes.
+Only the encoder rounds like this: files differ by a hair from those of other processors, what they decode to does not
+depend on it. Weights are rounded in steps of their own per output channel. The input channels of a layer share a step,
+which the picture's extremes give (dynamic quantisation); so that they may, each is scaled until it weighs as much as
+the others in the layers it goes to. The mean error of each output is taken off (both after Nagel et al. 2019,
+"Data-free quantization"): errors of one sign in many small inputs would add up, and what they add to small latents
+costs half a percent of the bytes.
 """
 
 import copy
@@ -15,9 +18,8 @@ import torch.nn as nn
 
 from ..model.networks import pointwise, unshuffle
 
-SMALLEST = (
-    256**2
-)  # pixels from which it pays: preparing the weights, once per quality, takes as long as two such pictures in floats
+# Pixels from which it pays: preparing the weights, once per quality, takes as long as two such pictures in floats.
+SMALLEST = 256**2
 TINY = 1e-20  # keeps the step of a channel that is all zero from being zero
 SOME = 8  # one of so many rows tells how far rounding moved the mean
 MAGIC = 3 << 22  # a small float32 added to it leaves its nearest whole number in the lowest bits
@@ -32,23 +34,18 @@ class Conv8(nn.Module):
         self.unit = layer.weight.abs().amax((1, 2, 3)).clamp_min_(TINY) / 127
         self.zeros = torch.zeros(len(self.unit), dtype=torch.int64)
         weight = (layer.weight / self.unit[:, None, None, None]).round_().to(torch.int8)
-        self.wanted, self.rounded = (
-            layer.weight.sum((2, 3)),
-            weight.sum((2, 3)) * self.unit[:, None],
-        )  # what a constant input is multiplied by
-        self.packed = torch.ops.onednn.qconv_prepack(
-            weight, torch.ones(1), 1.0, 1, *self.shape, None
-        )  # whose layout depends on no scale, and on a zero point only by its being there
+        # `wanted` is what a constant input is multiplied by.
+        self.wanted, self.rounded = (layer.weight.sum((2, 3)), weight.sum((2, 3)) * self.unit[:, None])
+        # The layout of packed weights depends on no scale, and on a zero point only by its being there.
+        self.packed = torch.ops.onednn.qconv_prepack(weight, torch.ones(1), 1.0, 1, *self.shape, None)
 
     def forward(self, x):
         step, zero = grid(x)
-        whole = (
-            torch.add(torch.tensor(float(MAGIC + zero)), x, alpha=1 / step).view(torch.int32).to(torch.uint8)
-        )  # in half the time of rounding
+        # Adding a number so large that the sum has no fraction takes half the time of rounding.
+        whole = torch.add(torch.tensor(float(MAGIC + zero)), x, alpha=1 / step).view(torch.int32).to(torch.uint8)
         some = [t.permute(0, 2, 3, 1)[:, ::SOME].flatten(0, 2).float().mean(0) for t in (x, whole)]
-        return self.multiply(
-            whole, step, zero, self.wanted @ some[0] - self.rounded @ (some[1] - zero) * step
-        )  # the mean stays
+        # The mean stays as it is.
+        return self.multiply(whole, step, zero, self.wanted @ some[0] - self.rounded @ (some[1] - zero) * step)
 
     def multiply(self, whole, step, zero, offset):
         """The layer's output for step * (whole - zero), and an offset [O]."""
@@ -95,9 +92,8 @@ class SampleConv(nn.Module):
 
 def grid(x):
     """Step and zero point of bytes for x [1,C,h,w]."""
-    low, high = (
-        extreme.item() for extreme in torch.aminmax(x.permute(0, 2, 3, 1))
-    )  # in the order of memory: ten times as fast
+    # The extremes in the order of memory are found ten times as fast.
+    low, high = (extreme.item() for extreme in torch.aminmax(x.permute(0, 2, 3, 1)))
     low, high = min(low, 0.0), max(high, 0.0)
     step = (high - low) / 254
     if not TINY < step < 1 / TINY:  # nothing but zeros, or weights that belong to no network
@@ -129,7 +125,9 @@ def shortened(analysis, q):
 
 
 def balance(before, behind):
-    """Scales the channels that lead from some layers to others, so that all have the same weight in these on average."""
+    """Scales the channels that lead from some layers to others, so that all have the same weight in
+    these on average.
+    """
     size = torch.stack([layer.weight.square().mean((0, 2, 3)) for layer in behind]).mean(0).sqrt_().clamp_min_(TINY)
     for layer in before:
         layer.weight.mul_(size[:, None, None, None])

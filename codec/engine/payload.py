@@ -1,4 +1,6 @@
-"""A tile's payload: its latents as one rANS stream, both ways; several tiles of one size at once. Between the transforms, which `pipeline` runs, and the bytes of `container`.
+"""A tile's payload: its latents as one rANS stream, both ways; several tiles of one size at once.
+
+Between the transforms, which `pipeline` runs, and the bytes of `container`.
 
 `prior` says for every symbol which table row codes it, `entropy` codes it; only integers pass between the two.
 """
@@ -18,7 +20,9 @@ from ..model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 
 
 def encode(model, y, quality, fit=None):
-    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N; fit: a `refinement.Fit`, which changes the latents before they are coded."""
+    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N; fit: a `refinement.Fit`, which changes
+    the latents before they are coded.
+    """
     m, n = model, model.networks
     count, _, h, w = y.shape
     gain, _, gain_z = n.prior.gains(quality)
@@ -28,14 +32,13 @@ def encode(model, y, quality, fit=None):
     target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
 
     def rounding(target, each):
-        """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are coded, their rows
-        and where those of each tile but the last end; residuals and rows of all."""
+        """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are
+        coded, their rows and where those of each tile but the last end; residuals and rows of all."""
 
         def quantise(t, mean, rows):
             where, ends = _coded(rows, valid[t])
-            residual = torch.sub(
-                gather(target, t), mean.float(), alpha=2.0**-LATENT
-            )  # float32 will do: a mean has 22 bits
+            # float32 will do: a mean has 22 bits.
+            residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)
             wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
             symbols = rounded(m, wanted, own)
             residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
@@ -68,7 +71,9 @@ def encode(model, y, quality, fit=None):
 
 
 def rounded(model, residuals, rows):
-    """The symbols of residuals [n], in quantiser steps, under their table rows: rounded where the error saved is worth its bits (`Model.thresholds`); float32."""
+    """The symbols of residuals [n], in quantiser steps, under their table rows: rounded where the error saved is worth
+    its bits (`Model.thresholds`); float32.
+    """
     one, more = (x.index_select(0, rows) for x in model.thresholds)
     size = residuals.abs()
     whole = torch.sub(size, more).add_(1).floor_()
@@ -76,7 +81,9 @@ def rounded(model, residuals, rows):
 
 
 def decode(model, tiles, h, w, quality, refused=None):
-    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `quality` as for `encode`, `refused` as for `read`."""
+    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `quality` as for `encode`, `refused`
+    as for `read`.
+    """
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     _, reciprocal, _ = n.prior.gains(quality)
@@ -88,7 +95,9 @@ def decode(model, tiles, h, w, quality, refused=None):
 
 
 def rebuilt(pull, decoded, symbols, rows):
-    """y in quantiser steps, float32 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero is pulled to the mean. Overwrites `decoded` and `symbols`."""
+    """y in quantiser steps, float32 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero is
+    pulled to the mean. Overwrites `decoded` and `symbols`.
+    """
     y = decoded.mul_(2.0**-LATENT).float()
     y.view(-1).addcmul_(symbols.sign_().float().view(-1), pull.index_select(0, rows.view(-1)), value=-1)
     return y
@@ -97,7 +106,8 @@ def rebuilt(pull, decoded, symbols, rows):
 def read(model, tiles, h, w, quality, refused=None):
     """z symbols, y symbols, y in 2^-LATENT and its table rows, all [N,...] on the padded grid of N tiles of one size.
 
-    refused: a dict, which collects the Corrupt of each tile, by its number, that cannot be decoded; without one it is raised.
+    refused: a dict, which collects the Corrupt of each tile, by its number, that cannot be decoded; without one it is
+    raised.
     """
     m, n = model, model.networks
     count, (high, wide) = len(tiles), _padded(h, w)
@@ -149,20 +159,25 @@ def read(model, tiles, h, w, quality, refused=None):
                 decoders[i].finish()
                 if _checksum(*own) != tiles[i].symbols_crc:
                     raise Corrupt(
-                        "the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise"
+                        "the decoded symbols do not match their checksum: "
+                        "the file is damaged or this machine computes otherwise"
                     )
     return z, symbols, decoded, y_rows
 
 
 def _coded(rows, valid):
-    """Which of the symbols with these rows [N,...] are coded, as places in all of them, and where those of each tile but the last end."""
+    """Which of the symbols with these rows [N,...] are coded, as places in all of them, and where those of each tile
+    but the last end.
+    """
     coded = (rows > 0) & valid
     where = coded.flatten().nonzero()[:, 0]
     return where, np.cumsum(_flat(coded.flatten(1).sum(1)))[:-1] if len(coded) > 1 else []
 
 
 def bits(model, tile, h, w, quality):
-    """Where a tile spends its bits, by the model's tables: float64 [h,w]; those of z are spread over the 4x4 positions each of its symbols serves."""
+    """Where a tile spends its bits, by the model's tables: float64 [h,w]; those of z are spread over the 4x4 positions
+    each of its symbols serves.
+    """
     z, symbols, _, rows = read(model, [tile], h, w, quality)
     symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
     spent = np.where(_flat(rows) > 0, model.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
@@ -205,6 +220,8 @@ def _bounded(symbols):
 
 
 def _checksum(z, y):
-    """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness shows."""
+    """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness
+    shows.
+    """
     as_bytes = lambda x: np.ascontiguousarray(x.cpu().numpy().astype("<i4"))
     return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))

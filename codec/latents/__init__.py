@@ -1,11 +1,12 @@
 """What the latents know besides pictures, on the codec's own weight file and bitstream. In order of use:
 
-features (a vector per picture, near-duplicates), anomaly (what is unusual, and where), denoise (an encoder that cleans while it compresses),
-generate (draws from the priors, walks between latents); `files` joins them to .aec files, `commands` to the command line.
+features (a vector per picture, near-duplicates), anomaly (what is unusual, and where), denoise (an encoder that cleans
+while it compresses), generate (draws from the priors, walks between latents); `files` joins them to .aec files,
+`commands` to the command line.
 
     from codec import Codec, latents
     coder = Codec()
-    latents.embed(coder, "photo.png")                                     # float32 [1130], also of the bytes of an .aec file
+    latents.embed(coder, "photo.png")                                     # float32 [1130], also of an .aec file's bytes
     normal = latents.Normal.fit(coder.model.id.hex(), [latents.measure(coder, path) for path in paths])
     score, unusual, positions = normal.score(coder, "part.png")
     data = latents.denoiser().encode("noisy.png", 45)                     # an ordinary .aec file

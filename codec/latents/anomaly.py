@@ -1,7 +1,9 @@
-"""Anomalies: a picture is unusual where the model needs other numbers of bits than for normal ones, or rebuilds it better or worse.
+"""Anomalies: a picture is unusual where the model needs other numbers of bits than for normal ones, or rebuilds it
+better or worse.
 
-Per latent position (16x16 px): bits by the prior's own tables, and the squared error of the decoded picture. Logarithms of both, as they are and
-as means over 3x3 positions, are standardised on a set of normal pictures; the score is their Mahalanobis distance from its mean.
+Per latent position (16x16 px): bits by the prior's own tables, and the squared error of the decoded picture. Logarithms
+of both, as they are and as means over 3x3 positions, are standardised on a set of normal pictures; the score is their
+Mahalanobis distance from its mean.
 """
 
 import json
@@ -25,7 +27,9 @@ class BadNormal(CodecError):
 
 
 def measure(coder, source, quality=QUALITY, **options):
-    """Of every position of a picture (anything `Codec.encode` takes), float32 [4, h, w]: log2 of bits and of squared error, and their 3x3 means."""
+    """Of every position of a picture (anything `Codec.encode` takes), float32 [4, h, w]: log2 of bits and of squared
+    error, and their 3x3 means.
+    """
     picture = image.load(source, **options)
     data = coder.encode(picture, quality, lossless=False, **options)
     bits = coder.bits_map(data, **options)
@@ -66,15 +70,17 @@ class Normal:
 
     @classmethod
     def fit(cls, model, maps, quality=QUALITY, quantile=0.99):
-        """From the `measure` of every normal picture. model: id. Raises BadOption for fewer than two pictures or a quantile outside 0..1."""
+        """From the `measure` of every normal picture. model: id.
+
+        Raises BadOption for fewer than two pictures or a quantile outside 0..1.
+        """
         if len(maps) < 2:
             raise BadOption(f"two normal pictures are the least that tell what is usual, not {len(maps)}")
         if not 0 < quantile <= 1:
             raise BadOption(f"the quantile {quantile} is outside 0..1")
         positions = np.concatenate([m.reshape(4, -1) for m in maps], 1).astype(np.float64)
-        covariance = np.cov(positions) + 1e-4 * np.eye(
-            4
-        )  # of logarithms: far below what any real set of pictures varies
+        # Added to the variances of logarithms: far below what any real set of pictures varies.
+        covariance = np.cov(positions) + 1e-4 * np.eye(4)
         normal = cls(
             model,
             quality,
@@ -104,7 +110,10 @@ class Normal:
         return float(np.sort(positions, axis=None)[-count:].mean())
 
     def score(self, coder, source, **options):
-        """Score of a picture, whether it is unusual, and the scores of its positions [h, w]. Raises BadNormal, and as `Codec.encode`."""
+        """Score of a picture, whether it is unusual, and the scores of its positions [h, w].
+
+        Raises BadNormal, and as `Codec.encode`.
+        """
         if coder.model.id.hex() != self.model:
             raise BadNormal(
                 f"the normal set was measured with model {self.model}, not with {coder.model.id.hex()}: fit it again"
@@ -136,7 +145,9 @@ class Normal:
 
 
 def heat(picture, positions, threshold):
-    """PIL image of a Picture in gray with its unusual positions glowing: red from `threshold`, yellow from twice as much."""
+    """PIL image of a Picture in gray with its unusual positions glowing: red from `threshold`, yellow from twice as
+    much.
+    """
     shown = picture.pixels.mean(2, keepdims=True) * (255 / np.iinfo(picture.pixels.dtype).max)
     strength = Image.fromarray(np.float32(positions / max(threshold, 1e-6)))
     padded = strength.resize([side * STRIDE for side in strength.size], Image.BILINEAR)

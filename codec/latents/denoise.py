@@ -1,7 +1,9 @@
-"""Denoising while compressing: an encoder trained to write, of a corrupted picture, the file the clean one should have had.
+"""Denoising while compressing: an encoder trained to write, of a corrupted picture, the file the clean one should have
+had.
 
-Only analysis and hyper-analysis differ from the model's: prior and synthesis are the model's own, so that the files are ordinary .aec files for
-every decoder. `codec.training.denoise` makes the encoder file: a safetensors file with two networks in fp16 and the id of the model they belong to.
+Only analysis and hyper-analysis differ from the model's: prior and synthesis are the model's own, so that the files are
+ordinary .aec files for every decoder. `codec.training.denoise` makes the encoder file: a safetensors file with two
+networks in fp16 and the id of the model they belong to.
 """
 
 import copy
@@ -25,7 +27,9 @@ INSTALLED = Path(__file__).with_name("denoise.safetensors")
 
 
 def dct(size):
-    """Orthonormal `size` x `size` DCT over luma and two chroma axes, [3 * size^2, 3, size, size], all of luma first; and u + v of each function."""
+    """Orthonormal `size` x `size` DCT over luma and two chroma axes, [3 * size^2, 3, size, size], all of luma first;
+    and u + v of each function.
+    """
     k = torch.arange(size, dtype=torch.float64)
     d = math.sqrt(2 / size) * torch.cos(math.pi * (2 * k + 1) * k[:, None] / (2 * size))
     d[0] /= math.sqrt(2)
@@ -38,7 +42,9 @@ DARK = 0.08  # of white: where the surroundings are no brighter black may well b
 
 
 def fill(x):
-    """x [N,3,H,W] in [-0.5, 0.5] with its black (zero) pixels and small black patches replaced by the mean of the nearest others."""
+    """x [N,3,H,W] in [-0.5, 0.5] with its black (zero) pixels and small black patches replaced by the mean of the
+    nearest others.
+    """
     dead = (x <= -0.5).all(1, keepdim=True).to(x)
     if not dead.any():
         return x
@@ -57,7 +63,9 @@ def fill(x):
 
 
 def _pool(kind, x, *size):
-    """Means ("avg") or maxima ("max") over `size` (odd) px around every pixel of x [N,C,H,W], in two passes; nothing is beyond its edge."""
+    """Means ("avg") or maxima ("max") over `size` (odd) px around every pixel of x [N,C,H,W], in two passes; nothing is
+    beyond its edge.
+    """
     one = lambda x, *kernel: getattr(F, f"{kind}_pool2d")(
         x, kernel, 1, [k // 2 for k in kernel], **({"count_include_pad": False} if kind == "avg" else {})
     )
@@ -70,10 +78,12 @@ def _opening(mask, *size):
 
 
 class Shrinkage(nn.Module):
-    """x [N,3,H,W] -> the same with less noise: overlapping DCT blocks, each coefficient shrunk by what noise leaves of the energy around it.
+    """x [N,3,H,W] -> the same with less noise: overlapping DCT blocks, each coefficient shrunk by what noise leaves of
+    the energy around it.
 
-    The noise is estimated per colour axis from the finest coefficients where they are smallest, as fine texture looks like noise; the energy is
-    that of 3x3 blocks (Cai & Silverman 2001, NeighCoeff). Learned is only `strength`, per quality: the share of the noise's energy, exp(PACE * w).
+    The noise is estimated per colour axis from the finest coefficients where they are smallest, as fine texture looks
+    like noise; the energy is that of 3x3 blocks (Cai & Silverman 2001, NeighCoeff). Learned is only `strength`, per
+    quality: the share of the noise's energy, exp(PACE * w).
     """
 
     SIZE, STRIDE = 8, 4
@@ -88,13 +98,11 @@ class Shrinkage(nn.Module):
             basis, order = dct(self.SIZE)
             self.finest = torch.nonzero(order >= 1.5 * self.SIZE - 1).flatten()
             self.register_buffer("basis", basis, persistent=False)
-            self.register_buffer(
-                "mask", (torch.arange(len(basis)) != 0).float()[None, :, None, None], persistent=False
-            )  # the mean of luma stays
+            # The mean of luma stays as it is.
+            self.register_buffer("mask", (torch.arange(len(basis)) != 0).float()[None, :, None, None], persistent=False)
         with torch.no_grad():
-            self.strength.w[:, self.SIZE**2 :: self.SIZE**2] -= (
-                1.5 / self.PACE
-            )  # the means of chroma nearly: weak colours would go gray
+            # The means of chroma nearly stay: weak colours would go gray.
+            self.strength.w[:, self.SIZE**2 :: self.SIZE**2] -= 1.5 / self.PACE
 
     def forward(self, x, q):
         edge = self.SIZE - self.STRIDE
@@ -102,9 +110,8 @@ class Shrinkage(nn.Module):
         finest = coefficients.detach().unflatten(1, (3, -1))[:, :, self.finest]
         window = min(8, *finest.shape[3:])
         calm = F.avg_pool2d(finest.abs().mean(2), window, max(1, window // 2)).flatten(2).quantile(self.CALM, 2)
-        variance = ((calm / 0.75).square() - self.FLOOR**2).clamp_min(
-            0
-        )  # 0.798 of a Gaussian's deviation, less what choosing the calmest takes
+        # The mean magnitude is 0.798 of a Gaussian's deviation, less what choosing the calmest takes.
+        variance = ((calm / 0.75).square() - self.FLOOR**2).clamp_min(0)
         if not self.training and not variance.any():
             return x
         variance = variance.repeat_interleave(self.SIZE**2, 1)[:, :, None, None]
@@ -120,7 +127,8 @@ class Shrinkage(nn.Module):
 class DenoisingAnalysis(Analysis):
     """The analysis behind `fill` and a `Shrinkage`, so that training starts from a denoiser.
 
-    `plain`: the analysis for what no noise was found in, if not this one: training on noise costs clean pictures up to 1 dB.
+    `plain`: the analysis for what no noise was found in, if not this one: training on noise costs clean pictures up to
+    1 dB.
     """
 
     def __init__(self, c):
@@ -171,13 +179,16 @@ class Denoiser(Codec):
 
 
 def denoiser(encoder=None, model="default", device="auto", threads=None):
-    """A `Denoiser`. encoder: path of an encoder file, None for the installed one. Raises BadWeights if it does not belong to the model, and as `Codec`."""
+    """A `Denoiser`. encoder: path of an encoder file, None for the installed one.
+
+    Raises BadWeights if it does not belong to the model, and as `Codec`.
+    """
     return attach(Codec(model, device, threads), encoder)
 
 
 def attach(coder, path=None):
-    """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one the codec's own encoder
-    behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
+    """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one
+    the codec's own encoder behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
     if path is None and not INSTALLED.exists():
         return Denoiser(coder, untrained(coder), coder.model.networks.hyper_analysis)
     path = Path(path or INSTALLED)
@@ -189,7 +200,8 @@ def attach(coder, path=None):
         raise BadWeights(f"the encoder file {path.name!r} cannot be read ({error.strerror.lower()})") from None
     if encoder.model != coder.model.id:
         raise BadWeights(
-            f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: `aecodec train --denoise` makes one for it"
+            f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: "
+            "`aecodec train --denoise` makes one for it"
         )
     return Denoiser(coder, encoder.analysis, encoder.hyper_analysis)
 

@@ -1,6 +1,8 @@
-"""A feature vector per picture, pooled from the decoded latent without synthesising pixels, and the search for near-duplicates that it allows.
+"""A feature vector per picture, pooled from the decoded latent without synthesising pixels, and the search for
+near-duplicates that it allows.
 
-What is pooled forgets where things are and which way they face, so that crops, rescaled, flipped and recompressed copies stay near their original.
+What is pooled forgets where things are and which way they face, so that crops, rescaled, flipped and recompressed
+copies stay near their original.
 """
 
 import numpy as np
@@ -10,7 +12,9 @@ from ..model.networks import STRIDE
 from . import files
 
 BINS = 10, 9, 9  # of the histogram of colours: luma and two chroma axes
-BEND = 12  # chroma is bent by asinh(12 c) / 3: most colours of photographs are nearly gray, and vivid ones are told apart less finely
+# Chroma is bent by asinh(12 c) / 3: most colours of photographs are nearly gray, and vivid ones are told apart less
+# finely.
+BEND = 12
 TEXTURE = 0.02  # weight of the channels' log-magnitudes beside the histogram, whose distances lie in 0..sqrt(2)
 FLOOR = 0.05  # of magnitudes in quantiser steps of lambda = 0.008, before their logarithm
 DUPLICATE = 0.55  # distance below which two pictures are taken for copies of one (benchmarks/latents/similar.py)
@@ -18,9 +22,12 @@ QUALITY = 60.0
 
 
 def embed(coder, source, quality=QUALITY, **options):
-    """Feature vector float32 [1130] of a picture (anything `Codec.encode` takes) or of the bytes of an .aec file. Raises as `encode` and `decode`.
+    """Feature vector float32 [1130] of a picture (anything `Codec.encode` takes) or of the bytes of an .aec file.
 
-    810 square roots of a histogram of block colours (distances are Hellinger distances), then the mean log-magnitude of each of 320 channels.
+    Raises as `encode` and `decode`.
+
+    810 square roots of a histogram of block colours (distances are Hellinger distances), then the mean log-magnitude of
+    each of 320 channels.
     """
     latent = coder.latent(files.to_aec(coder, source, quality, **options), **options)
     texture = TEXTURE * np.log(np.abs(latent).mean((1, 2)) + FLOOR)
@@ -53,7 +60,8 @@ def _histogram(colours):
 
 
 def nearest(queries, features, count):
-    """Indices and distances, both [Q, count], of the rows of features [N, D] nearest to each of queries [Q, D], nearest first.
+    """Indices and distances, both [Q, count], of the rows of features [N, D] nearest to each of queries [Q, D], nearest
+    first.
 
     Raises BadOption for vectors of different lengths.
     """
@@ -61,7 +69,8 @@ def nearest(queries, features, count):
 
     if queries.shape[1] != features.shape[1]:
         raise BadOption(
-            f"feature vectors of {queries.shape[1]} and of {features.shape[1]} numbers cannot be compared: they were made by different models"
+            f"feature vectors of {queries.shape[1]} and of {features.shape[1]} numbers cannot be compared: "
+            "they were made by different models"
         )
     distances, indices = NearestNeighbors(n_neighbors=min(count, len(features))).fit(features).kneighbors(queries)
     return indices, distances

@@ -1,4 +1,6 @@
-"""Between .aec files and latents: a file with a latent of whatever the caller has, and a file that decodes to a given latent."""
+"""Between .aec files and latents: a file with a latent of whatever the caller has, and a file that decodes to a given
+latent.
+"""
 
 import torch
 
@@ -9,7 +11,9 @@ from ..pipeline.encoding import hundredths_of
 
 
 def to_aec(coder, source, quality=60.0, **options):
-    """Bytes of an .aec file that holds a latent of all of a picture: `source` itself where it is the bytes of one, else encoded; raises as `Codec.encode` and `decode`."""
+    """Bytes of an .aec file that holds a latent of all of a picture: `source` itself where it is the bytes of one, else
+    encoded; raises as `Codec.encode` and `decode`.
+    """
     if isinstance(source, bytes) and source.startswith(container.SIGNATURE):
         header, sizes = container.read_header(source)
         if not header.lossless and "drawn" not in sizes:
@@ -19,7 +23,8 @@ def to_aec(coder, source, quality=60.0, **options):
 
 
 def from_latent(coder, latent, height, width, quality=60.0):
-    """Bytes of an .aec file of a `height` x `width` picture whose latent is `latent`, float32 [M, ceil(H/16), ceil(W/16)], but for quantisation.
+    """Bytes of an .aec file of a `height` x `width` picture whose latent is `latent`, float32
+    [M, ceil(H/16), ceil(W/16)], but for quantisation.
 
     Raises BadOption.
     """

@@ -1,7 +1,8 @@
-"""Pictures that never were: draws from the learned priors and walks between latents, all of them as ordinary .aec files.
+"""Pictures that never were: draws from the learned priors and walks between latents, all of them as ordinary .aec
+files.
 
-The prior of the hyper-latent knows nothing of neighbours, and that of the latent sees two positions far: draws are textures, not scenes. The
-synthesis is close to linear: walks are close to cross-fades, but for what the decoder adds.
+The prior of the hyper-latent knows nothing of neighbours, and that of the latent sees two positions far: draws are
+textures, not scenes. The synthesis is close to linear: walks are close to cross-fades, but for what the decoder adds.
 """
 
 import numpy as np
@@ -21,10 +22,11 @@ from . import files
 
 
 def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.0, like=None, max_pixels=MAX_PIXELS):
-    """Bytes of an .aec file whose every symbol is drawn from the model's own tables: first z, then y in four steps given what is drawn so far.
+    """Bytes of an .aec file whose every symbol is drawn from the model's own tables: first z, then y in four steps
+    given what is drawn so far.
 
-    temperature: p^(1/temperature), 0 for the likeliest symbols; like: a picture or the bytes of an .aec file, whose z is kept and whose size (and
-    quality) count. Raises BadOption, and for `like` as `Codec.encode` and `decode`.
+    temperature: p^(1/temperature), 0 for the likeliest symbols; like: a picture or the bytes of an .aec file, whose z
+    is kept and whose size (and quality) count. Raises BadOption, and for `like` as `Codec.encode` and `decode`.
     """
     if not 0 <= temperature <= 10:
         raise BadOption(f"temperature {temperature} is outside 0..10")
@@ -83,7 +85,8 @@ def _draw(tables, rows, rng, temperature):
 def interpolate(coder, a, b, n=9, quality=60.0, *, max_pixels=MAX_PIXELS):
     """Yields n .aec files along the straight line between the latents of two pictures of one size, both ends included.
 
-    a, b: what `Codec.encode` takes, or bytes of .aec files. Raises BadOption for other sizes or n < 2, and as `Codec.encode` and `Codec.decode`.
+    a, b: what `Codec.encode` takes, or bytes of .aec files. Raises BadOption for other sizes or n < 2, and as
+    `Codec.encode` and `Codec.decode`.
     """
     if n < 2:
         raise BadOption(f"{n} steps are too few, a walk needs its two ends")

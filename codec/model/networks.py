@@ -1,9 +1,11 @@
-"""Float networks of the codec: analysis, hyper-analysis and synthesis (`prior` holds what must be exact; `pipeline` joins them).
+"""Float networks of the codec: analysis, hyper-analysis and synthesis (`prior` holds what must be exact; `pipeline`
+joins them).
 
-Shapes: picture x [N,3,H,W] in [-0.5, 0.5], H and W multiples of 16; latent y [N,M,H/16,W/16]; hyper-latent z [N,Nz,ceil(H/64),ceil(W/64)].
-Every transform is a linear 16x16 DCT-initialised shortcut plus a residual branch. `q` [N] is the quality as a float anchor coordinate in
-[0, len(lambdas)-1]; one network serves every rate through per-channel log-gains learned at the anchors (Cui et al. 2021, "Asymmetric gained
-deep image compression with continuous rate adaptation").
+Shapes: picture x [N,3,H,W] in [-0.5, 0.5], H and W multiples of 16; latent y [N,M,H/16,W/16]; hyper-latent z
+[N,Nz,ceil(H/64),ceil(W/64)]. Every transform is a linear 16x16 DCT-initialised shortcut plus a residual branch. `q` [N]
+is the quality as a float anchor coordinate in [0, len(lambdas)-1]; one network serves every rate through per-channel
+log-gains learned at the anchors (Cui et al. 2021, "Asymmetric gained deep image compression with continuous rate
+adaptation").
 """
 
 import math
@@ -17,7 +19,8 @@ STRIDE = 16  # picture pixels per latent position
 HYPER_STRIDE = 4  # latent positions per hyper-latent position
 
 
-# Where a size of a Config may lie, if not in 1..1024; the latent has no more channels than a 16 x 16 DCT of three colours functions.
+# Where a size of a Config may lie, if not in 1..1024; the latent has no more channels than a 16 x 16 DCT of three
+# colours functions.
 LIMITS = {
     "latent": (4, 768),
     "anchors": (2, 64),
@@ -60,8 +63,11 @@ class Config:
 
 
 class Pointwise(nn.Conv2d):
-    """A 1x1 convolution as a matrix product: x [N,C,h,w], best in channels_last memory. Its sums do not depend on the number of threads, but for less than a dozen
-    positions; those of a library's convolution do, and in some of the 500,000 symbols of a picture that shows."""
+    """A 1x1 convolution as a matrix product: x [N,C,h,w], best in channels_last memory.
+
+    Its sums do not depend on the number of threads, but for less than a dozen positions; those of a library's
+    convolution do, and in some of the 500,000 symbols of a picture that shows.
+    """
 
     def __init__(self, i, o, bias=True):
         super().__init__(i, o, 1, bias=bias)
@@ -115,7 +121,9 @@ class ResBlock(nn.Module):
 
 
 def unshuffle(x, size):
-    """[N,C,size*h,size*w] -> [N,size^2*C,h,w], channels in order of row, column and channel within the cell: channels_last memory stays in runs of a cell's row."""
+    """[N,C,size*h,size*w] -> [N,size^2*C,h,w], channels in order of row, column and channel within the cell:
+    channels_last memory stays in runs of a cell's row.
+    """
     n, c, h, w = x.shape
     x = x.permute(0, 2, 3, 1).reshape(n, h // size, size, w // size, size * c).transpose(2, 3)
     return x.reshape(n, h // size, w // size, size**2 * c).permute(0, 3, 1, 2)
@@ -136,15 +144,17 @@ def shuffle(x, size):
 
 
 def shed(x, halo, keep):
-    """x [N,C,h,w] without what is beyond `keep` positions of its halo (those at top, bottom, left and right), and what is left of that."""
+    """x [N,C,h,w] without what is beyond `keep` positions of its halo (those at top, bottom, left and right), and what
+    is left of that.
+    """
     left = [min(side, keep) for side in halo]
     top, bottom, start, end = (side - kept for side, kept in zip(halo, left))
     return x[:, :, top : x.shape[2] - bottom, start : x.shape[3] - end], left
 
 
 def dct_basis(channels, size=STRIDE):
-    """The lowest `channels` size x size DCT functions over an orthonormal luma/chroma space, [channels, 3, size, size]; dealt in turn to the
-    prior's four channel groups, so that each group holds low and high frequencies."""
+    """The lowest `channels` size x size DCT functions over an orthonormal luma/chroma space, [channels, 3, size, size];
+    dealt in turn to the prior's four channel groups, so that each group holds low and high frequencies."""
     k = torch.arange(size, dtype=torch.float64)
     d = math.sqrt(2 / size) * torch.cos(math.pi * (2 * k[None] + 1) * k[:, None] / (2 * size))
     d[0] /= math.sqrt(2)
@@ -185,9 +195,8 @@ class Analysis(nn.Module):
 
     def branch(self, x, q, halo):
         t, halo = self.first(x), [2 * side for side in halo]
-        beyond = (
-            4 + 2 * len(self.blocks) + 2
-        )  # positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one
+        # Positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one.
+        beyond = 4 + 2 * len(self.blocks) + 2
         for block in self.blocks:
             beyond -= 2
             t, halo = shed(block(t, q), halo, beyond)
@@ -198,8 +207,9 @@ class Analysis(nn.Module):
         return self.linear(unshuffle(x, STRIDE))
 
     def forward(self, x, q, half=False, halo=(0, 0, 0, 0)):
-        """half: the branch in bfloat16, as in training; halo: latent positions at top, bottom, left and right of x that y shall not show, each as
-        many as `tiles.analysis_halo` says, or fewer where the picture begins or ends there."""
+        """half: the branch in bfloat16, as in training; halo: latent positions at top, bottom, left and right of x that
+        y shall not show, each as many as `tiles.analysis_halo` says, or fewer where the picture begins or ends there.
+        """
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             y = self.branch(x, q, halo)
         return add(y.float(), self.shortcut(shed(x, [STRIDE * side for side in halo], 0)[0]))
@@ -229,9 +239,8 @@ class Synthesis(nn.Module):
             self.last.bias.zero_()
 
     def branch(self, y, q, halo):
-        beyond = (
-            2 * len(self.blocks) + 2
-        )  # positions at 1/8 that the rest of the branch sees: two 3x3 per block, three at 1/4
+        # Positions at 1/8 that the rest of the branch sees: two 3x3 per block, three at 1/4.
+        beyond = 2 * len(self.blocks) + 2
         t, halo = shed(self.first_block(self.first(y), q), halo, beyond // 2)
         t, halo = shuffle(self.up8(t), 2), [2 * side for side in halo]
         for block in self.blocks:
@@ -245,7 +254,9 @@ class Synthesis(nn.Module):
         return shuffle(self.linear(y), STRIDE)
 
     def forward(self, y, q, half=False, halo=(0, 0, 0, 0)):
-        """halo: as of the analysis, positions of y that x shall not show, each as many as `tiles.synthesis_halo` says, or fewer."""
+        """halo: as of the analysis, positions of y that x shall not show, each as many as `tiles.synthesis_halo` says,
+        or fewer.
+        """
         y = self.gain(y, q)
         with torch.autocast(y.device.type, torch.bfloat16, enabled=half):
             x = self.branch(y, q, halo)

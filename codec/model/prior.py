@@ -1,11 +1,14 @@
-"""The prior: from the hyper-latent and the latents decoded so far to a mean and a table row for every symbol still to come.
+"""The prior: from the hyper-latent and the latents decoded so far to a mean and a table row for every symbol still to
+come.
 
-`PriorNetwork` is the structure, written once over two kinds of layers: float convolutions (training, `codec.training`) and `FixedLayer`
-(the codec). In the codec everything here is exact integer arithmetic, held in floating-point tensors whose sums stay below 2^53 (float64) or
-2^24 (float32), so that threads, batch, device and library cannot change a bit of it: the decoder finds the rows the encoder used.
+`PriorNetwork` is the structure, written once over two kinds of layers: float convolutions (training, `codec.training`)
+and `FixedLayer` (the codec). In the codec everything here is exact integer arithmetic, held in floating-point tensors
+whose sums stay below 2^53 (float64) or 2^24 (float32), so that threads, batch, device and library cannot change a bit
+of it: the decoder finds the rows the encoder used.
 
-Four steps over a 2x2 grid of positions and four channel groups: in step t group g is coded at the positions of phase PHASE[(t + g) % 4].
-The prior works in a quality-independent domain: latents divided by their gain; means are multiplied by it again, log-scales get its logarithm.
+Four steps over a 2x2 grid of positions and four channel groups: in step t group g is coded at the positions of phase
+PHASE[(t + g) % 4]. The prior works in a quality-independent domain: latents divided by their gain; means are multiplied
+by it again, log-scales get its logarithm.
 """
 
 import functools
@@ -26,7 +29,8 @@ SLOPE = 0.125  # of the leaky ReLUs: a power of two stays exact
 class Block(nn.Module):
     """Bottleneck 3x3 mixing, then a 1x1 feed-forward, both residual.
 
-    `layer(inputs, outputs, kernel, act, owns)` makes a layer; `owns`: nobody else reads its input, so that it may be overwritten.
+    `layer(inputs, outputs, kernel, act, owns)` makes a layer; `owns`: nobody else reads its input, so that it may be
+    overwritten.
     """
 
     def __init__(self, layer, channels, mid):
@@ -44,7 +48,9 @@ class Block(nn.Module):
 
 
 class PriorNetwork(nn.Module):
-    """z/gain [N,Nz,h/4,w/4] and decoded y/gain [N,M,h,w] -> per step mean and log2-scale [N,4,M/4,h/2,w/2], groups in phase order."""
+    """z/gain [N,Nz,h/4,w/4] and decoded y/gain [N,M,h,w] -> per step mean and log2-scale [N,4,M/4,h/2,w/2], groups in
+    phase order.
+    """
 
     def __init__(self, layer, vectors, c):
         """`vectors(*shape)` makes the additive vectors, per step and phase."""
@@ -54,9 +60,8 @@ class PriorNetwork(nn.Module):
         self.body = Block(layer, p, c.prior_mid)
         self.join = nn.ModuleList(layer(p + (m if t else 0), p, 1, False) for t in range(STEPS))
         self.blocks = nn.ModuleList(Block(layer, p, c.prior_mid) for _ in range(STEPS))
-        self.heads = nn.ModuleList(
-            layer(p, 2 * m // 4, 1, False) for _ in range(4)
-        )  # one per channel group: M/4 means, M/4 log2-scales
+        # One head per channel group gives M/4 means and M/4 log2-scales.
+        self.heads = nn.ModuleList(layer(p, 2 * m // 4, 1, False) for _ in range(4))
         self.phase_bias = vectors(STEPS, p, 2, 2)
 
     def features(self, z, quality_bias):
@@ -65,7 +70,9 @@ class PriorNetwork(nn.Module):
         return self.body(x + quality_bias)
 
     def step(self, t, features, y):
-        """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing is decoded yet."""
+        """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing
+        is decoded yet.
+        """
         x = self.join[t](*([features, y] if t else [features]))
         n, c, h, w = x.shape
         x = add(self.phase_bias[t][:, None, :, None], x.view(n, c, h // 2, 2, w // 2, 2))
@@ -93,13 +100,16 @@ def gather(x, t):
 
 
 def place(x, t, step):
-    """Writes the symbols of step t [N,4,M/4,h/2,w/2] to their positions in a latent x [N,M,h,w] (inverse of `gather`)."""
+    """Writes the symbols of step t [N,4,M/4,h/2,w/2] to their positions in a latent x [N,M,h,w]
+    (inverse of `gather`).
+    """
     for g, (group, symbols) in enumerate(zip(x.chunk(4, 1), step.unbind(1))):
         phase(group, PHASE[(t + g) % 4]).copy_(symbols)
 
 
-# Exact arithmetic. Fixed-point units: activations and latents/gain 2^-FRACTION, head outputs 2^-HEAD, means and latents 2^-8 quantiser
-# step, log2-gains 2^-10. A row of the table is an eighth of an octave of the scale; rows below the first are row 0, which is not coded.
+# Exact arithmetic. Fixed-point units: activations and latents/gain 2^-FRACTION, head outputs 2^-HEAD, means and latents
+# 2^-8 quantiser step, log2-gains 2^-10. A row of the table is an eighth of an octave of the scale; rows below the first
+# are row 0, which is not coded.
 
 FRACTION, HEAD, LATENT, GAIN = 7, 12, 8, 10
 ROWS = 84
@@ -116,7 +126,9 @@ def fixed(x):
 
 
 def float32_is_whole():
-    """Whether products of float32 matrices keep every bit: a caller, for the whole process, or the environment may have allowed TF32 or bf16."""
+    """Whether products of float32 matrices keep every bit: a caller, for the whole process, or the environment may have
+    allowed TF32 or bf16.
+    """
     if any(
         os.environ.get(f"{library}_DEFAULT_FPMATH_MODE", "STRICT").upper() != "STRICT" for library in ("ONEDNN", "DNNL")
     ):
@@ -133,7 +145,9 @@ def _two_to(exponents):
 
 
 def for_each(of):
-    """The function of a quality that returns tensors [1,...], also for a tuple of qualities, whose tensors follow each other in the first dimension."""
+    """The function of a quality that returns tensors [1,...], also for a tuple of qualities, whose tensors follow each
+    other in the first dimension.
+    """
     return lambda quality: (
         [torch.cat(parts) for parts in zip(*map(of, quality))] if isinstance(quality, tuple) else of(quality)
     )
@@ -145,11 +159,13 @@ def as_type(dtype, *tensors):
 
 
 class FixedLayer(nn.Module):
-    """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output channel, round.
+    """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output
+    channel, round.
 
-    The limits bound every sum below EXACT (checked when a model is loaded), so float32 gives the same integers as any wider type in
-    whatever order it adds. 3x3 windows are laid out for a matrix product: a library may compute convolutions by other, inexact algorithms.
-    Tensors are [N,C,h,w] in channels_last memory, so that a product runs over rows of channels.
+    The limits bound every sum below EXACT (checked when a model is loaded), so float32 gives the same integers as any
+    wider type in whatever order it adds. 3x3 windows are laid out for a matrix product: a library may compute
+    convolutions by other, inexact algorithms. Tensors are [N,C,h,w] in channels_last memory, so that a product runs
+    over rows of channels.
     """
 
     def __init__(self, inputs, outputs, kernel, act, owns=False):
@@ -167,13 +183,14 @@ class FixedLayer(nn.Module):
     def freeze(self, dtype):
         """Makes the matrices of `forward` from the stored integers, in float32 or float64.
 
-        2^-shift is in them already: multiples of a power of two add as exactly as integers do, and a pass over the sums is saved. So is
-        the rounding term, except where the leaky ReLU comes first.
+        2^-shift is in them already: multiples of a power of two add as exactly as integers do, and a pass over the sums
+        is saved. So is the rounding term, except where the leaky ReLU comes first.
         """
         scale = _two_to(-self.shift.long())
+        # [kernel^2 * inputs, outputs].
         self.matrix = (
             (self.weight * scale[:, None, None, None]).permute(2, 3, 1, 0).flatten(0, 2).to(dtype).contiguous()
-        )  # [kernel^2 * inputs, outputs]
+        )
         self.offset = (self.bias * scale + (0 if self.act else 0.5)).to(dtype)
         self.high = self.limit.to(dtype)
         self.low = -self.high
@@ -261,8 +278,10 @@ class Prior(nn.Module):
         return self.power(log_y), self.power(-log_y), self.power(self.interpolate(self.gain_z, quality))
 
     def _units_of(self, quality):
-        """`_units`: what `walk` converts with at a quality: head outputs to 2^-LATENT and that to context [1,4,M/4,1,1], log-scales to rows
-        [1,4,M/4,1,1], z to the network's fixed point [1,Nz,1,1], the quality's bias [1,P,1,1]."""
+        """`_units`: what `walk` converts with at a quality: head outputs to 2^-LATENT and that to context
+        [1,4,M/4,1,1], log-scales to rows [1,4,M/4,1,1], z to the network's fixed point [1,Nz,1,1], the quality's bias
+        [1,P,1,1].
+        """
         log_y = self.interpolate(self.gain_y, quality)
         gain, reciprocal, _ = self.gains(quality)
         row_offset = ((log_y << (HEAD - GAIN)) - int(ROW_START * (1 << HEAD))).int().view(1, 4, -1, 1, 1)
@@ -277,19 +296,21 @@ class Prior(nn.Module):
         )
 
     def walk(self, z, quality, code):
-        """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each of the four steps.
+        """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each
+        of the four steps.
 
-        mean [N,4,M/4,h/2,w/2] float64 is in 2^-LATENT, rows int32 of the same shape; the residuals returned are integers in float64.
-        quality: in hundredths, or a tuple of N. The encoder's `code` quantises, the decoder's reads: both walk the same path. Returns y [N,M,h,w] in 2^-LATENT.
+        mean [N,4,M/4,h/2,w/2] float64 is in 2^-LATENT, rows int32 of the same shape; the residuals returned are
+        integers in float64.
+        quality: in hundredths, or a tuple of N. The encoder's `code` quantises, the decoder's reads: both walk the same
+        path. Returns y [N,M,h,w] in 2^-LATENT.
         """
         dtype = self.dtype if float32_is_whole() else torch.float64
         to_latent, to_context, row_offset, unit, bias = self._units(quality)
         features = self.network.features(fixed(z * unit).to(dtype), bias.to(dtype))
         n, _, h, w = features.shape
         y = torch.empty(n, self.config.latent, h, w, dtype=torch.float64, device=z.device)
-        context = torch.zeros(n, h, w, self.config.latent, dtype=dtype, device=z.device).permute(
-            0, 3, 1, 2
-        )  # channels_last
+        # The layout is channels_last.
+        context = torch.zeros(n, h, w, self.config.latent, dtype=dtype, device=z.device).permute(0, 3, 1, 2)
         for t in range(STEPS):
             mean, scale = self.network.step(t, features, context)
             mean = (

@@ -1,6 +1,8 @@
-"""Weight files: one safetensors file holds config, float networks (fp16), the frozen prior (integers) and the entropy tables (integers).
+"""Weight files: one safetensors file holds config, float networks (fp16), the frozen prior (integers) and the entropy
+tables (integers).
 
-`codec.training.export` writes them; models are named by file in `codec/models/`, and by the first bytes of the file's SHA-256 in .aec files.
+`codec.training.export` writes them; models are named by file in `codec/models/`, and by the first bytes of the file's
+SHA-256 in .aec files.
 """
 
 import functools
@@ -25,12 +27,13 @@ from .prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
 FOLDER = Path(__file__).parents[1] / "models"
 FORMAT = "aecodec model 1"
 ID_BYTES = 4
-LEAST_SHIFT = (
-    3  # of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24
-)
+# Of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24.
+LEAST_SHIFT = 3
 SHORTENED = 4  # qualities for which the analysis in bytes is kept: 4 MB each
 MAX_GAIN = 64  # octaves: beyond it float64 could overflow
-BIT = 0.065  # worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high rates: 0.1155)
+# The worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high
+# rates: 0.1155).
+BIT = 0.065
 
 
 class Networks(nn.Module):
@@ -44,16 +47,20 @@ class Networks(nn.Module):
             HyperAnalysis(config),
             Prior(config),
         )
-        self.register_buffer(
-            "pull", torch.zeros(ROWS)
-        )  # by row: how far non-zero residuals are rebuilt nearer to the mean, in steps
+        # By row: how far non-zero residuals are rebuilt nearer to the mean, in steps.
+        self.register_buffer("pull", torch.zeros(ROWS))
 
 
 class Model:
-    """A loaded weight file: `config`, `networks` (on `device`), `tables_y`, `tables_z` (row = anchor * hyper + channel) and `id`."""
+    """A loaded weight file: `config`, `networks` (on `device`), `tables_y`, `tables_z` (row = anchor * hyper + channel)
+    and `id`.
+    """
 
     def __init__(self, data, device="cpu", exact=torch.float32):
-        """`data`: the bytes of a weight file. Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`)."""
+        """`data`: the bytes of a weight file.
+
+        Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`).
+        """
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
         with refusing("the weight file does not hold a model"):
             self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
@@ -79,13 +86,17 @@ class Model:
         self.thresholds = rounding_thresholds(self.tables_y, self.networks.pull.cpu()).to(device)
 
     def coordinate(self, quality):
-        """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it: float32 [1 or N]."""
+        """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it:
+        float32 [1 or N].
+        """
         return (
             torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
         )
 
     def lambda_at(self, quality):
-        """Bits that one unit of squared error per pixel, of samples of 8 bits, is worth at a quality in hundredths, as in training."""
+        """Bits that one unit of squared error per pixel, of samples of 8 bits, is worth at a quality in hundredths, as
+        in training.
+        """
         low, part = self.networks.prior.position(quality)
         return self.config.lambda_min * 2 ** (low + part / 9900)
 
@@ -104,10 +115,11 @@ class Model:
 
 
 def rounding_thresholds(tables, pull, bit=BIT):
-    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from which k + 1 is: [2,ROWS].
+    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from
+    which k + 1 is: [2,ROWS].
 
-    Rate-distortion optimal for one symbol: the larger value must save more squared error, against values rebuilt `pull` nearer to the mean,
-    than its further bits are worth.
+    Rate-distortion optimal for one symbol: the larger value must save more squared error, against values rebuilt `pull`
+    nearer to the mean, than its further bits are worth.
     """
     thresholds = []
     for r, towards in enumerate(pull.double().tolist()):
@@ -143,9 +155,8 @@ def refusing(sentence):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[
-            :240
-        ]  # names in the file may command a terminal
+        # Names in the file may hold commands for a terminal.
+        reason = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason)[:240]
         raise BadWeights(f"{sentence}: {reason}") from None
 
 
@@ -159,14 +170,19 @@ def read_metadata(data, expected):
 
 
 def _unique(pairs):
-    """The dict of a JSON object. Raises ValueError for a name that comes twice: two readers could choose differently."""
+    """The dict of a JSON object.
+
+    Raises ValueError for a name that comes twice: two readers could choose differently.
+    """
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a name comes twice in its text")
     return dict(pairs)
 
 
 def checked(tensors, expected):
-    """The tensors as `load_state_dict` should get them (fp16 widened), where their types are those expected and all numbers finite."""
+    """The tensors as `load_state_dict` should get them (fp16 widened), where their types are those expected and all
+    numbers finite.
+    """
     tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
     for name, tensor in tensors.items():
         if name in expected and tensor.dtype != expected[name].dtype:
@@ -177,7 +193,9 @@ def checked(tensors, expected):
 
 
 def _check_exact(prior):
-    """Raises BadWeights unless all arithmetic of the prior stays exact in float32, whatever its input (FORMAT.md, "Weight file")."""
+    """Raises BadWeights unless all arithmetic of the prior stays exact in float32, whatever its input (FORMAT.md,
+    "Weight file").
+    """
     for name, layer in prior.named_modules():
         if isinstance(layer, FixedLayer):
             lowest = 0 if name.startswith("network.heads") else LEAST_SHIFT

@@ -1,4 +1,6 @@
-"""The path from a picture to the bytes of an .aec file and back: a Codec, whose `encode` reads top to bottom (`encoding`) and `decode` bottom to top (`decoding`)."""
+"""The path from a picture to the bytes of an .aec file and back: a Codec, whose `encode` reads top to bottom
+(`encoding`) and `decode` bottom to top (`decoding`).
+"""
 
 import torch
 
@@ -11,8 +13,8 @@ from .encoding import Encoding
 class Codec(Encoding, Decoding):
     """Encoder and decoder with a loaded model; may be shared by threads.
 
-    Args: model: name of an installed model or path of a weight file, for encoding (a file names the model it needs); device: auto, cpu,
-    cuda[:n]; threads: of torch, process-wide, None to leave them alone.
+    Args: model: name of an installed model or path of a weight file, for encoding (a file names the model it needs);
+    device: auto, cpu, cuda[:n]; threads: of torch, process-wide, None to leave them alone.
     """
 
     def __init__(self, model="default", device="auto", threads=None):

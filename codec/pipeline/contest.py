@@ -1,9 +1,11 @@
-"""Which way a picture is coded: as latents, or as the samples themselves, as they are or rounded, where these cost less. Between `pipeline` and `exact`.
+"""Which way a picture is coded: as latents, or as the samples themselves, as they are or rounded, where these cost
+less. Between `pipeline` and `exact`.
 
-The cost is that of training, bits + lambda * squared error (of 8-bit samples, mean over the channels, summed over the pixels), with the lambda of the
-quality. Of drawings and small pictures the latents are decoded for their error, so that with the quality neither the size nor the fidelity of what
-is chosen falls; of others a part of the error counts that none of their functions could represent, which needs no decoding: about all of
-it in noise, next to nothing in photographs. Samples are only tried where they may win.
+The cost is that of training, bits + lambda * squared error (of 8-bit samples, mean over the channels, summed over the
+pixels), with the lambda of the quality. Of drawings and small pictures the latents are decoded for their error, so that
+with the quality neither the size nor the fidelity of what is chosen falls; of others a part of the error counts that
+none of their functions could represent, which needs no decoding: about all of it in noise, next to nothing in
+photographs. Samples are only tried where they may win.
 """
 
 import functools
@@ -18,22 +20,32 @@ from ..model.networks import STRIDE, dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
 TINY = 64**2  # pixels that are few enough to try it anyway
-DRAWN = 0.5  # share of pixels equal to a neighbour from which a picture looks drawn rather than photographed, so that coding it exactly is worth a try
-SHARP = 7  # where the latents miss this much squared error, rounded samples are: photographs up to 6 on Kodak, a page of text 4 to 18
-PAGE = 8  # step of these for drawings and pages with noise in them, at any quality
-STEPS = PAGE, 16, 32  # and for all small pictures,
-FEW = exact.SMALL  # pixels, that are so quickly tried
-FAR = 8  # times what the latents miss: their whole error may be as much, and they are decoded to see it,
-ROUGH = 6  # bits per pixel that what the latents miss must be worth before samples are rounded for noise, and others decide:
-NOISE = 0.5  # the share of what they miss that counts: the noise of a camera is better lost, while bits are not
-PLAIN = 0.1  # share of runs of 16 equal pixels from which parts of a picture may be drawn: one photograph of Kodak has 0.09, the others up to 0.03
+# The share of pixels equal to a neighbour from which a picture looks drawn rather than photographed, so that coding it
+# exactly is worth a try.
+DRAWN = 0.5
+# Where the latents miss this much squared error, rounded samples are worth a try: photographs miss up to 6 on Kodak, a
+# page of text 4 to 18.
+SHARP = 7
+PAGE = 8  # the step of rounded samples for drawings and pages with noise in them, at any quality
+STEPS = PAGE, 16, 32  # the steps tried for small pictures
+FEW = exact.SMALL  # pixels of pictures so small that every step is quickly tried
+# The whole error of the latents may be so many times what they miss by the estimate: they are decoded to see it.
+FAR = 8
+# Bits per pixel that what the latents miss must be worth before samples are rounded for noise.
+ROUGH = 6
+# The share of what the latents miss that counts then: the noise of a camera is better lost, while bits are not.
+NOISE = 0.5
+# The share of runs of 16 equal pixels from which parts of a picture may be drawn: one photograph of Kodak has 0.09, the
+# others up to 0.03.
+PLAIN = 0.1
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
 class Contest:
     """Takes the tiles of a picture as they come, and says at the end which way won.
 
-    Args: config: networks.Config of the model; weight: lambda; channels; lossless: True: only samples as they are, None: whatever costs less.
+    Args: config: networks.Config of the model; weight: lambda; channels; lossless: True: only samples as they are,
+    None: whatever costs less.
     """
 
     def __init__(self, config, weight, channels, lossless):
@@ -57,9 +69,8 @@ class Contest:
             missing = unreachable(pixels, self.config.latent)
             self._least += self.weight * missing * count
             worth = self._worth_trying(pixels, count, missing)
-            self._tiles = {
-                step: coded for step, coded in self._tiles.items() if step in worth
-            }  # a picture is coded one way from end to end
+            # A picture is coded one way from end to end.
+            self._tiles = {step: coded for step, coded in self._tiles.items() if step in worth}
         for step, coded in self._tiles.items():
             samples = exact.rounded(pixels, step) if step > 1 else pixels
             coded.append(Tile(exact.encode(samples), exact.checksum(samples)))
@@ -73,9 +84,8 @@ class Contest:
         steps = {1} if count <= TINY else set()
         if missing > SHARP and count <= FEW:
             steps.update(STEPS)
-        elif (
-            (missing > SHARP or self._tiles.get(PAGE)) and PAGE in self._drawn and exact.equal(pixels, PAGE) > DRAWN
-        ):  # a page may have margins
+        elif (missing > SHARP or self._tiles.get(PAGE)) and PAGE in self._drawn and exact.equal(pixels, PAGE) > DRAWN:
+            # A page may have margins.
             steps.add(PAGE)
         self._drawn &= steps
         if self.weight * missing > ROUGH and (self._noise_step < PAGE or PAGE not in steps):
@@ -88,9 +98,11 @@ class Contest:
         return self._plain > PLAIN * self._count
 
     def settle(self, coded, error):
-        """As a task of `buckets`: the tiles that won and the step of their samples, 0 if it is the latents' tiles, `coded`.
+        """As a task of `buckets`: the tiles that won and the step of their samples, 0 if it is the latents' tiles,
+        `coded`.
 
-        error(): the task of the latents' squared error, mean over the channels, summed over the pixels; only asked for where it may decide.
+        error(): the task of the latents' squared error, mean over the channels, summed over the pixels; only asked for
+        where it may decide.
         """
         bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
         costs = {
@@ -108,13 +120,15 @@ class Contest:
 
 
 def rounding_step(weight, channels):
-    """The power of two to whose multiples noise is best rounded: each halving takes a bit per sample, so that it minimises
-    -channels * log2(step) + lambda * step^2 / 12."""
+    """The power of two to whose multiples noise is best rounded: each halving takes a bit per sample, so that it
+    minimises -channels * log2(step) + lambda * step^2 / 12."""
     return 2 ** min(7, max(0, round(math.log2(6 * channels / (math.log(2) * weight)) / 2)))
 
 
 def unreachable(pixels, latent):
-    """Mean squared error of uint8 samples [H, W, C] if only `dct_basis(latent)` may represent them, over some 16 x 16 blocks."""
+    """Mean squared error of uint8 samples [H, W, C] if only `dct_basis(latent)` may represent them, over some 16 x 16
+    blocks.
+    """
     missing = [(0, max(0, STRIDE - side)) for side in pixels.shape[:2]]
     pixels = np.pad(pixels, (*missing, (0, 0)), "edge")
     down, across = (side // STRIDE for side in pixels.shape[:2])

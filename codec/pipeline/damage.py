@@ -1,4 +1,6 @@
-"""What of a damaged .aec file is lost, for who wants to see the rest: `pipeline` fills a Damage, the command line says what is in it."""
+"""What of a damaged .aec file is lost, for who wants to see the rest: `pipeline` fills a Damage, the command line says
+what is in it.
+"""
 
 from contextlib import contextmanager
 from itertools import groupby
@@ -9,7 +11,8 @@ LOSS = {"alpha": ": the picture is opaque", "drawn": ": text and lines are missi
 
 
 class Damage:
-    """Collects the parts that could not be decoded: `tiles` {number from 0: error}, `sections` {kind: error}; `surplus` bytes after the end.
+    """Collects the parts that could not be decoded: `tiles` {number from 0: error}, `sections` {kind: error}; `surplus`
+    bytes after the end.
 
     `header` is that of the file, the container's.
     """
@@ -29,7 +32,10 @@ class Damage:
         """One per kind of part, none for a whole file."""
         if self.tiles:
             verb = "is" if len(self.tiles) == 1 else "are"
-            yield f"{_ranges(self.tiles)} of {self.header.tile_count} {verb} damaged and painted gray ({self.header.columns} in a row, counted from 1)"
+            yield (
+                f"{_ranges(self.tiles)} of {self.header.tile_count} {verb} damaged and painted gray "
+                f"({self.header.columns} in a row, counted from 1)"
+            )
         for kind in self.sections:
             yield f"the {kind} section is damaged and left out" + LOSS.get(kind, "")
         if self.surplus:

@@ -1,6 +1,8 @@
-"""From the bytes of an .aec file to pixels: the half of `pipeline` that its other half, `encoding`, mirrors; strip by strip, of as much of the picture as is wanted.
+"""From the bytes of an .aec file to pixels: the half of `pipeline` that its other half, `encoding`, mirrors; strip by
+strip, of as much of the picture as is wanted.
 
-container -> rANS, prior (`payload`) -> latents of tiles, which meet in a mosaic -> synthesis -> pixels -> what is drawn over them, scale, alpha
+container -> rANS, prior (`payload`) -> latents of tiles, which meet in a mosaic -> synthesis -> pixels -> what is drawn
+over them, scale, alpha
 """
 
 import os
@@ -31,7 +33,8 @@ class Decoding:
         return image.to_pil(self.decode_picture(source, **options))
 
     def decode_batch(self, files, *, return_exceptions=False, **options):
-        """The image `decode` makes of every file, in order; small pictures of one size share their work: one in 100,000 samples of 8 bits then differs by a level.
+        """The image `decode` makes of every file, in order; small pictures of one size share their work: one in 100,000
+        samples of 8 bits then differs by a level.
 
         return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
         """
@@ -39,7 +42,9 @@ class Decoding:
         return buckets.run(map(buckets.keeping, tasks) if return_exceptions else tasks, self._work)
 
     def _decoding(self, source, then=lambda scan: image.to_pil(scan.whole()), **options):
-        """`decode` as a task of `buckets`: yields the Tile of a file that has one, is sent its pixels, and returns `then` of the Scan."""
+        """`decode` as a task of `buckets`: yields the Tile of a file that has one, is sent its pixels, and returns
+        `then` of the Scan.
+        """
         with self._scan(source, **options) as (scan, reader, known):
             header = reader.header
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
@@ -78,17 +83,21 @@ class Decoding:
     def scan(self, source, **options):
         """Context of a Scan of an .aec file (bytes, path or seekable binary file), which decodes while it is read.
 
-        Options: max_pixels, most that may be decoded, 0 for any number; crop: (left, top, width, height) in stored pixels, EXIF's orientation not
-        applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need are read, and only their checksums tested. damage: a
-        Damage, which collects what cannot be decoded; without one it is an error. fast: the synthesis in bfloat16 where the device multiplies it, in
-        0.6 of its time, samples of photographs then off by a level of 8 bits, of patterns in pure colours by more. Raises NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
+        Options: max_pixels, most that may be decoded, 0 for any number; crop: (left, top, width, height) in stored
+        pixels, EXIF's orientation not applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need
+        are read, and only their checksums tested. damage: a Damage, which collects what cannot be decoded; without one
+        it is an error. fast: the synthesis in bfloat16 where the device multiplies it, in 0.6 of its time, samples of
+        photographs then off by a level of 8 bits, of patterns in pure colours by more. Raises NotAec, Truncated,
+        Corrupt, UnsupportedVersion, UnknownModel, TooLarge, BadOption, OSError for a path.
         """
         with self._scan(source, **options) as (scan, *_):
             yield scan
 
     @contextmanager
     def _scan(self, source, *, max_pixels=MAX_PIXELS, crop=None, scale=1, damage=None, fast=False):
-        """`scan`, with the container.Reader and a dict {number: pixels [H,W,C]} for tiles that are decoded already when their turn comes."""
+        """`scan`, with the container.Reader and a dict {number: pixels [H,W,C]} for tiles that are decoded already when
+        their turn comes.
+        """
         region_of = lambda header: Region.of(header.width, header.height, crop, scale)
         with _opened(source, lambda header: _check_size(region_of(header), max_pixels), damage is not None) as reader:
             header, region = reader.header, region_of(reader.header)
@@ -140,9 +149,11 @@ class Decoding:
             yield coder, reader.tile(number), spans
 
     def _decode_strips(self, reader, region, alpha, over, damage, known, fast):
-        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three rows of tiles.
+        """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three
+        rows of tiles.
 
-        alpha: all rows, as `image.alpha_rows` yields them, or None; over: what `drawn.decode` gave, or None; known: {number: pixels} of tiles that are decoded already.
+        alpha: all rows, as `image.alpha_rows` yields them, or None; over: what `drawn.decode` gave, or None; known:
+        {number: pixels} of tiles that are decoded already.
         """
         header = reader.header
         halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
@@ -155,9 +166,8 @@ class Decoding:
         mosaic, alpha = tiles.Mosaic(), alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
-            pixels = np.empty(
-                (bottom - top, region.width, header.channels), f"u{header.depth // 8}"
-            )  # takes no memory before a tile was decoded
+            # An empty array takes no memory before a tile was decoded.
+            pixels = np.empty((bottom - top, region.width, header.channels), f"u{header.depth // 8}")
             if damage is not None:
                 pixels.fill(128 if header.depth == 8 else 128 * 257)
             while needed and needed[0][1].start < row.outer_stop:
@@ -214,7 +224,10 @@ class Decoding:
             return payload.decode(self.model, found, h, w, quality, refused)
 
     def _decode(self, tile, header, row, column):
-        """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless. Raises Corrupt."""
+        """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless.
+
+        Raises Corrupt.
+        """
         if not header.lossless:
             return self._read([tile], row.stop - row.start, column.stop - column.start, header.quality)
         size = [
@@ -229,7 +242,8 @@ class Decoding:
     def bits_map(self, source, *, max_pixels=MAX_PIXELS):
         """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables; raises as `scan`.
 
-        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves, a lossless tile's over all of it.
+        The hyper-latent's bits are spread over the 4x4 positions each of its symbols serves, a lossless tile's over all
+        of it.
         """
         with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
             header = reader.header
@@ -244,7 +258,10 @@ class Decoding:
         return bits
 
     def latent(self, source, *, max_pixels=MAX_PIXELS):
-        """The latent a file decodes to, dequantised: float32 [M, ceil(H/16), ceil(W/16)]; no pixels are made. Raises as `scan`, BadOption if it is lossless."""
+        """The latent a file decodes to, dequantised: float32 [M, ceil(H/16), ceil(W/16)]; no pixels are made.
+
+        Raises as `scan`, BadOption if it is lossless.
+        """
         with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
             header = reader.header
             if header.lossless:
@@ -274,9 +291,8 @@ def _check_size(wanted, max_pixels):
     if max_pixels and pixels > max_pixels:
         raise TooLarge(f"{width} x {height} = {pixels} pixels are more than the {max_pixels} that --max-pixels allows")
     positions = -(-width // STRIDE) * -(-height // STRIDE)
-    if max_pixels and positions * STRIDE**2 > 2 * max(
-        max_pixels, MAX_PIXELS
-    ):  # a line of pixels takes as much memory as 16 lines
+    # A line of pixels takes as much memory as 16 lines.
+    if max_pixels and positions * STRIDE**2 > 2 * max(max_pixels, MAX_PIXELS):
         raise TooLarge(
             f"{width} x {height} pixels take as much memory as {positions * STRIDE**2}, more than --max-pixels allows"
         )

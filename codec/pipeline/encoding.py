@@ -1,4 +1,6 @@
-"""From a picture to the bytes of an .aec file: the half of `pipeline` that reads top to bottom. Its other half: `decoding`, which it asks for errors.
+"""From a picture to the bytes of an .aec file: the half of `pipeline` that reads top to bottom.
+
+Its other half: `decoding`, which it asks for errors.
 
 picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS (`payload`) -+-> container
                   +-> samples, where these cost less (`contest`, `exact`) -------+
@@ -48,12 +50,13 @@ class Encoding:
         max_pixels=MAX_PIXELS,
     ):
         """Bytes of an .aec file. picture: a Scan, or anything `image.load` takes; quality: 1..100, in steps of 0.01;
-        effort: 0..9, how often the latents are fitted to the picture they decode to (`refinement`): smaller files that take longer to make.
+        effort: 0..9, how often the latents are fitted to the picture they decode to (`refinement`): smaller files that
+        take longer to make.
 
-        lossless: whether every pixel must come back as it is; False: never, and latents of just this quality; None: where that costs less (`contest`), as
-        with graphics, and of small files the one of four qualities that pays best (`ladder`). target_size
-        (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it is sought instead, see `target`. Raises BadImage,
-        TooLarge, BadOption.
+        lossless: whether every pixel must come back as it is; False: never, and latents of just this quality; None:
+        where that costs less (`contest`), as with graphics, and of small files the one of four qualities that pays best
+        (`ladder`). target_size (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it
+        is sought instead, see `target`. Raises BadImage, TooLarge, BadOption.
         """
         options = {
             "strip": strip,
@@ -87,7 +90,9 @@ class Encoding:
         psnr=None,
         max_pixels=MAX_PIXELS,
     ):
-        """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile and its samples, is sent its Tile, and returns the bytes."""
+        """`encode` as a task of `buckets`: yields y [1,M,h,w] of a picture of one tile and its samples, is sent its
+        Tile, and returns the bytes.
+        """
         target, hundredths = Target.of(target_size, bpp, psnr), hundredths_of(quality)
         if not isinstance(effort, (int, np.integer)) or not 0 <= effort <= MOST_EFFORT:
             raise BadOption(f"effort {effort} is not a whole number from 0 to {MOST_EFFORT}")
@@ -120,7 +125,9 @@ class Encoding:
             return file
 
     def _encoding_at(self, scan, error, split, effort, hundredths, lossless):
-        """The task of one quality; error(file): that of the mean squared error of a file of the scan; split(): `drawn.split` of it."""
+        """The task of one quality; error(file): that of the mean squared error of a file of the scan; split():
+        `drawn.split` of it.
+        """
         alpha = io.BytesIO()
         writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
@@ -181,9 +188,8 @@ class Encoding:
 
     def _encode_tiles(self, window, height, width, quality, effort, contest):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time; yields as `_encoding`."""
-        margin = (
-            tiles.synthesis_halo(self.model.config) if effort else 0
-        )  # of neighbours' latents, which `refinement` takes
+        # Positions of neighbours' latents, which `refinement` takes.
+        margin = tiles.synthesis_halo(self.model.config) if effort else 0
         rows, columns = tiles.axes(
             height, width, tiles.analysis_halo(self.model.config) + margin, 1 if effort else TOGETHER
         )
@@ -222,7 +228,8 @@ class Encoding:
         return coded
 
     def _latent(self, pixels, row, column, quality, margin=0):
-        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where memory does not suffice for all.
+        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where
+        memory does not suffice for all.
 
         margin: latent positions around one tile that are wanted too.
         """
@@ -247,9 +254,8 @@ class Encoding:
         if any(missing):  # the picture's edge is repeated up to whole latent positions
             part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
         deep = pixels.dtype != np.uint8
-        x = (
-            torch.from_numpy(part.astype(np.float32 if deep else np.uint8)).to(self.device).permute(2, 0, 1)[None]
-        )  # channels_last by construction
+        # The tensor is channels_last by construction.
+        x = torch.from_numpy(part.astype(np.float32 if deep else np.uint8)).to(self.device).permute(2, 0, 1)[None]
         if not deep and self.model.short_analysis and int8.pays(x):
             analysis, options = self.model.short_analysis(quality), {}
         else:
@@ -271,7 +277,9 @@ class Encoding:
 
     @spilling
     def _encode(self, y, quality, effort=0, samples=(), margin=(0, 0, 0, 0)):
-        """Tiles of y [N,M,h,w]; where there is effort, with the samples of each and a margin of neighbours' latents around them."""
+        """Tiles of y [N,M,h,w]; where there is effort, with the samples of each and a margin of neighbours' latents
+        around them.
+        """
         with inference(self.model.networks):
             if not effort:
                 return payload.encode(self.model, y, quality)

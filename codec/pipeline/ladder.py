@@ -1,8 +1,11 @@
-"""Small files at one of four qualities: so that five points more never give a smaller file or a worse picture. Above the encoder of `pipeline`, which it runs a few times.
+"""Small files at one of four qualities: so that five points more never give a smaller file or a worse picture.
 
-Where a file takes a few hundred bytes, luck in rounding a few numbers weighs more than some points of quality. So one quality is chosen for it out of the same
-few whatever was asked for, the one that costs least: bits + lambda * squared error, as in training. With more lambda such a choice
-never has fewer bits or more error (`contest` chooses likewise); and the files are smaller at the same error, for one quality is luckier than another.
+Above the encoder of `pipeline`, which it runs a few times.
+
+Where a file takes a few hundred bytes, luck in rounding a few numbers weighs more than some points of quality. So one
+quality is chosen for it out of the same few whatever was asked for, the one that costs least: bits + lambda * squared
+error, as in training. With more lambda such a choice never has fewer bits or more error (`contest` chooses likewise);
+and the files are smaller at the same error, for one quality is luckier than another.
 """
 
 import numpy as np
@@ -11,21 +14,21 @@ from ..bitstream import container
 from ..engine.buckets import together
 from ..model.networks import STRIDE
 
-RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths,
-USUAL = 6000  # one of which, the default, tells what kind of picture it is
-SMALL = 512  # bytes that are few, with any picture,
-SPARSE = 0.04  # or bits per pixel: not even the smoothest photographs take fewer at quality 20,
-EVEN = (
-    0.25  # ... or fewer than these, at the usual quality too, where a picture of one colour and noise has no more than
-)
-FEW = 512**2  # pixels,
-FLAT = 0.1  # or than these, where it has more, up to
-MANY = 1 << 22  # pixels: larger ones are not looked at
+RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths
+USUAL = 6000  # the rung that tells what kind of picture it is: the default quality
+SMALL = 512  # bytes that are few with any picture
+SPARSE = 0.04  # bits per pixel that are few with any picture: the smoothest photographs take more at quality 20
+# A picture of one colour and noise counts as small below EVEN bits per pixel, at the usual quality too, where it has no
+# more than FEW pixels, and below FLAT where it has up to MANY; larger ones are not looked at.
+EVEN, FEW = 0.25, 512**2
+FLAT, MANY = 0.1, 1 << 22
 LEVEL = 2  # standard deviation of the means of 16 x 16 blocks of one colour, in levels of 8 bits
 
 
 def limit(file, scan):
-    """Bits per pixel below which files of this picture may owe what they are to luck, 0 where this one does not, or where every pixel is exact."""
+    """Bits per pixel below which files of this picture may owe what they are to luck, 0 where this one does not, or
+    where every pixel is exact.
+    """
     header, _ = container.read_header(file)
     if header.lossless and not header.rounded:
         return 0
@@ -44,9 +47,11 @@ def is_even(scan):
 
 
 def best(first, quality, flat, weight, encoding, error):
-    """As a task of `buckets`: the file of least cost among a picture's small ones, or `first`, which is that of the quality asked for, where that is not small.
+    """As a task of `buckets`: the file of least cost among a picture's small ones, or `first`, which is that of the
+    quality asked for, where that is not small.
 
-    quality: in hundredths; flat: of `limit`; weight: bits that a unit of mean squared error is worth; encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
+    quality: in hundredths; flat: of `limit`; weight: bits that a unit of mean squared error is worth;
+    encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
     """
     made = {quality: first}
     if USUAL not in made:

@@ -1,4 +1,6 @@
-"""Files of a given size or fidelity: the search for the quality that gives them. Above the encoder of `pipeline`, which it runs a few times.
+"""Files of a given size or fidelity: the search for the quality that gives them.
+
+Above the encoder of `pipeline`, which it runs a few times.
 
 codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38
 """
@@ -16,7 +18,9 @@ SIZE_WINDOW = 0.01  # share of the size that may stay unused,
 SIZE_ROOM = 8  # or bytes, where that is more
 PSNR_WINDOW = 0.05  # dB that may be too many
 MOST_PSNR = 99.0  # dB: what counts as that of equal pixels
-# What a photograph gives at a quality, means of Kodak: where to begin, and how far to go for a difference. Tens of percent off does no harm.
+# What a photograph gives at a quality, means of Kodak: where to begin, and how far to go for a difference. Tens of
+# percent off does no harm.
+# Of typical photographs at each quality: ln bpp, and dB.
 TYPICAL = {
     1: (-2.66, 26.4),
     15: (-1.94, 28.6),
@@ -26,12 +30,14 @@ TYPICAL = {
     75: (0.38, 39.8),
     88: (0.73, 42.1),
     100: (1.03, 44.0),
-}  # ln bpp, dB
+}
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a file must measure: at most `size` bytes or `bpp` bits per pixel, all of it counted, or at least `psnr` dB over the stored colour samples."""
+    """What a file must measure: at most `size` bytes or `bpp` bits per pixel, all of it counted, or at least `psnr` dB
+    over the stored colour samples.
+    """
 
     size: float | None = None
     bpp: float | None = None
@@ -50,9 +56,11 @@ class Target:
         return cls(target_size, bpp, psnr) if given else None
 
     def reach(self, scan, encoding, decode, lossless):
-        """As a task of `buckets`: the largest file that is small enough, or the smallest that is good enough, among a few qualities.
+        """As a task of `buckets`: the largest file that is small enough, or the smallest that is good enough, among a
+        few qualities.
 
-        scan: of the picture; encoding(hundredths, lossless): the task of its file at a quality; decode(data): context of a Scan. Raises BadOption where no quality does it.
+        scan: of the picture; encoding(hundredths, lossless): the task of its file at a quality; decode(data): context
+        of a Scan. Raises BadOption where no quality does it.
         """
         measured = self.psnr is not None
         pixels = scan.width * scan.height
@@ -94,17 +102,15 @@ class Target:
 
 
 def searching(typical, low, high):
-    """A generator that yields qualities and is sent what each gives, which should rise with it; ends at one that gives low..high, or when there is no better.
+    """A generator that yields qualities and is sent what each gives, which should rise with it; ends at one that gives
+    low..high, or when there is no better.
 
-    typical: [(quality, value)] from quality 1 to 100, what might be expected. The last quality is 1 or 100 where all others give too much or too little.
+    typical: [(quality, value)] from quality 1 to 100, what might be expected. The last quality is 1 or 100 where all
+    others give too much or too little.
     """
     qualities, values = zip(*typical)
-    aim, below, above, side = (
-        (low + high) / 2,
-        None,
-        None,
-        0,
-    )  # tries to both sides: (place, value), a place being what is typical of a quality
+    # `below` and `above` are tries to both sides: (place, value), a place being what is typical of a quality.
+    aim, below, above, side = ((low + high) / 2, None, None, 0)
     place = aim
     for turn in range(TRIALS):
         quality = round(float(np.interp(place, values, qualities)), 2)

@@ -1,7 +1,8 @@
 """The 16-bit formats Pillow has no mode for: reads PNG, TIFF and PPM at full depth; `image` calls it.
 
-Pillow keeps 8 bits of 16-bit colour, but its decoders can be asked for either byte of a sample. So a file is decoded twice, once
-for the high and once for the low bytes, and every compression, predictor, tiling and interlace Pillow knows works at full depth.
+Pillow keeps 8 bits of 16-bit colour, but its decoders can be asked for either byte of a sample. So a file is decoded
+twice, once for the high and once for the low bytes, and every compression, predictor, tiling and interlace Pillow knows
+works at full depth.
 """
 
 import sys
@@ -13,10 +14,11 @@ from . import pil
 
 
 def read(file, image):
-    """Samples [H, W, 1..4] uint16 (uint8 from a PPM that needs no more) of the opened but not yet decoded `image`, or None when
-    Pillow itself reads all of its bits.
+    """Samples [H, W, 1..4] uint16 (uint8 from a PPM that needs no more) of the opened but not yet decoded `image`, or
+    None when Pillow itself reads all of its bits.
 
-    `file` is the seekable binary file under it. Decodes `image` too, unless it is a PPM; raises BadImage for what it cannot read.
+    `file` is the seekable binary file under it. Decodes `image` too, unless it is a PPM; raises BadImage for what it
+    cannot read.
     """
     if image.format not in ("PNG", "TIFF", "PPM") or not image.tile:
         return None

@@ -1,8 +1,9 @@
 """Pictures: from files, bytes, arrays and PIL images into a Picture, and from a Picture into PIL images and files.
 
-The first and last stage of the codec; `tiles` takes over from here. Below it, `pil` fences Pillow, `deep` reads and writes the 16-bit
-formats beyond Pillow, and `metadata` takes care of what travels with the pixels. A Picture keeps what the source had: bit depth, gray
-or colour, alpha, ICC profile, EXIF (with its orientation: pixels are not turned) and XMP.
+The first and last stage of the codec; `tiles` takes over from here. Below it, `pil` fences Pillow, `deep` reads and
+writes the 16-bit formats beyond Pillow, and `metadata` takes care of what travels with the pixels. A Picture keeps what
+the source had: bit depth, gray or colour, alpha, ICC profile, EXIF (with its orientation: pixels are not turned) and
+XMP.
 """
 
 import io
@@ -22,15 +23,21 @@ from .formats import png, ppm, tiff
 MAX_PIXELS = 2**28
 
 SUFFIXES = {
-    "png": "PNG", "jpg": "JPEG", "jpeg": "JPEG", "webp": "WEBP", "avif": "AVIF", "tif": "TIFF", "tiff": "TIFF",
-    "bmp": "BMP", "ppm": "PPM", "pgm": "PPM", "pnm": "PPM",
-}  # fmt: skip
+    "png": "PNG",
+    "jpg": "JPEG",
+    "jpeg": "JPEG",
+    "webp": "WEBP",
+    "avif": "AVIF",
+    "tif": "TIFF",
+    "tiff": "TIFF",
+    "bmp": "BMP",
+    "ppm": "PPM",
+    "pgm": "PPM",
+    "pnm": "PPM",
+}
 WITH_ALPHA = ("PNG", "WEBP", "AVIF", "TIFF")
-WRITERS = {
-    "PNG": png.Writer,
-    "TIFF": tiff.Writer,
-    "PPM": ppm.Writer,
-}  # take rows as they come, of 8 or 16 bits; the other formats get 8
+# These take rows as they come, of 8 or 16 bits; the other formats get 8.
+WRITERS = {"PNG": png.Writer, "TIFF": tiff.Writer, "PPM": ppm.Writer}
 MAX_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels; beyond it libjpeg prints before it fails
 OPTIONS = {
     "JPEG": {"quality": 95, "subsampling": 0},  # the picture has been through one lossy codec: no visible second loss
@@ -42,9 +49,11 @@ ALPHA_LEVEL = 6  # deflate of alpha planes: their PNG is stored in the .aec file
 
 @dataclass(eq=False)
 class Picture:
-    """pixels [H, W, C] uint8 or uint16 with C = 1 (gray) or 3 (RGB), alpha [H, W] of the same type or None, and metadata.
+    """pixels [H, W, C] uint8 or uint16 with C = 1 (gray) or 3 (RGB), alpha [H, W] of the same type or None, and
+    metadata.
 
-    `exif` is the bare TIFF block, without the b"Exif\\0\\0" of JPEG files; `suffix` that of the source file, such as "png", or "".
+    `exif` is the bare TIFF block, without the b"Exif\\0\\0" of JPEG files; `suffix` that of the source file, such as
+    "png", or "".
     """
 
     pixels: np.ndarray
@@ -93,9 +102,11 @@ class Picture:
 
 
 def load(source, max_pixels=MAX_PIXELS):
-    """Picture of `source`: a path, bytes, a binary file, a PIL image, an array [H, W] or [H, W, 1..4] of uint8 or uint16, or a Picture.
+    """Picture of `source`: a path, bytes, a binary file, a PIL image, an array [H, W] or [H, W, 1..4] of uint8 or
+    uint16, or a Picture.
 
-    Raises TooLarge above `max_pixels` (0: no limit) before a pixel is decoded, BadImage for everything that is not one whole picture.
+    Raises TooLarge above `max_pixels` (0: no limit) before a pixel is decoded, BadImage for everything that is not one
+    whole picture.
     """
     if isinstance(source, Picture):
         check_size(source.width, source.height, max_pixels)
@@ -174,9 +185,8 @@ def _from_pil(image, file, suffix):
     if image.format == "TIFF" and file is not None:
         pil.check_strips(image)
         pil.check_pages(pil.reopen(image, file))
-    elif (
-        getattr(image, "is_animated", False) and image.format != "MPO"
-    ):  # MPO: the other frames are a JPEG's previews or gain maps
+    elif getattr(image, "is_animated", False) and image.format != "MPO":
+        # The other frames of MPO are a JPEG's previews or gain maps.
         raise BadImage("the picture is an animation, which is not supported")
     samples = deep.read(file, image) if file is not None else None
     if samples is None:
@@ -210,7 +220,8 @@ def _samples(image):
         image = image.convert({"1": "L", "La": "LA", "PA": "RGBA", "RGBa": "RGBA"}.get(mode, "RGB"))
     elif mode not in ("L", "LA", "RGB", "RGBA"):
         raise BadImage(
-            f"the picture has pixels of Pillow's mode {mode}, which is not supported: convert them to 8 or 16 bits first"
+            f"the picture has pixels of Pillow's mode {mode}, which is not supported: "
+            "convert them to 8 or 16 bits first"
         )
     samples = np.asarray(image)
     return samples[..., None] if samples.ndim == 2 else samples
@@ -224,7 +235,9 @@ def _convert_cmyk(image, icc):
 
 
 def _split(samples):
-    """[H, W, 1..4] into (pixels, alpha or None), contiguous and writable (what comes from Pillow is not, and torch would warn)."""
+    """[H, W, 1..4] into (pixels, alpha or None), contiguous and writable (what comes from Pillow is not, and torch
+    would warn).
+    """
     if samples.shape[2] % 2:
         return np.require(samples, requirements="CW"), None
     return np.require(samples[..., :-1], requirements="CW"), np.require(samples[..., -1], requirements="CW")
@@ -234,14 +247,16 @@ def _split(samples):
 
 
 def strip(picture, kinds):
-    """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for another word.
+    """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for
+    another word.
 
     Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
     """
     kinds = {kinds} if isinstance(kinds, str) else set(kinds)
     if unknown := kinds - {"all", *metadata.KINDS}:
         raise BadOption(
-            f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, not {', '.join(sorted(map(str, unknown)))}"
+            f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, "
+            f"not {', '.join(sorted(map(str, unknown)))}"
         )
     kinds = set(metadata.KINDS) if "all" in kinds else kinds
     orientation = metadata.orientation(picture.exif) if "exif" in kinds and picture.exif else 1
@@ -259,9 +274,8 @@ def strip(picture, kinds):
 def _turn(array, orientation):
     """Turns and mirrors [H, W, ...] so that it shows upright without its EXIF orientation."""
     turned = np.swapaxes(array, 0, 1) if orientation >= 5 else array
-    rows, columns = {
-        1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1),
-    }[orientation]  # fmt: skip
+    steps = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+    rows, columns = steps[orientation]
     return np.ascontiguousarray(turned[::rows, ::columns])
 
 
@@ -300,8 +314,9 @@ def to_pil(picture):
 def save(picture, target, format):
     """Writes the Picture to a path or binary file in the format of a suffix, such as "png": those of SUFFIXES.
 
-    The picture may be a Scan: PNG, TIFF and PPM are written row by row. They keep 16 bits, the others get 8. BMP and PPM have no place for metadata. Raises BadImage for an unknown format,
-    transparency in a format without it, and what the format cannot hold; OSError when the target cannot be written.
+    The picture may be a Scan: PNG, TIFF and PPM are written row by row. They keep 16 bits, the others get 8. BMP and
+    PPM have no place for metadata. Raises BadImage for an unknown format, transparency in a format without it, and what
+    the format cannot hold; OSError when the target cannot be written.
     """
     name = SUFFIXES.get(format.lower().removeprefix("."))
     if name is None:
@@ -357,7 +372,8 @@ def AlphaWriter(file, width, height, depth):
 def alpha_rows(data, height, width, depth):
     """Yields the rows [n, W] of alpha of `depth` 8 or 16 bits from what `encode_alpha` made, from top to bottom.
 
-    Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is another.
+    Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is
+    another.
     """
     for rows in exact.png_rows(data, height, width, 1, depth, "the alpha plane"):
         yield rows[..., 0]

@@ -1,6 +1,8 @@
-"""What travels with the pixels: ICC profile, EXIF and XMP of a PIL image, and the other way round; used by `image` and `deep`.
+"""What travels with the pixels: ICC profile, EXIF and XMP of a PIL image, and the other way round; used by `image` and
+`deep`.
 
-EXIF is kept as the bare TIFF block, without the b"Exif\0\0" that JPEG files put before it. Whatever it says is untrusted.
+EXIF is kept as the bare TIFF block, without the b"Exif\0\0" that JPEG files put before it. Whatever it says is
+untrusted.
 """
 
 import contextlib
@@ -11,8 +13,9 @@ from PIL import Image, TiffImagePlugin
 
 KINDS = ("exif", "icc", "xmp")
 
-# What a TIFF directory says about the picture rather than about the layout of its pixels: description, make, model, orientation,
-# resolution, software, date, artist, host, copyright, XP titles, rating; then the Exif and GPS directories.
+# What a TIFF directory says about the picture rather than about the layout of its pixels: description, make, model,
+# orientation, resolution, software, date, artist, host, copyright, XP titles, rating; then the Exif and GPS
+# directories.
 DESCRIPTIVE_TAGS = (
     270,
     271,
@@ -38,7 +41,9 @@ INTEROPERABILITY = 0xA005  # inside the Exif directory: an offset that means not
 
 
 def from_pil(image, gray):
-    """(icc, exif, xmp) of a decoded PIL image; each None when absent, broken, or, for ICC, of another colour space than the pixels."""
+    """(icc, exif, xmp) of a decoded PIL image; each None when absent, broken, or, for ICC, of another colour space than
+    the pixels.
+    """
     icc, exif, xmp = (image.info.get(name) for name in ("icc_profile", "exif", "xmp"))
     if profile_space(icc) != (b"GRAY" if gray else b"RGB ") or image.mode in ("CMYK", "LAB"):
         icc = None
@@ -46,17 +51,12 @@ def from_pil(image, gray):
         rebuilt = Image.Exif()
         rebuilt.update(tags)
         exif = rebuilt.tobytes()
-    elif isinstance(
-        legacy := image.info.get("Raw profile type exif"), str
-    ):  # ImageMagick's PNG text before there was a chunk
+    elif isinstance(legacy := image.info.get("Raw profile type exif"), str):
+        # ImageMagick wrote PNG text before there was a chunk for it.
         with contextlib.suppress(ValueError):
             exif = exif or bytes.fromhex("".join(legacy.split("\n")[3:]))
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    return (
-        icc,
-        bare(exif),
-        xmp if isinstance(xmp, bytes) and xmp else None,
-    )
+    return (icc, bare(exif), xmp if isinstance(xmp, bytes) and xmp else None)
 
 
 def to_pil(picture):
@@ -83,9 +83,11 @@ def profile_space(icc):
 
 
 def describe(exif):
-    """The descriptive tags {tag: value} of an EXIF block or of an opened TIFF's Exif object; None where there is none that can be read.
+    """The descriptive tags {tag: value} of an EXIF block or of an opened TIFF's Exif object; None where there is none
+    that can be read.
 
-    A TIFF mixes them with the layout of its pixels, and some phones write the size of the picture among them, so neither copies whole.
+    A TIFF mixes them with the layout of its pixels, and some phones write the size of the picture among them, so
+    neither copies whole.
     """
     try:
         if isinstance(exif, bytes):
@@ -101,9 +103,8 @@ def describe(exif):
             probe[tag] = value
         probe.tobytes()  # a lying value may only show when written
         return tags
-    except (
-        Exception
-    ):  # whatever Pillow's parser raises on a lying block: the picture is worth more than its description
+    except Exception:
+        # Whatever Pillow's parser raises on a lying block: the picture is worth more than its description.
         return None
 
 

@@ -1,6 +1,8 @@
-"""Pillow behind a fence: opens and decodes picture files, prints nothing, and raises nothing but the codec's own errors.
+"""Pillow behind a fence: opens and decodes picture files, prints nothing, and raises nothing but the codec's own
+errors.
 
-`image` and `deep` see Pillow's decoders through it. Pillow itself raises nearly every exception there is on a broken file.
+`image` and `deep` see Pillow's decoders through it. Pillow itself raises nearly every exception there is on a broken
+file.
 """
 
 import contextlib
@@ -15,7 +17,8 @@ from PIL import Image, TiffImagePlugin
 
 from ..errors import BadImage, CodecError
 
-# Pillow's names of the formats that are read. Each has a signature, and none runs another program (EPS would start Ghostscript).
+# Pillow's names of the formats that are read. Each has a signature, and none runs another program (EPS would start
+# Ghostscript).
 READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG2000", "QOI")
 REASONS = {
     "not identified by this driver": "its header describes no picture",
@@ -26,17 +29,18 @@ MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that i
 
 
 class _Quiet:
-    """While any thread is inside, Pillow's warnings and libtiff's own lines on stderr are off; restored when the last one leaves.
+    """While any thread is inside, Pillow's warnings and libtiff's own lines on stderr are off; restored when the last
+    one leaves.
 
-    What they say is either raised by Pillow too, and refused in one sentence, or concerns metadata that is kept as it came.
+    What they say is either raised by Pillow too, and refused in one sentence, or concerns metadata that is kept as it
+    came.
     """
 
     def __init__(self):
         self._lock = threading.Lock()
         self._inside = 0
-        logging.getLogger("PIL").addHandler(
-            logging.NullHandler()
-        )  # else logging prints its errors when nobody configured it
+        # Without a handler, logging prints its errors when nobody configured it.
+        logging.getLogger("PIL").addHandler(logging.NullHandler())
         try:  # libtiff as Pillow linked it
             self._set_tiff_printer = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
             self._set_tiff_printer.argtypes = [ctypes.c_void_p]
@@ -66,7 +70,9 @@ _quiet = _Quiet()
 
 @contextlib.contextmanager
 def refusing(problem, kind=BadImage):
-    """Turns every exception that is not the codec's own into one sentence of class `kind`: `problem` with the reason."""
+    """Turns every exception that is not the codec's own into one sentence of class `kind`: `problem`
+    with the reason.
+    """
     try:
         with _quiet:
             yield
@@ -123,11 +129,12 @@ def _understood(image):
 
 
 def decode(image):
-    """Decodes `image` in place, however large it is: the number of pixels has been checked, so Pillow's own limit does not apply."""
+    """Decodes `image` in place, however large it is: the number of pixels has been checked, so Pillow's own limit does
+    not apply.
+    """
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and getattr(image, "_im", 0) is None:
-        image.im = Image.core.new(
-            image.mode, getattr(image, "_tile_size", image.size)
-        )  # else Pillow checks its limit once more
+        # Otherwise Pillow would check its limit once more.
+        image.im = Image.core.new(image.mode, getattr(image, "_tile_size", image.size))
     image.load()
     return image
 
@@ -139,7 +146,9 @@ def reopen(image, file):
 
 
 def check_strips(image):
-    """Raises BadImage unless the strips or tiles of an opened TIFF cover its picture: Pillow leaves the rest black. libtiff looks itself."""
+    """Raises BadImage unless the strips or tiles of an opened TIFF cover its picture: Pillow leaves the rest black.
+    libtiff looks itself.
+    """
     tiles = [tile.extents for tile in image.tile if tile.codec_name != "libtiff"]
     planes = len(image.getbands()) if image.tag_v2.get(284) == 2 else 1
     if (
@@ -151,7 +160,10 @@ def check_strips(image):
 
 
 def check_pages(image):
-    """Raises BadImage unless a TIFF begins with its one picture; previews (bit 0 of NewSubfileType) may follow. Leaves its last page."""
+    """Raises BadImage unless a TIFF begins with its one picture; previews (bit 0 of NewSubfileType) may follow.
+
+    Leaves its last page.
+    """
     if image.tag_v2.get(254, 0) & 1:
         raise BadImage("the file begins with a preview, as camera raw files do, which are not supported")
     for page in range(1, MAX_PAGES):

@@ -1,6 +1,8 @@
-"""Large picture files, read while they are coded: `png`, `tiff` and `ppm` cut them into pieces that `image` reads like any small picture.
+"""Large picture files, read while they are coded: `png`, `tiff` and `ppm` cut them into pieces that `image` reads like
+any small picture.
 
-So nothing is known here of modes, depths and palettes, and a large file is read as a small one is. What cannot be cut is read whole.
+So nothing is known here of modes, depths and palettes, and a large file is read as a small one is. What cannot be cut
+is read whole.
 """
 
 from contextlib import contextmanager
@@ -19,7 +21,8 @@ CUT = {"PNG": png.cut, "TIFF": tiff.cut, "PPM": ppm.cut}
 
 @contextmanager
 def opened(source, max_pixels=MAX_PIXELS):
-    """Context of a Scan, or a Picture, of what `image.load` takes, or of a Scan; raises as `image.load`, and the Scan's strips do too.
+    """Context of a Scan, or a Picture, of what `image.load` takes, or of a Scan; raises as `image.load`, and the Scan's
+    strips do too.
 
     Until the last strip has been read a broken file may go unnoticed.
     """

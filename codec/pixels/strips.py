@@ -1,7 +1,7 @@
 """Pictures by rows: a Scan is a Picture that is never whole in memory. `pipeline` codes from scans and to scans.
 
-A Picture is the scan of one strip that is there already, so that there is one path for both: `image`, `png`, `tiff` and `deep` know how
-to read and to write the strips of files.
+A Picture is the scan of one strip that is there already, so that there is one path for both: `image`, `png`, `tiff` and
+`deep` know how to read and to write the strips of files.
 """
 
 import math
@@ -18,7 +18,8 @@ SCALES = 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16
 
 @dataclass(eq=False)
 class Scan:
-    """What a Picture says about itself, and `strips()`: Pictures of all columns and some rows each, from top to bottom, without metadata.
+    """What a Picture says about itself, and `strips()`: Pictures of all columns and some rows each, from top to bottom,
+    without metadata.
 
     A scan of a file can be read while the file is open; its strips raise what reading the whole would.
     """
@@ -48,7 +49,9 @@ class Scan:
 
 
 class Window:
-    """Rows out of arrays [n, W, ...] that follow each other: stretches whose tops never go up again, so that what is above is forgotten."""
+    """Rows out of arrays [n, W, ...] that follow each other: stretches whose tops never go up again, so that what is
+    above is forgotten.
+    """
 
     def __init__(self, pieces):
         self._pieces = iter(pieces)
@@ -92,9 +95,11 @@ def psnr(one, other):
 
 @dataclass(frozen=True)
 class Region:
-    """Which pixels of a stored picture are wanted: the rectangle, then the mean of each square of `step` x `step` of its pixels.
+    """Which pixels of a stored picture are wanted: the rectangle, then the mean of each square of `step` x `step` of
+    its pixels.
 
-    Squares begin at the rectangle's upper left corner; those of the last column and row are as much as is there of them.
+    Squares begin at the rectangle's upper left corner; those of the last column and row are as much as is there of
+    them.
     """
 
     left: int
@@ -105,7 +110,10 @@ class Region:
 
     @classmethod
     def of(cls, width, height, crop=None, scale=1):
-        """`crop` (left, top, width, height) in stored pixels, None for all, of a picture of width x height. Raises BadOption."""
+        """`crop` (left, top, width, height) in stored pixels, None for all, of a picture of width x height.
+
+        Raises BadOption.
+        """
         if scale not in SCALES:
             raise BadOption(f"scale {scale!r} is not 1, 1/2, 1/4, 1/8 or 1/16")
         try:
@@ -132,7 +140,10 @@ class Region:
         return -(-self.width // self.step), -(-self.height // self.step)
 
     def reduce(self, strips):
-        """Of the strips of the rectangle, those of its squares' means, halves rounded up. Colours count as much as they are opaque."""
+        """Of the strips of the rectangle, those of its squares' means, halves rounded up.
+
+        Colours count as much as they are opaque.
+        """
         if self.step == 1:
             yield from strips
             return
@@ -146,7 +157,8 @@ class Region:
             held = [_rows(held[0], full, None)]
 
 
-BLOCK = 64  # rows reduced or compared at a time, a multiple of every step: the sums take several times the memory of the pixels
+# Rows reduced or compared at a time, a multiple of every step: the sums take several times the memory of the pixels.
+BLOCK = 64
 
 
 def _rows(picture, top, bottom):

@@ -1,4 +1,6 @@
-"""Training pictures, all resident in device memory as one flat uint8 buffer; a batch of augmented crops is one gather."""
+"""Training pictures, all resident in device memory as one flat uint8 buffer; a batch of augmented
+crops is one gather.
+"""
 
 import io
 import os
@@ -33,7 +35,9 @@ def sources(paths):
 
 
 def decode(name, data, smallest):
-    """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8 [H,W,3]."""
+    """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8
+    [H,W,3].
+    """
     try:
         full = Image.open(io.BytesIO(data)).convert("RGB")
     except (OSError, ValueError, SyntaxError):
@@ -65,9 +69,8 @@ class Pictures:
         for a, s in zip(arrays, self.start.tolist()):
             self.flat[s : s + a.size] = torch.from_numpy(a.reshape(-1).copy()).to(device)
         self.height, self.width = [s.to(device) for s in size.unbind(1)]
-        self.chance = (
-            area.double().sqrt().float().to(device)
-        )  # large pictures more often than small ones, but less than by area
+        # Large pictures come more often than small ones, but less than by area.
+        self.chance = area.double().sqrt().float().to(device)
         self.pixels, self.count = int(area.sum()), len(arrays)
         self.gather = torch.compile(gather_crops, dynamic=False) if self.flat.is_cuda else gather_crops
 

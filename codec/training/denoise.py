@@ -1,7 +1,9 @@
-"""Training the denoising encoder: corrupted pictures in, clean ones as the target, through the prior and synthesis of a shipped model.
+"""Training the denoising encoder: corrupted pictures in, clean ones as the target, through the prior and synthesis of a
+shipped model.
 
     aecodec train --denoise --data DIR_OR_TAR ... --out RUN --minutes 75      # writes RUN/denoise.safetensors
-Put in place of codec/latents/denoise.safetensors it is what `aecodec denoise` uses; a model that is trained again needs it made again.
+Put in place of codec/latents/denoise.safetensors it is what `aecodec denoise` uses; a model that is trained again needs
+it made again.
 """
 
 import hashlib
@@ -16,13 +18,15 @@ from ..model.weights import ID_BYTES, path_of
 from .thaw import thaw
 
 SIGMA = 60  # strongest noise, in 8-bit levels
-BALANCE = 0.75  # as in `loop.objective`: what noise hides is lost at every quality, so that the loss grows faster with lambda than for clean pictures
+# As in `loop.objective`: what noise hides is lost at every quality, so that the loss grows faster with lambda than for
+# clean pictures.
+BALANCE = 0.75
 ENCODER = ("analysis", "hyper_analysis")
 
 
 def corrupt(x):
-    """Pictures [N,3,H,W] in [0,1] as a bad camera would store them in 8 bits: Gaussian noise of unknown strength, in a quarter dead (zero) pixels,
-    in another quarter masked (zero) patches of 4 to 24 px. A third gets no noise."""
+    """Pictures [N,3,H,W] in [0,1] as a bad camera would store them in 8 bits: Gaussian noise of unknown strength, in a
+    quarter dead (zero) pixels, in another quarter masked (zero) patches of 4 to 24 px. A third gets no noise."""
     n, _, h, w = x.shape
     uniform = lambda *shape: torch.rand(shape, device=x.device)
     sigma = SIGMA / 255 * uniform(n, 1, 1, 1) * (uniform(n, 1, 1, 1) > 1 / 3)
@@ -41,7 +45,10 @@ def corrupt(x):
 
 
 def thaw_encoder(weights):
-    """Trainable model of a weight file (default: the installed model) in which only the encoder learns. Raises UnknownModel, BadWeights."""
+    """Trainable model of a weight file (default: the installed model) in which only the encoder learns.
+
+    Raises UnknownModel, BadWeights.
+    """
     model = thaw(path_of(weights or "default").read_bytes()).requires_grad_(False)
     analysis = DenoisingAnalysis(model.config)
     analysis.load_state_dict(model.analysis.state_dict(), strict=False)

@@ -1,8 +1,11 @@
-"""Freezes a checkpoint into a weight file: float networks to fp16, the prior to integers, entropy tables from counted symbols.
+"""Freezes a checkpoint into a weight file: float networks to fp16, the prior to integers, entropy tables from counted
+symbols.
 
     aecodec export RUN/checkpoint.safetensors -o codec/models/default.safetensors --data DIR_OR_TAR ...
-    aecodec export codec/models/default.safetensors -o other.safetensors --data DIR_OR_TAR ...      # only the tables of y, anew
-The pictures calibrate the ranges of the prior's activations and fill the tables; training pictures, never evaluation ones.
+    aecodec export codec/models/default.safetensors -o other.safetensors --data DIR_OR_TAR ...  # only the tables of y
+
+The pictures calibrate the ranges of the prior's activations and fill the tables; training pictures, never evaluation
+ones.
 """
 
 import argparse
@@ -51,9 +54,11 @@ def calibrate(model, batches):
 
 
 def freeze_layer(layer, top, fraction_out, scale_rows):
-    """Integers of one layer: per output channel the largest shift that keeps every sum exact and every weight in 8 bits.
+    """Integers of one layer: per output channel the largest shift that keeps every sum exact and every weight in 8
+    bits.
 
-    `top` [inputs] is the largest input magnitude; outputs get `fraction_out` fractional bits; `scale_rows` [outputs] multiplies rows first.
+    `top` [inputs] is the largest input magnitude; outputs get `fraction_out` fractional bits; `scale_rows` [outputs]
+    multiplies rows first.
     """
     weight, bias = (
         layer.weight.detach().double() * scale_rows[:, None, None, None],
@@ -109,7 +114,9 @@ def gaussian_row(scale):
 
 
 def logistic_row(mean, scale, counts):
-    """First symbol, probabilities and the mass beyond, of a rounded logistic wide enough for it and for the symbols counted ({symbol: n})."""
+    """First symbol, probabilities and the mass beyond, of a rounded logistic wide enough for it and for the symbols
+    counted ({symbol: n}).
+    """
     low, high = math.floor(mean - 9 * scale - 1), math.ceil(mean + 9 * scale + 1)
     low, high = max(-2000, min([low, *counts])), min(2000, max([high, *counts]))
     edges = (np.arange(low, high + 2) - 0.5 - mean) / scale
@@ -163,7 +170,9 @@ def tables_of_z(model, counts=None):
 
 
 def count(frozen, batches, reach=1500):
-    """Counts the symbols of pictures coded by the frozen model, rounded as its encoder does: y [ROWS, 2*reach+1], z {(anchor, channel): {symbol: n}}."""
+    """Counts the symbols of pictures coded by the frozen model, rounded as its encoder does: y [ROWS, 2*reach+1], z
+    {(anchor, channel): {symbol: n}}.
+    """
     n, y_counts, z_counts = frozen.networks, np.zeros((ROWS, 2 * reach + 1)), {}
     for x, q in batches:
         quality = round(100 + 9900 * q / (frozen.config.anchors - 1))
@@ -175,7 +184,7 @@ def count(frozen, batches, reach=1500):
             z = torch.round(n.hyper_analysis(y).double() * gain_z)
         target = y.double() * gain
 
-        def quantise(t, mean, rows):
+        def quantise(t, mean, rows, target=target):
             residual = rounded(
                 frozen, (gather(target, t) - mean / 256).float().flatten(), rows.flatten()
             ).double().view(mean.shape) * (rows > 0)
@@ -208,7 +217,9 @@ def read_average(checkpoint):
 
 
 def export(checkpoint, data, output, crops=24, size=512, seed=0):
-    """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y are then made anew and nothing else."""
+    """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y are then
+    made anew and nothing else.
+    """
     torch.manual_seed(seed)
     pictures = Pictures(data, "cpu", size)
     with torch.no_grad():

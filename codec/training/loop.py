@@ -1,9 +1,12 @@
-"""The training loop: lr -> batch -> step -> average -> log -> checkpoint, for a budget of minutes, resumable from one file.
+"""The training loop: lr -> batch -> step -> average -> log -> checkpoint, for a budget of minutes, resumable from one
+file.
 
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init codec/models/default.safetensors   # another round
-    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # the encoder of `aecodec denoise`: RUN/denoise.safetensors
-Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out. Several GPUs or machines: see `peers`.
+    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # RUN/denoise.safetensors: another encoder
+
+Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out. Several GPUs or
+machines: see `peers`.
 """
 
 import functools
@@ -47,10 +50,12 @@ class Options:
     balance: float = 0.4  # how far qualities are made to count the same, see `objective`
     ema: float = 0.9995
     init: str = ""  # checkpoint or weight file to start from, of the same config or a smaller one
-    denoise: bool = False  # only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures
+    # Only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures.
+    denoise: bool = False
     device: str = ""  # "": CUDA if there is one
     compile: bool = True
-    compile_mode: str = ""  # of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them
+    # Of torch.compile; "reduce-overhead" (CUDA graphs) helps where launching kernels takes longer than running them.
+    compile_mode: str = ""
     seed: int = 0
     log_every: int = 100  # steps
     save_every: float = 120.0  # seconds
@@ -59,7 +64,10 @@ class Options:
 
 
 def objective(model, x, q, target, balance):
-    """Mean over the batch of (bpp + lambda * 255^2 * MSE) / lambda^balance: at 0.4 every quality counts about the same. `target`: what x should become."""
+    """Mean over the batch of (bpp + lambda * 255^2 * MSE) / lambda^balance: at 0.4 every quality counts about the same.
+
+    `target`: what x should become.
+    """
     x_hat, bpp, bpp_z = model(x, q, has_bfloat16(x.device))
     mse = (x_hat - target).square().mean((1, 2, 3))
     lam = lambda_of(q, model.config)
@@ -77,7 +85,9 @@ def trained(model):
 
 
 def save(path, model, average, optimizer, state):
-    """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file, atomically."""
+    """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file,
+    atomically.
+    """
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.items()}
     for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
@@ -124,7 +134,8 @@ def first_of(path):
 def train(options, model=None, optimizer=None):
     """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights.
 
-    model: another than the options describe, already initialised; optimizer: makes another than AdamW of parameters and lr, whose state is not resumed.
+    model: another than the options describe, already initialised; optimizer: makes another than AdamW of parameters and
+    lr, whose state is not resumed.
     """
     o = options
     peers = Peers(o.device)
@@ -132,9 +143,8 @@ def train(options, model=None, optimizer=None):
     if o.threads:
         torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
-    torch.backends.cudnn.allow_tf32 = (
-        False  # the linear shortcuts carry the full range of the picture: TF32 would add noise to them
-    )
+    # The linear shortcuts carry the full range of the picture: TF32 would add noise to them.
+    torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = True
     os.makedirs(o.out, exist_ok=True)
     checkpoint = os.path.join(o.out, "checkpoint.safetensors")
@@ -155,7 +165,8 @@ def train(options, model=None, optimizer=None):
 
     if peers.agree(step) != step:
         raise ValueError(
-            f"process {peers.rank} begins at step {step}, the first one at another: the folder {o.out} must be shared by all"
+            f"process {peers.rank} begins at step {step}, the first one at another: "
+            f"the folder {o.out} must be shared by all"
         )
     torch.manual_seed(o.seed + step + (peers.rank << 32))  # other crops after each start and in each process
     log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1) if peers.rank == 0 else None
@@ -221,10 +232,8 @@ def train(options, model=None, optimizer=None):
         loss.backward()
         peers.average([p.grad for p in parameters if p.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
-        optimizer.grad_scale, optimizer.found_inf = (
-            None,
-            (~(norm < o.skip)).float(),
-        )  # the fused step skips itself: no wait for the device
+        # The fused step skips itself, so that nothing waits for the device.
+        optimizer.grad_scale, optimizer.found_inf = (None, (~(norm < o.skip)).float())
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if step == first:  # compilation is not part of the budget
@@ -239,9 +248,8 @@ def train(options, model=None, optimizer=None):
             peers.average([sums])
             loss_, bpp, bpp_z, psnr, norm_ = (sums / (step - logged)).tolist()
             now = time.time()
-            rate_of_crops = (
-                n * (step - max(logged, first + 1)) / (now - logged_at)
-            )  # of this process; the first step compiles
+            # Of this process, and without the first step, which compiles.
+            rate_of_crops = n * (step - max(logged, first + 1)) / (now - logged_at)
             record(
                 step=step,
                 seconds=round(now - began, 1),

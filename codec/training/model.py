@@ -1,6 +1,9 @@
-"""The codec as one differentiable function: picture and quality in, reconstruction and rate out. `export` freezes it into a weight file.
+"""The codec as one differentiable function: picture and quality in, reconstruction and rate out.
 
-Rate from additive uniform noise, reconstruction and context from straight-through rounding (mixed quantisation, Minnen & Singh 2020).
+`export` freezes it into a weight file.
+
+Rate from additive uniform noise, reconstruction and context from straight-through rounding (mixed quantisation, Minnen
+& Singh 2020).
 """
 
 import math
@@ -43,16 +46,17 @@ class LowerBound(torch.autograd.Function):
 
 
 def scatter(steps):
-    """The latent [N,M,h,w] whose steps so far are given, zero elsewhere: `prior.place` as an expression that has a gradient."""
+    """The latent [N,M,h,w] whose steps so far are given, zero elsewhere: `prior.place` as an expression that has a
+    gradient.
+    """
     zero = torch.zeros_like(steps[0][:, 0])
     groups = []
     for g in range(4):
         by_phase = [zero] * 4
         for t, x in enumerate(steps):
             by_phase[PHASE[(t + g) % 4]] = x[:, g]
-        rows = [
-            torch.stack(by_phase[2 * i : 2 * i + 2], -1).flatten(-2) for i in (0, 1)
-        ]  # interleave columns, then rows
+        # Columns are interleaved, then rows.
+        rows = [torch.stack(by_phase[2 * i : 2 * i + 2], -1).flatten(-2) for i in (0, 1)]
         groups.append(torch.stack(rows, -2).flatten(-3, -2))
     return torch.cat(groups, 1)
 
@@ -66,32 +70,34 @@ def noise(x):
 
 
 class Model(nn.Module):
-    def __init__(self, config=Config()):
+    def __init__(self, config: Config | None = None):
         super().__init__()
-        self.config = c = config
+        self.config = c = config or Config()
         self.analysis, self.synthesis, self.hyper_analysis = Analysis(c), Synthesis(c), HyperAnalysis(c)
-        steps = torch.tensor(
-            [0.5 * math.log(l / 0.008) for l in c.lambdas]
-        )  # log-gain: reciprocal quantiser step against lambda = 0.008
+        # Logarithms of gains, which are reciprocal quantiser steps, relative to the step of lambda = 0.008.
+        steps = torch.tensor([0.5 * math.log(weight / 0.008) for weight in c.lambdas])
         self.gain_y, self.gain_z = Gain(c.anchors, c.latent, steps), Gain(c.anchors, c.hyper, 0.5 * steps)
         self.prior = PriorNetwork(FloatLayer, lambda *shape: nn.Parameter(torch.zeros(shape)), c)
         self.quality_bias = Gain(c.anchors, c.prior)  # additive; only its `log` is used
-        self.z_mean, self.z_scale = (
-            Gain(c.anchors, c.hyper),
-            Gain(c.anchors, c.hyper, torch.full((c.anchors,), 0.7)),
-        )  # logistic prior of z
+        # The logistic prior of z.
+        self.z_mean, self.z_scale = (Gain(c.anchors, c.hyper), Gain(c.anchors, c.hyper, torch.full((c.anchors,), 0.7)))
         self.pull = nn.Parameter(torch.tensor([0.2, 1.0, 0.0]))  # see `centroid_pull`
         for g in range(4):
             with torch.no_grad():
                 self.prior.heads[g].weight.mul_(0.3)
 
     def centroid_pull(self, log2_scale):
-        """How far non-zero residuals are rebuilt nearer to the mean than they were rounded: falls with the scale, at most one step."""
+        """How far non-zero residuals are rebuilt nearer to the mean than they were rounded: falls with the scale, at
+        most one step.
+        """
         height, slope, middle = self.pull
         return height * torch.sigmoid(slope * (middle - log2_scale))
 
     def forward(self, x, q, amp=True):
-        """x [N,3,H,W] in [0,1], H and W multiples of 64; q [N]. Returns reconstruction [N,3,H,W], bits per pixel [N] and the part of z [N]."""
+        """x [N,3,H,W] in [0,1], H and W multiples of 64; q [N].
+
+        Returns reconstruction [N,3,H,W], bits per pixel [N] and the part of z [N].
+        """
         half = lambda: torch.autocast(x.device.type, torch.bfloat16, enabled=amp)
         pixels = x.shape[2] * x.shape[3]
         x = x - 0.5

@@ -1,7 +1,12 @@
-"""The processes that train one model together, as torchrun starts them: each draws its own crops, gradients are averaged, the first one writes.
+"""The processes that train one model together, as torchrun starts them: each draws its own crops, gradients are
+averaged, the first one writes.
 
-    torchrun --nproc-per-node 8 -m codec.training.loop --data ... --out RUN          # --nnodes and --rdzv-endpoint for more machines
-A batch of n in each of w processes is one batch of n * w. All of them read the checkpoint, so that RUN is a folder they share.
+    torchrun --nproc-per-node 8 -m codec.training.loop --data ... --out RUN
+
+For more machines torchrun takes --nnodes and --rdzv-endpoint.
+
+A batch of n in each of w processes is one batch of n * w. All of them read the checkpoint, so that RUN is a folder they
+share.
 """
 
 import os
@@ -11,7 +16,10 @@ import torch.distributed as dist
 
 
 class Peers:
-    """This process among the others; `device`: as in `Options.device`. Without torchrun it is the only one, and nothing is exchanged."""
+    """This process among the others; `device`: as in `Options.device`.
+
+    Without torchrun it is the only one, and nothing is exchanged.
+    """
 
     def __init__(self, device=""):
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))

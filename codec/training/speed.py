@@ -1,4 +1,6 @@
-"""What the device could do, and what a training step asks of it: both in the record of a run, so that its speed has a scale."""
+"""What the device could do, and what a training step asks of it: both in the record of a run, so that its speed has a
+scale.
+"""
 
 import time
 

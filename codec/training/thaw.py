@@ -1,4 +1,5 @@
-"""The way back from a weight file to trainable weights, so that a shipped model is where the next round of training starts (`--init`).
+"""The way back from a weight file to trainable weights, so that a shipped model is where the next round of training
+starts (`--init`).
 
 Float networks come back as stored (fp16); the prior as its 8-bit integers say, which a few hundred steps make good.
 """
@@ -36,18 +37,18 @@ def thaw(data):
         model.gain_z.w.copy_(networks.prior.gain_z * octave)
         mean, deviation = _moments(frozen.tables_z)
         model.z_mean.w.copy_(mean.view(c.anchors, c.hyper))
-        model.z_scale.w.copy_(
-            (deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper)
-        )  # of a logistic
+        # The scale of a logistic distribution.
+        model.z_scale.w.copy_((deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper))
         model.pull.copy_(_fit_pull(networks.pull))
     return model
 
 
 def grown(old, config):
-    """Trainable `Model` of a config with as many channels and blocks as the one of `old`, or more, that does what `old` does.
+    """Trainable `Model` of a config with as many channels and blocks as the one of `old`, or more, that does what `old`
+    does.
 
-    What is new adds nothing yet: its weights begin as usual, those that read it at zero. Raises ValueError where the config is smaller somewhere, or has
-    other anchors.
+    What is new adds nothing yet: its weights begin as usual, those that read it at zero. Raises ValueError where the
+    config is smaller somewhere, or has other anchors.
     """
     new = Model(config)
     sizes, wanted = old.config.to_dict(), config.to_dict()
@@ -63,9 +64,8 @@ def grown(old, config):
         part = known[name]
         if tensor.ndim == 4 and tensor.shape[1] > part.shape[1]:
             tensor[:, part.shape[1] :] = 0
-        if (
-            ".join." in name and tensor.ndim == 4 and part.shape[1] > old.config.prior
-        ):  # reads features, then the latents
+        # This layer reads features, then the latents.
+        if ".join." in name and tensor.ndim == 4 and part.shape[1] > old.config.prior:
             tensor[:, old.config.prior :] = 0
             tensor[: len(part), -old.config.latent :] = part[:, -old.config.latent :]
             part = part[:, : -old.config.latent]

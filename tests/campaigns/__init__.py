@@ -1,4 +1,6 @@
-"""Campaigns: what takes minutes to hours, each a command whose figures go to log.jsonl beside it. The suite runs a short form of each.
+"""Campaigns: what takes minutes to hours, each a command whose figures go to log.jsonl beside it.
+
+The suite runs a short form of each.
 
 python -m tests.campaigns.kills --log tests/campaigns/log.jsonl
 """

@@ -1,10 +1,12 @@
-"""Kills: the command line is killed at random times; no file may be partial or lost, and none left over after anything but SIGKILL.
+"""Kills: the command line is killed at random times; no file may be partial or lost, and none left over after anything
+but SIGKILL.
 
     python -m tests.campaigns.kills --count 200 --log tests/campaigns/log.jsonl
 
-Each round runs one of ROUNDS over pictures of several sizes, half of whose outputs exist already, and sends one signal, or two a moment apart.
-The time is random over the whole run, or from the first output on, where the files are written. With --forked the processes are forked from one
-that has imported torch, which makes a round take a tenth of the time and leaves the imports out.
+Each round runs one of ROUNDS over pictures of several sizes, half of whose outputs exist already, and sends one signal,
+or two a moment apart. The time is random over the whole run, or from the first output on, where the files are written.
+With --forked the processes are forked from one that has imported torch, which makes a round take a tenth of the time
+and leaves the imports out.
 """
 
 import argparse
@@ -122,10 +124,8 @@ def round_(files, rng, signum, what, seconds, forked):
             os.kill(child, rng.choice(SIGNALS[1:]))
         code = wait(child)
         said = (folder / "stderr").read_bytes() if (folder / "stderr").exists() else b""
-        starting = code in (
-            -signal.SIGINT,
-            -signal.SIGTERM,
-        )  # before `main`, while Python imports it: Python's own way to end
+        # Before `main`, while Python imports it, the process ends in Python's own way.
+        starting = code in (-signal.SIGINT, -signal.SIGTERM)
         assert code in {0, -signum, *((130, 143) if twice else (128 + signum,))} or starting, (what, signum, code, said)
         assert starting or said == b"", (what, signum, code, said)
         found = contents(folder)
@@ -189,8 +189,17 @@ def run(count, seed, forked):
         moments[round_(files, rng, signum, what, seconds, forked)] += 1
         signals[signum.name] += 1
         commands[what] += 1
-    return {"kills": count, "signals": dict(signals), "commands": dict(commands), "moments": dict(moments), "partial_or_lost_files": 0,
-            "temporary_files_left_but_after_SIGKILL": 0, "forked": forked, "seconds": round(time.monotonic() - started), "seed": seed}  # fmt: skip
+    return {
+        "kills": count,
+        "signals": dict(signals),
+        "commands": dict(commands),
+        "moments": dict(moments),
+        "partial_or_lost_files": 0,
+        "temporary_files_left_but_after_SIGKILL": 0,
+        "forked": forked,
+        "seconds": round(time.monotonic() - started),
+        "seed": seed,
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Leaks: resident memory over many encodes and decodes, of good and of refused files, by the library and by the Pillow plugin.
+"""Leaks: resident memory over many encodes and decodes, of good and of refused files, by the library and by the Pillow
+plugin.
 
     python -m tests.campaigns.leaks --rounds 1000 --log tests/campaigns/log.jsonl
 
@@ -65,8 +66,17 @@ def run(rounds, model="default"):
             highest = max(highest, resident())
     last = resident()
     assert descriptors() <= files, "files stay open"
-    return {"rounds": rounds, "encodes": 2 * rounds, "decodes": 2 * rounds, "refusals": 2 * rounds, "warm_up_rounds": warm, "resident_mib": [round(first, 1), round(last, 1)],
-            "highest_mib": round(highest, 1), "growth_percent": round(100 * (last - first) / first, 2), "seconds": round(time.monotonic() - started)}  # fmt: skip
+    return {
+        "rounds": rounds,
+        "encodes": 2 * rounds,
+        "decodes": 2 * rounds,
+        "refusals": 2 * rounds,
+        "warm_up_rounds": warm,
+        "resident_mib": [round(first, 1), round(last, 1)],
+        "highest_mib": round(highest, 1),
+        "growth_percent": round(100 * (last - first) / first, 2),
+        "seconds": round(time.monotonic() - started),
+    }
 
 
 if __name__ == "__main__":

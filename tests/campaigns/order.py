@@ -1,4 +1,5 @@
-"""Order: five points of quality more never give a smaller file or a worse picture, whatever kind of picture and however small the file.
+"""Order: five points of quality more never give a smaller file or a worse picture, whatever kind of picture and however
+small the file.
 
 python -m tests.campaigns.order --minutes 10 --sides 8 16 32 48 --photographs FOLDER --log tests/campaigns/log.jsonl
 """
@@ -60,18 +61,31 @@ def kinds(rng, side, photographs):
         return sheet
 
     made = {
-        "photograph": crop, "gray photograph": lambda: crop().convert("L"), "blurred": lambda: crop().filter(ImageFilter.GaussianBlur(12)),
-        "blurred and noisy": lambda: noisy(rng, crop().filter(ImageFilter.GaussianBlur(12))), "slope": lambda: noisy(rng, slope(), [1e-3]), "noisy slope": lambda: noisy(rng, slope()),
-        "one colour and noise": lambda: noisy(rng, np.full((side, side, 3), colour(), float)), "noise": lambda: noisy(rng, np.full((side, side, 3), 128.0), [10, 20, 40, 80]),
-    }  # fmt: skip
+        "photograph": crop,
+        "gray photograph": lambda: crop().convert("L"),
+        "blurred": lambda: crop().filter(ImageFilter.GaussianBlur(12)),
+        "blurred and noisy": lambda: noisy(rng, crop().filter(ImageFilter.GaussianBlur(12))),
+        "slope": lambda: noisy(rng, slope(), [1e-3]),
+        "noisy slope": lambda: noisy(rng, slope()),
+        "one colour and noise": lambda: noisy(rng, np.full((side, side, 3), colour(), float)),
+        "noise": lambda: noisy(rng, np.full((side, side, 3), 128.0), [10, 20, 40, 80]),
+    }
     if side >= 64:
-        made |= {"drawing": drawing, "noisy drawing": lambda: noisy(rng, drawing().filter(ImageFilter.GaussianBlur(1))), "text": text, "noisy text": lambda: noisy(rng, text()),
-                 "text as JPEG": lambda: jpeg(text()), "page with a photograph": page}  # fmt: skip
+        made |= {
+            "drawing": drawing,
+            "noisy drawing": lambda: noisy(rng, drawing().filter(ImageFilter.GaussianBlur(1))),
+            "text": text,
+            "noisy text": lambda: noisy(rng, text()),
+            "text as JPEG": lambda: jpeg(text()),
+            "page with a photograph": page,
+        }
     return made
 
 
 def falls(coder, picture, offset, effort=0):
-    """Steps of five points that give a smaller file or a worse picture: [(quality, bytes and squared error before, and then)], and the number of steps."""
+    """Steps of five points that give a smaller file or a worse picture: [(quality, bytes and squared error before, and
+    then)], and the number of steps.
+    """
     seen = []
     for quality in range(offset, 101, 5):
         file = coder.encode(picture, quality, effort=effort)
@@ -97,8 +111,16 @@ def run(minutes, sides, photographs, seed=0, model="default", effort=0):
             for quality, before, then in found:
                 wrong["worse" if then[1] > before[1] else "smaller, but no worse"] += 1
                 print(kind, side, quality, *before, *then, flush=True)
-    return {"sides": sides, "pictures": dict(pictures), "steps": steps, "wrong": dict(wrong), "seed": seed, "effort": effort,
-            "model": coder.model.id.hex(), "minutes": minutes}  # fmt: skip
+    return {
+        "sides": sides,
+        "pictures": dict(pictures),
+        "steps": steps,
+        "wrong": dict(wrong),
+        "seed": seed,
+        "effort": effort,
+        "model": coder.model.id.hex(),
+        "minutes": minutes,
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Broken input: random damage to every odd picture of tests/oddities.py; each is read, or refused in one sentence, in time and in silence.
+"""Broken input: random damage to every odd picture of tests/oddities.py; each is read, or refused in one sentence, in
+time and in silence.
 
 python -m tests.campaigns.pictures --runs 1000000 --log tests/campaigns/log.jsonl
 """
@@ -83,7 +84,10 @@ def attempt(data):
 
 
 def run(runs, seed, seconds=float("inf"), artifacts=None):
-    """Figures of so many damaged files, fewer if the time is up. A fault is raised, with its input beside it where `artifacts` is a folder."""
+    """Figures of so many damaged files, fewer if the time is up.
+
+    A fault is raised, with its input beside it where `artifacts` is a folder.
+    """
     names = sorted({**oddities.ODD, **oddities.BROKEN})
     files = [oddities.ODD[name][0] if name in oddities.ODD else oddities.BROKEN[name] for name in names]
     files = [file for file in files if len(file) < 100_000]
@@ -103,8 +107,16 @@ def run(runs, seed, seconds=float("inf"), artifacts=None):
             slowest = max(slowest, time.perf_counter() - begun)
             done += 1
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
-    return {"runs": done, "faults": 0, "outcomes": dict(outcomes), "files": len(files), "slowest_s": round(slowest, 3), "seconds": round(time.monotonic() - started),
-            "peak_mib": peak, "seed": seed}  # fmt: skip
+    return {
+        "runs": done,
+        "faults": 0,
+        "outcomes": dict(outcomes),
+        "files": len(files),
+        "slowest_s": round(slowest, 3),
+        "seconds": round(time.monotonic() - started),
+        "peak_mib": peak,
+        "seed": seed,
+    }
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Sharing: threads on one Codec and processes beside each other give what one thread after another gives, bytes and pixels.
+"""Sharing: threads on one Codec and processes beside each other give what one thread after another gives, bytes and
+pixels.
 
 python -m tests.campaigns.sharing --threads 8 --pictures 50 --processes 4 --log tests/campaigns/log.jsonl
 """
@@ -75,8 +76,15 @@ def run(threads, pictures, processes, model="default"):
     if processes:
         with multiprocessing.get_context("spawn").Pool(processes) as pool:
             assert all(result == serial for result in pool.starmap(in_a_process, [(model, pictures)] * processes))
-    return {"threads": threads, "pictures": pictures, "processes": processes, "switch_interval_s": SWITCH, "differences": 0, "model": coder.model.id.hex(),
-            "seconds": round(time.monotonic() - started)}  # fmt: skip
+    return {
+        "threads": threads,
+        "pictures": pictures,
+        "processes": processes,
+        "switch_interval_s": SWITCH,
+        "differences": 0,
+        "model": coder.model.id.hex(),
+        "seconds": round(time.monotonic() - started),
+    }
 
 
 if __name__ == "__main__":

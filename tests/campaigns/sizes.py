@@ -1,4 +1,5 @@
-"""Sizes: a picture of every size from 1 x 1 to 130 x 130 px goes there and back, in all four combinations of gray, colour and alpha in turn.
+"""Sizes: a picture of every size from 1 x 1 to 130 x 130 px goes there and back, in all four combinations of gray,
+colour and alpha in turn.
 
 python -m tests.campaigns.sizes --model tests/golden/tiny.safetensors --log tests/campaigns/log.jsonl
 """
@@ -18,7 +19,9 @@ MOST = 130  # px
 
 
 def there_and_back(coder, height, width, worst):
-    """Mean absolute error of a picture of this size in 8-bit levels; AssertionError where it is not the picture that went in."""
+    """Mean absolute error of a picture of this size in 8-bit levels; AssertionError where it is not the picture that
+    went in.
+    """
     rows, columns = np.mgrid[:height, :width]
     kind = (height * MOST + width) % 4
     colours = 3 if kind & 1 else 1
@@ -43,14 +46,25 @@ def there_and_back(coder, height, width, worst):
 
 
 def run(model, sample=None, worst=60):
-    """Figures of all sizes, or of a random sample of so many of them with the corners. `worst`: levels of mean error that are still a picture."""
+    """Figures of all sizes, or of a random sample of so many of them with the corners.
+
+    `worst`: levels of mean error that are still a picture.
+    """
     started, sizes = time.monotonic(), list(itertools.product(range(1, MOST + 1), repeat=2))
     if sample:
         sizes = [*itertools.product((1, MOST), repeat=2), *random.sample(sizes, sample)]
     coder = codec.Codec(model, "cpu", threads=1)
     errors = [there_and_back(coder, height, width, worst) for height, width in sizes]
-    return {"sizes": len(errors), "from": [1, 1], "to": [MOST, MOST], "failures": 0, "mean_error_levels": round(float(np.mean(errors)), 2),
-            "worst_error_levels": round(float(np.max(errors)), 2), "model": coder.model.id.hex(), "seconds": round(time.monotonic() - started)}  # fmt: skip
+    return {
+        "sizes": len(errors),
+        "from": [1, 1],
+        "to": [MOST, MOST],
+        "failures": 0,
+        "mean_error_levels": round(float(np.mean(errors)), 2),
+        "worst_error_levels": round(float(np.max(errors)), 2),
+        "model": coder.model.id.hex(),
+        "seconds": round(time.monotonic() - started),
+    }
 
 
 if __name__ == "__main__":

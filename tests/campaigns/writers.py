@@ -1,4 +1,6 @@
-"""Two writers: processes that make the same output at once. It is always whole; without -f exactly one of them makes it, the others say why not.
+"""Two writers: processes that make the same output at once.
+
+It is always whole; without -f exactly one of them makes it, the others say why not.
 
 python -m tests.campaigns.writers --rounds 500 --log tests/campaigns/log.jsonl
 """

@@ -3,9 +3,11 @@
     python -m tests.fuzz parser --runs 10000000 --log tests/fuzz/log.jsonl
     python -m tests.fuzz decode --seconds 3600 --corpus FOLDER
 
-Targets: parser (the container), fence (the entropy coder), decode (whole files on the tiny model), batch (64 of them at a time, each a run),
-tile (lossless tiles), weights (weight files). It starts from tests/fuzz/corpus/TARGET, for batch from that of decode, for weights from the tiny model;
-what Atheris finds worth keeping goes to --corpus. One line of figures is written at the end, also after a kill by SIGINT or SIGTERM. Status 1, and the input in a file, when a target let anything through but a refusal or a right result, or took longer than HANG.
+Targets: parser (the container), fence (the entropy coder), decode (whole files on the tiny model), batch (64 of them at
+a time, each a run), tile (lossless tiles), weights (weight files). It starts from tests/fuzz/corpus/TARGET, for batch
+from that of decode, for weights from the tiny model; what Atheris finds worth keeping goes to --corpus. One line of
+figures is written at the end, also after a kill by SIGINT or SIGTERM. Status 1, and the input in a file, when a target
+let anything through but a refusal or a right result, or took longer than HANG.
 """
 
 import argparse
@@ -25,14 +27,9 @@ from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TARGETS = {
-    "parser": 2000,
-    "fence": 600,
-    "decode": 1200,
-    "batch": 1204,
-    "tile": 600,
-    "weights": 100_000,
-}  # longest input, bytes
+# The longest input of each target, in bytes.
+TARGETS = {"parser": 2000, "fence": 600, "decode": 1200, "batch": 1204, "tile": 600, "weights": 100_000}
+# The modules whose branches guide the search, with what they import.
 MODULES = {
     "parser": ["bitstream.container"],
     "fence": ["bitstream.entropy"],
@@ -40,9 +37,11 @@ MODULES = {
     "batch": ["pipeline.codec"],
     "tile": ["coding.exact"],
     "weights": ["model.weights"],
-}  # whose branches guide the search, with what they import
+}
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
-HANG = 300  # seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the figures
+# Seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the
+# figures.
+HANG = 300
 REPORT = 10  # seconds between looks at the clock's figures
 
 

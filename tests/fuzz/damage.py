@@ -1,9 +1,13 @@
-"""Damage of every kind, which must always be an error, never a picture; each function is one campaign and returns its figures.
+"""Damage of every kind, which must always be an error, never a picture; each function is one campaign and returns its
+figures.
 
-    python -m tests.fuzz.damage [CAMPAIGN ...] [--log FILE]      # all of them in full: about an hour; tests/test_damage.py runs parts
+    python -m tests.fuzz.damage [CAMPAIGN ...] [--log FILE]
 
-Files are read by `Codec.decode_picture`, so what slipped past the checksums would go on to the networks. Figures of a campaign: how many
-damaged files there were, how they were refused, and `silent`, how many were not, which is 0 or the campaign raises.
+All of them in full take about an hour; tests/test_damage.py runs parts.
+
+Files are read by `Codec.decode_picture`, so what slipped past the checksums would go on to the networks. Figures of a
+campaign: how many damaged files there were, how they were refused, and `silent`, how many were not, which is 0 or the
+campaign raises.
 """
 
 import argparse
@@ -89,7 +93,9 @@ def every_length(read, file, stride=1):
 
 
 def splices(read, known, count, seed=0):
-    """Two valid files cut and joined, at boundaries of their parts or anywhere; parts swapped, doubled, left out; bytes after the end."""
+    """Two valid files cut and joined, at boundaries of their parts or anywhere; parts swapped, doubled, left out; bytes
+    after the end.
+    """
     rng = random.Random(seed)
 
     def pieces(data):
@@ -130,7 +136,9 @@ def splices(read, known, count, seed=0):
 
 
 def bursts(read, known, count, seed=0):
-    """Runs of bytes overwritten by noise, zeros or other parts of the file, deleted, inserted or moved, up to three at once."""
+    """Runs of bytes overwritten by noise, zeros or other parts of the file, deleted, inserted or moved, up to three at
+    once.
+    """
     rng = random.Random(seed)
 
     def files():
@@ -162,8 +170,8 @@ def bursts(read, known, count, seed=0):
 def mismatches(coder, count, seed=0):
     """A machine that computes otherwise: one table row or one mean of one decoding is off by one unit.
 
-    `same`: a wrong row was not noticed because it gave the symbol the same place, as two rows may give their escapes; then all symbols are right, and
-    pixels within a level.
+    `same`: a wrong row was not noticed because it gave the symbol the same place, as two rows may give their escapes;
+    then all symbols are right, and pixels within a level.
     """
     rng, prior = np.random.default_rng(seed), coder.model.networks.prior
     walk, outcomes = prior.walk, Counter()
@@ -247,7 +255,9 @@ def memory():
 
 
 def refuse_bombs(read):
-    """Per bomb its size, the seconds of processor time and the bytes of memory that refusing it took (the second time: nothing is imported then)."""
+    """Per bomb its size, the seconds of processor time and the bytes of memory that refusing it took (the second time:
+    nothing is imported then).
+    """
     figures = {}
     for name, data in bombs().items():
         for _ in range(1 + (len(data) < 100_000)):
@@ -270,7 +280,9 @@ def refuse_bombs(read):
 
 
 def unpacked_first(coder):
-    """`decode_picture` after the whole container was checked: a reader that goes tile by tile would run the networks up to the damage each time."""
+    """`decode_picture` after the whole container was checked: a reader that goes tile by tile would run the networks up
+    to the damage each time.
+    """
     return lambda data: container.unpack(data) and coder.decode_picture(data)
 
 

@@ -1,4 +1,6 @@
-"""Hostile .aec files: taken apart without trust, changed, and sealed again, so that wrong content comes under right checksums."""
+"""Hostile .aec files: taken apart without trust, changed, and sealed again, so that wrong content comes under right
+checksums.
+"""
 
 import contextlib
 import io
@@ -19,9 +21,8 @@ from codec.errors import CodecError
 MOST_TILES = 16  # that `repair` makes
 VALID, HOSTILE, NEIGHBOURS = 20, 42, 2  # files of a `bunch`
 FLAGS = (1 << sum(bits for _, bits in container.FLAGS)) - 1  # those that exist
-BITS = dict(
-    zip(dict(container.FLAGS), itertools.accumulate(dict(container.FLAGS).values(), initial=0))
-)  # name: its lowest
+# The lowest bit of each field, by name.
+BITS = dict(zip(dict(container.FLAGS), itertools.accumulate(dict(container.FLAGS).values(), initial=0)))
 SECTION_BITS = [BITS[kind] for kind in SECTIONS]
 INTERESTING = (
     0,
@@ -84,7 +85,10 @@ def build(picture, suffix, tiles, sections):
 
 
 def take_apart(data):
-    """What `build` takes, from bytes whose sizes and checksums need not be right. Raises CodecError where even the header cannot be read."""
+    """What `build` takes, from bytes whose sizes and checksums need not be right.
+
+    Raises CodecError where even the header cannot be read.
+    """
     cursor = Cursor(memoryview(data))
     cursor.read("start")
     picture = cursor.read("picture")
@@ -142,7 +146,10 @@ def edit(data, rng):
 
 
 def mutate(data, rng, edit=edit, sealed=False):
-    """A hostile neighbour of the file `data`: its parts are changed and sealed again. `edit(bytes, rng)` changes bytes; `sealed`: no other bytes."""
+    """A hostile neighbour of the file `data`: its parts are changed and sealed again.
+
+    `edit(bytes, rng)` changes bytes; `sealed`: no other bytes.
+    """
     kind = rng.randrange(3 if sealed else 0, 16)
     if kind == 0 or not data:
         return edit(data, rng)
@@ -207,7 +214,9 @@ def by_hand(reads):
 
 
 def mutate_tile(data, rng, edit=edit):
-    """A hostile neighbour of an input of targets.tile: the sizes at its beginning stay right in most, and so do the checksums of a PNG."""
+    """A hostile neighbour of an input of targets.tile: the sizes at its beginning stay right in most, and so do the
+    checksums of a PNG.
+    """
     how, data = data[-3:], data[:-3]
     kind = rng.random()
     if kind < 0.2:
@@ -229,7 +238,9 @@ def mutate_tile(data, rng, edit=edit):
 
 
 def mutate_weights(data, rng, edit=edit):
-    """A hostile neighbour of a weight file: its text or its numbers are changed, the size of the text stays right in most."""
+    """A hostile neighbour of a weight file: its text or its numbers are changed, the size of the text stays right in
+    most.
+    """
     size = int.from_bytes(data[:8], "little")
     text, numbers = data[8 : 8 + size], data[8 + size :]
     kind = rng.random()
@@ -247,7 +258,9 @@ def mutate_weights(data, rng, edit=edit):
 
 
 def forge(coder, rng):
-    """A whole file whose symbols no picture has, under right checksums throughout: the encoder is lied to about its own networks."""
+    """A whole file whose symbols no picture has, under right checksums throughout: the encoder is lied to about its own
+    networks.
+    """
     return forge_siblings(coder, rng, 1)[0]
 
 
@@ -279,7 +292,8 @@ def forge_siblings(coder, rng, count):
 
 
 def bunch(coder, data, rng, edit=edit):
-    """Files for one batch, most of one size and quality so that they are decoded side by side: [(file, whether it is valid)].
+    """Files for one batch, most of one size and quality so that they are decoded side by side:
+    [(file, whether it is valid)].
 
     Some are valid, some have a hostile payload under right checksums, some are hostile neighbours of the file `data`.
     """

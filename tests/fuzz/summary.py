@@ -1,6 +1,7 @@
 """The figures of codec/bitstream/SECURITY.md, from the log of what was run.
 
-python -m tests.fuzz.summary [LOG ...]     # adds the lines of other logs to tests/fuzz/log.jsonl, then writes its figures, and those of tests/campaigns/log.jsonl, into the page
+python -m tests.fuzz.summary [LOG ...]     # adds the lines of other logs to tests/fuzz/log.jsonl, then writes its
+figures, and those of tests/campaigns/log.jsonl, into the page
 """
 
 import json
@@ -51,8 +52,10 @@ def tables(lines):
             f"; the networks ran in {total('priors_run'):,}" if total("priors_run") else ""
         )
         out.append(
-            f"| {WHAT[target]} | {total('runs'):,} | {total('cpu_seconds') / 3600:.2f} | {max(run.get('slowest_cpu_seconds', 0) for run in runs):.2f} | {total('failures')} | "
-            f"{max(run['corpus_files'] for run in runs)} files, {max(run['corpus_bytes'] for run in runs):,} bytes | {came} |"
+            f"| {WHAT[target]} | {total('runs'):,} | {total('cpu_seconds') / 3600:.2f} | "
+            f"{max(run.get('slowest_cpu_seconds', 0) for run in runs):.2f} | {total('failures')} | "
+            f"{max(run['corpus_files'] for run in runs)} files, {max(run['corpus_bytes'] for run in runs):,} bytes | "
+            f"{came} |"
         )
     out += ["", "| Damage | Files tried | Accepted |", "|---|---|---|"]
     for name, line in damaged.items():
@@ -69,17 +72,20 @@ def tables(lines):
     if machines:
         out += [
             "",
-            "| Machine | torch | torch uses | oneDNN uses | Files with the same integers | Pixels off at most, levels | Samples that differ |",
+            "| Machine | torch | torch uses | oneDNN uses | Files with the same integers | Pixels off at most, "
+            "levels | Samples that differ |",
             "|---|---|---|---|---|---|---|",
         ]
         out += [
-            f"| {m['machine']} | {m['torch']} | {m['aten']} | {m['onednn']} | {m['same_integers']} of {m['files']} | {m['largest_difference']:g} | {100 * m['samples_that_differ']:.4f} % |"
+            f"| {m['machine']} | {m['torch']} | {m['aten']} | {m['onednn']} | {m['same_integers']} of {m['files']} | "
+            f"{m['largest_difference']:g} | {100 * m['samples_that_differ']:.4f} % |"
             for m in machines.values()
         ]
     if valgrind:
         out += [
             "",
-            f"valgrind ({valgrind['valgrind']}): {valgrind['streams']:,} hostile streams, {valgrind['errors']} invalid reads or writes.",
+            f"valgrind ({valgrind['valgrind']}): {valgrind['streams']:,} hostile streams, "
+            f"{valgrind['errors']} invalid reads or writes.",
         ]
     return "\n".join(out)
 
@@ -108,7 +114,8 @@ def main():
         known += [line for line in Path(path).read_text().splitlines() if line and line not in known]
     LOG.write_text("".join(line + "\n" for line in known))
     page = PAGE.read_text()
-    block = f"{BEGIN}\n\n{tables(map(json.loads, known))}\n\n{campaigns(map(json.loads, CAMPAIGNS.read_text().splitlines()))}\n\n{END}"
+    logged = campaigns(map(json.loads, CAMPAIGNS.read_text().splitlines()))
+    block = f"{BEGIN}\n\n{tables(map(json.loads, known))}\n\n{logged}\n\n{END}"
     PAGE.write_text(re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: block, page, flags=re.DOTALL))
 
 

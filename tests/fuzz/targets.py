@@ -1,6 +1,8 @@
-"""What is fuzzed: each target takes bytes, the last of which choose how the API is called, and returns the outcome in a word.
+"""What is fuzzed: each target takes bytes, the last of which choose how the API is called, and returns the outcome in a
+word.
 
-Whatever is not a refusal by one of READER's errors, in one sentence, or a result that keeps its promises, is a bug and leaves as an exception.
+Whatever is not a refusal by one of READER's errors, in one sentence, or a result that keeps its promises, is a bug and
+leaves as an exception.
 """
 
 import io
@@ -14,14 +16,8 @@ from codec.pipeline.damage import Damage
 
 from . import hostile
 
-READER = (
-    NotAec,
-    Truncated,
-    Corrupt,
-    UnsupportedVersion,
-    UnknownModel,
-    TooLarge,
-)  # BadOption and BadWeights would blame somebody else
+# BadOption and BadWeights are not among them: they would blame somebody else.
+READER = (NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, TooLarge)
 MOST_PIXELS = 2**14
 
 
@@ -132,7 +128,8 @@ class Coded:
 
 
 class Batch(Coded):
-    """The whole decoder, many files at a time: each gets what it deserves, whatever stands beside it; one of them the same as alone.
+    """The whole decoder, many files at a time: each gets what it deserves, whatever stands beside it; one of them the
+    same as alone.
 
     The last four bytes choose the files, `hostile.bunch` of the file before them. Returns the outcome of every file.
     """
@@ -155,9 +152,8 @@ class Batch(Coded):
             else:
                 header, _ = container.read_header(file)
                 assert result.size == (header.width, header.height)
-                difference = np.subtract(
-                    alone, result, dtype=np.int32
-                )  # sums of hostile size lose bits: 16-bit pixels may be a few levels off
+                # Sums of hostile size lose bits: 16-bit pixels may be a few levels off.
+                difference = np.subtract(alone, result, dtype=np.int32)
                 assert np.abs(difference).max() <= (16 if header.depth == 16 else 1), "other pixels than alone"
                 outcomes.append("pixels")
         self.walks = walks

@@ -1,9 +1,10 @@
-"""The tiny model: a valid weight file whose networks do next to nothing, so that a whole decode takes about a millisecond.
+"""The tiny model: a valid weight file whose networks do next to nothing, so that a whole decode takes about a
+millisecond.
 
     python -m tests.fuzz.tiny      # writes tests/golden/tiny.safetensors
 
-Weights are seeded noise around a 16 x 16 DCT, scaled so that every row of the tables, means of both signs and escapes all occur. The file is
-committed because golden files name it by checksum; a test compares it with what this makes.
+Weights are seeded noise around a 16 x 16 DCT, scaled so that every row of the tables, means of both signs and escapes
+all occur. The file is committed because golden files name it by checksum; a test compares it with what this makes.
 """
 
 import json

@@ -1,10 +1,12 @@
-"""The rANS extension under valgrind on hostile streams: an invalid read or write of the C++ code shows here, and nowhere else.
+"""The rANS extension under valgrind on hostile streams: an invalid read or write of the C++ code shows here, and
+nowhere else.
 
     python -m tests.fuzz.valgrind [--streams N]     # needs valgrind; status 0 only if there was no error
-    python -m tests.fuzz.valgrind --unfenced        # the extension without the fence: the same must find its invalid reads
+    python -m tests.fuzz.valgrind --unfenced        # without the fence the same must find the extension's invalid reads
 
-Runs itself under valgrind with the allocator of C and without torch: of the codec it loads the entropy coder and the container. Python 3.11 needs no
-suppressions that way. The streams are the corpus of the fence, the tile payloads of all golden files, and random changes of both.
+Runs itself under valgrind with the allocator of C and without torch: of the codec it loads the entropy coder and the
+container. Python 3.11 needs no suppressions that way. The streams are the corpus of the fence, the tile payloads of all
+golden files, and random changes of both.
 """
 
 import argparse
@@ -36,9 +38,8 @@ def streams(count):
             continue
         known += [tile.payload[:400] + rng.randbytes(5) for tile in tiles if tile.payload]
     state = bytes([0, 0, 0, 128, 0, 0, 0, 0])
-    known += [
-        state + b"\xff" * 4 * n + bytes([0, 0, 0, 200, how]) for n in (1, 9, 60) for how in (0, 1, 5, 21)
-    ]  # escapes as long as can be
+    # Escapes as long as can be.
+    known += [state + b"\xff" * 4 * n + bytes([0, 0, 0, 200, how]) for n in (1, 9, 60) for how in (0, 1, 5, 21)]
     yield from known
     for _ in range(count - len(known)):
         data = rng.choice(known)

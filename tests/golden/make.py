@@ -1,10 +1,14 @@
 """Golden files: .aec files that every later version must read the same, and files that every later version must refuse.
 
-    python -m tests.golden.make default      # after the default model was replaced: its files anew (until 1.0; from then on, files are only added)
-    python -m tests.golden.make tiny exact rounded bad      # the same for those of the tiny model and of none, which are only ever replaced with the format
+    python -m tests.golden.make default                     # after the default model was replaced: its files anew
+    python -m tests.golden.make tiny exact rounded bad      # the files of the tiny model and of none
 
-v1/NAME.aec is a file and v1/NAME.png its pixels (with alpha); v1/golden.json says for each the model, and the SHA-256 of all integers of the parse.
-bad/NAME is refused, with the class of error that bad/errors.json names, each for a fault of its own. tests/test_golden.py reads them all.
+Files of the default model are replaced until 1.0; from then on, files are only added. The others are only ever replaced
+with the format.
+
+v1/NAME.aec is a file and v1/NAME.png its pixels (with alpha); v1/golden.json says for each the model, and the SHA-256
+of all integers of the parse. bad/NAME is refused, with the class of error that bad/errors.json names, each for a fault
+of its own. tests/test_golden.py reads them all.
 """
 
 import argparse
@@ -321,10 +325,10 @@ def long_escape(coder):
 
 def lossless_tiles():
     pixels = scene(20, 24)
-    good = exact.encode(pixels)
+    good, right = exact.encode(pixels), exact.checksum(pixels)
     deep = exact.encode(scene(20, 24, 3, 16))
 
-    def of(data, flags=256, crc=exact.checksum(pixels)):
+    def of(data, flags=256, crc=right):
         return hostile.build((bytes(4), flags, 24, 20, 6000), None, [(data, crc)], [])
 
     return {

@@ -1,6 +1,8 @@
-"""The commands embed, similar, anomaly, denoise, sample and interpolate of the command line; `codec.app.cli` registers them.
+"""The commands embed, similar, anomaly, denoise, sample and interpolate of the command line; `codec.app.cli` registers
+them.
 
-They take the same options, name files and report as the others do; nothing heavy is imported at the top. A file per module of `codec.latents` it calls.
+They take the same options, name files and report as the others do; nothing heavy is imported at the top. A file per
+module of `codec.latents` it calls.
 """
 
 import click

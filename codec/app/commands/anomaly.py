@@ -33,7 +33,8 @@ def anomaly() -> None:
 def fit(quality: float, model: str, quantile: float, **options) -> None:
     """Measure normal pictures.
 
-    Of n pictures the threshold is about the highest score of all as long as n is small: about one normal picture in n + 1 lies above it.
+    Of n pictures the threshold is about the highest score of all as long as n is small: about one normal picture in n +
+    1 lies above it.
 
     \b
       aecodec anomaly fit good/ -o normal.json

@@ -1,4 +1,6 @@
-"""`aecodec ae fit|transform|report`: the options and the order of calls; what they do stands in `sources`, `estimator` and `page`."""
+"""`aecodec ae fit|transform|report`: the options and the order of calls; what they do stands in `sources`, `estimator`
+and `page`.
+"""
 
 import os
 import sys
@@ -151,7 +153,8 @@ TRAINING = [
 def ae() -> None:
     """Autoencoders for arrays, tables and pictures.
 
-    DATA is a .npy, CSV, Parquet or IDX (MNIST) file, gzipped or not, a folder of pictures, - for stdin, or `digits`, the built-in example.
+    DATA is a .npy, CSV, Parquet or IDX (MNIST) file, gzipped or not, a folder of pictures, - for stdin, or `digits`,
+    the built-in example.
 
     \b
       aecodec ae fit digits --kind variational --latent-dim 2 --loss bce
@@ -193,10 +196,18 @@ def fit(
         frame = source.frame()
         model.fit(frame)
         watch.lap("fit")
-        record = {"kind": model.kind, "rows": len(frame), "features": model.n_features_in_, "latent_dim": model.latent_dim_, "epochs": model.n_iter_,
-                  "score": round(model.score(frame), 6), "threshold": model.anomaly_threshold()}  # fmt: skip
-        line = "{kind}, {rows} rows of {features} values in {latent_dim}, {epochs} epochs, {score:.1%} of the variance kept".format(
-            **record
+        record = {
+            "kind": model.kind,
+            "rows": len(frame),
+            "features": model.n_features_in_,
+            "latent_dim": model.latent_dim_,
+            "epochs": model.n_iter_,
+            "score": round(model.score(frame), 6),
+            "threshold": model.anomaly_threshold(),
+        }
+        line = (
+            "{kind}, {rows} rows of {features} values in {latent_dim}, {epochs} epochs, "
+            "{score:.1%} of the variance kept".format(**record)
         )
         return model.dumps(), record, line
 
@@ -205,8 +216,13 @@ def fit(
 
 @ae.command()
 @takes(DATA, MODEL, OUTPUT)
-@click.option("--to", type=click.Choice(["latent", "input", "reconstruction", "error"]), default="latent", show_default=True,
-              help="latent; the input that latents (DATA) decode to; DATA through the latent and back; its error per row.")  # fmt: skip
+@click.option(
+    "--to",
+    type=click.Choice(["latent", "input", "reconstruction", "error"]),
+    default="latent",
+    show_default=True,
+    help="latent; the input that latents (DATA) decode to; DATA through the latent and back; its error per row.",
+)
 @takes([DEVICE], SPEECH)
 def transform(data, label, drop, labels, size, gray, model, target, force, to, device, as_json, verbose, quiet) -> None:
     """Apply a model to DATA: .npy, .csv or .parquet by the suffix of -o, DATA.latent.npy without."""

@@ -26,7 +26,8 @@ from .shared import QUALITY, STRIP, content
 def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | None, **options) -> None:
     """Turn noisy pictures into .aec files of clean ones.
 
-    Takes away Gaussian noise of any strength, dead (black) pixels and small black patches. The files are ordinary .aec files.
+    Takes away Gaussian noise of any strength, dead (black) pixels and small black patches. The files are ordinary .aec
+    files.
 
     \b
       aecodec denoise noisy.png               makes noisy.aec

@@ -65,8 +65,8 @@ def similar(
 ) -> None:
     """Rank a folder by likeness to a picture, and find near-duplicates.
 
-    FOLDER holds pictures or .aec files, or is a .parquet file of `aecodec embed`. "copy" marks what is most likely the same picture, cropped,
-    rescaled, flipped or compressed again.
+    FOLDER holds pictures or .aec files, or is a .parquet file of `aecodec embed`. "copy" marks what is most likely the
+    same picture, cropped, rescaled, flipped or compressed again.
 
     \b
       aecodec similar photo.jpg photos/

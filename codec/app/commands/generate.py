@@ -46,7 +46,8 @@ def sample(
 ) -> None:
     """Draw a picture from the model's priors.
 
-    Every symbol is drawn from the tables a file is coded with. The priors see a few positions far: the result is a texture, not a scene.
+    Every symbol is drawn from the tables a file is coded with. The priors see a few positions far: the result is a
+    texture, not a scene.
 
     \b
       aecodec sample -o texture.png --size 512x512 --seed 7
@@ -118,7 +119,10 @@ def interpolate(a: str, b: str, steps: int, side: int, quality: float, model: st
 
 
 def _decoded(coder, name: str, options: Options):
-    """PIL image of a picture or .aec file. Raises as reading and decoding, each error naming the file, as there are two."""
+    """PIL image of a picture or .aec file.
+
+    Raises as reading and decoding, each error naming the file, as there are two.
+    """
     from ...pixels import image
 
     try:

@@ -1,4 +1,6 @@
-"""PNG by rows: what Pillow reads and writes only whole. Beside `deep`, which asks Pillow for all bits of what it has in memory; used by `strips` and `image`.
+"""PNG by rows: what Pillow reads and writes only whole.
+
+Beside `deep`, which asks Pillow for all bits of what it has in memory; used by `strips` and `image`.
 
 Reading inflates a stretch of rows at a time and checks every CRC-32. Writing chooses each row's filter and deflates.
 """
@@ -17,15 +19,8 @@ SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (gray, RGB, palette, gra
 PALETTE = 3
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}  # the other way round
-PASSES = (
-    (0, 0, 8, 8),
-    (4, 0, 8, 8),
-    (0, 4, 4, 8),
-    (2, 0, 4, 4),
-    (0, 2, 2, 4),
-    (1, 0, 2, 2),
-    (0, 1, 1, 2),
-)  # Adam7: x, y, steps
+# The passes of Adam7: x, y, and the steps along both.
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 LEVEL = 3  # zlib: on photographs 1.5 % smaller than level 1, and than Pillow's level 3
 CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}  # of the types with a capital first letter, which no reader may skip
 BLOCK = 1 << 18  # bytes read and inflated at a time, which bounds the memory
@@ -33,7 +28,9 @@ STRETCH = 1 << 22  # bytes of rows unfiltered, or filtered, at a time
 
 
 def header(file):
-    """(width, height, bit depth, colour type, interlaced) as a PNG begins with them; raises BadImage for another file."""
+    """(width, height, bit depth, colour type, interlaced) as a PNG begins with them; raises BadImage
+    for another file.
+    """
     file.seek(0)
     head = file.read(33)
     if head[:16] != SIGNATURE + b"\0\0\0\rIHDR" or len(head) < 33:
@@ -48,9 +45,11 @@ def chunk(kind, data):
 
 
 def chunks(file, skip=()):
-    """Yields (type, data) of every chunk, IDAT in blocks of bounded size, and leaves `file` after the last; raises BadImage.
+    """Yields (type, data) of every chunk, IDAT in blocks of bounded size, and leaves `file` after the last; raises
+    BadImage.
 
-    The CRC-32 of a chunk is checked after its data have been given. Those of the types in `skip` are passed over unread, with b"".
+    The CRC-32 of a chunk is checked after its data have been given. Those of the types in `skip` are passed over
+    unread, with b"".
     """
     size = file.seek(0, 2)
     file.seek(len(SIGNATURE))
@@ -83,9 +82,11 @@ def chunks(file, skip=()):
 
 
 def inflated(file, kinds):
-    """Yields the inflated pixels of a PNG in blocks, exactly as many bytes as its header asks for, and adds the chunk types to the set `kinds`.
+    """Yields the inflated pixels of a PNG in blocks, exactly as many bytes as its header asks for, and adds the chunk
+    types to the set `kinds`.
 
-    Reads and checks the file to its last chunk; raises BadImage. Check the size first: the work is what the header claims.
+    Reads and checks the file to its last chunk; raises BadImage. Check the size first: the work is what the header
+    claims.
     """
     width, height, depth, colour, interlaced = header(file)
     missing = _size(width, height, depth * SAMPLES.get(colour, 0), interlaced)
@@ -112,8 +113,8 @@ def inflated(file, kinds):
 def check(file):
     """Checks what Pillow does not: the CRC-32 of every chunk up to the last, and that the data suffice for all pixels.
 
-    Decodes no pixel, but inflates as many bytes as the header asks for: check the size first. Returns the set of chunk types,
-    leaves `file` after the last chunk; raises BadImage.
+    Decodes no pixel, but inflates as many bytes as the header asks for: check the size first. Returns the set of chunk
+    types, leaves `file` after the last chunk; raises BadImage.
     """
     kinds = set()
     for _ in inflated(file, kinds):
@@ -131,7 +132,9 @@ def _size(width, height, bits, interlaced):
 
 
 def rows(file, kinds):
-    """Yields the unfiltered bytes of a PNG that is not interlaced, arrays [n, bytes per row], from top to bottom; else as `inflated`."""
+    """Yields the unfiltered bytes of a PNG that is not interlaced, arrays [n, bytes per row], from top to bottom; else
+    as `inflated`.
+    """
     width, height, depth, colour, _ = header(file)
     bits = depth * SAMPLES.get(colour, 0)
     stride = 1 + (width * bits + 7) // 8
@@ -152,10 +155,11 @@ def rows(file, kinds):
 
 
 def _unfilter(filtered, above, pixel):
-    """[n, w] of rows [n, 1 + w] that begin with their filter types; `above` [w] is the row before, `pixel` its bytes per pixel.
+    """[n, w] of rows [n, 1 + w] that begin with their filter types; `above` [w] is the row before, `pixel` its bytes
+    per pixel.
 
-    Done by Pillow, in C: an unfiltered row is put on top. It knows pixels of up to 4 bytes; longer ones are filtered like two side by side,
-    as every byte depends on those of the same place in other pixels only.
+    Done by Pillow, in C: an unfiltered row is put on top. It knows pixels of up to 4 bytes; longer ones are filtered
+    like two side by side, as every byte depends on those of the same place in other pixels only.
     """
     if filtered[:, 0].max() > 4:
         raise BadImage("the picture is a broken PNG file (a row has an unknown filter)")
@@ -182,7 +186,8 @@ def _lanes(stacked, part, pixel):
 
 
 class Writer:
-    """Writes a PNG to a binary file: the header at once, samples [n, width, channels] as they come, the rest when closed.
+    """Writes a PNG to a binary file: the header at once, samples [n, width, channels] as they come, the rest when
+    closed.
 
     channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; depth: 8 or 16; `exif` is the bare TIFF block.
     """
@@ -218,7 +223,8 @@ class Writer:
 
 
 def _filter(block, above, pixel):
-    """[n, 1 + w] of rows [n, w]: each by the filter whose result has the least sum of magnitudes, as libpng chooses too; all but Paeth.
+    """[n, 1 + w] of rows [n, w]: each by the filter whose result has the least sum of magnitudes, as libpng chooses
+    too; all but Paeth.
 
     Paeth takes as long as the others together, for 0.4 % of the bytes of photographs.
     """
@@ -243,7 +249,8 @@ def _magnitude(rows):
 
 
 def cut(file, opened):
-    """A large PNG as `scanner` wants it, (small file, pieces): one row with all metadata, and what gives its rows as arrays or small files.
+    """A large PNG as `scanner` wants it, (small file, pieces): one row with all metadata, and what gives its rows as
+    arrays or small files.
 
     None for what has to be decoded whole: interlaced pictures, animations, and files without pixels.
     """

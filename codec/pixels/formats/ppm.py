@@ -26,7 +26,9 @@ class Writer:
 
 
 def cut(file, opened):
-    """A large PGM or PPM as `scanner` wants it, (small file, pieces): one row, and what gives the rows as small files; None for the other kinds."""
+    """A large PGM or PPM as `scanner` wants it, (small file, pieces): one row, and what gives the rows as small files;
+    None for the other kinds.
+    """
     codec, _, offset, _ = opened.tile[0]
     file.seek(0)
     head = HEAD.match(file.read(offset))

@@ -1,7 +1,7 @@
 """TIFF by rows; used by `scanner` and `image`. Writing is uncompressed; reading cuts a file into small ones.
 
-These are of whole strips or tiles, each of which is compressed on its own. So whatever Pillow and libtiff know of compressions,
-predictors and colours works for large files too.
+These are of whole strips or tiles, each of which is compressed on its own. So whatever Pillow and libtiff know of
+compressions, predictors and colours works for large files too.
 """
 
 import io
@@ -49,30 +49,10 @@ DESCRIPTIONS = (
     18246,
     18249,
 )
-SGI = (
-    32995,
-    32996,
-    32997,
-    32998,
-)  # old private tags that libtiff takes for layout: kind of alpha, kind of numbers, depths
-SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}  # bytes of a type
+# Old private tags that libtiff takes for layout: kind of alpha, kind of numbers, depths.
+SGI = (32995, 32996, 32997, 32998)
+# bytes of a type.
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 WIDE = {16: "Q", 17: "q", 18: "Q"}  # types that only BigTIFF has
 LONG, LONG8 = 4, 16
 
@@ -86,9 +66,8 @@ class Writer:
     def __init__(self, file, width, height, channels, depth, icc=None, exif=None, xmp=None):
         alpha = channels in (2, 4)
         self._file, self._type = file, f"<u{depth // 8}"
-        self._spread = (
-            channels == 2 and depth == 16
-        )  # Pillow and others, this module too, read no 16-bit gray with alpha
+        # Pillow and others, this module too, read no 16-bit gray with alpha.
+        self._spread = channels == 2 and depth == 16
         channels = 4 if self._spread else channels
         row = width * channels * depth // 8
         rows = max(1, min(height, STRETCH // row))
@@ -107,9 +86,8 @@ class Writer:
             directory[PHOTOMETRIC] = 2 if channels > 2 else 1  # RGB, or gray where 0 is black
             directory[SAMPLES], directory[STRIP_ROWS] = channels, rows
             directory.tagtype[STRIPS[0]] = LONG8 if big else LONG
-            directory[STRIPS[0]] = tuple(
-                top * row for top in tops
-            )  # the directory's own size is added when it is saved
+            # The directory's own size is added when it is saved.
+            directory[STRIPS[0]] = tuple(top * row for top in tops)
             directory[STRIPS[1]] = tuple(min(rows, height - top) * row for top in tops)
             if alpha:
                 directory[338] = 2  # not multiplied into the colours
@@ -128,10 +106,11 @@ class Writer:
 
 
 def cut(file, opened):
-    """A large TIFF as `scanner` wants it, (small file, pieces): its first segment, and what gives the rows as small files.
+    """A large TIFF as `scanner` wants it, (small file, pieces): its first segment, and what gives the rows as small
+    files.
 
-    None for what has to be decoded whole: pictures that are to be turned, planes, old compressions, one compressed strip
-    for all, and whatever the small files could not say as the large one does.
+    None for what has to be decoded whole: pictures that are to be turned, planes, old compressions, one compressed
+    strip for all, and whatever the small files could not say as the large one does.
     """
     tags, width, height = opened.tag_v2, opened.width, opened.height
     compression, tiled = tags.get(COMPRESSION, NONE), STRIPS[0] not in tags
