@@ -22,6 +22,7 @@ import codec
 from codec.app.cli import cli
 from codec.app.options import PICTURES
 from codec.app.report import Report
+from codec.model.purpose import PURPOSES
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]  # -P: the folder the test runs in is not searched for modules
 
@@ -419,8 +420,10 @@ def test_info_and_verify(files):
     assert succeed("info", "--json", "-", input=(files / "a.aec").read_bytes()).stdout.startswith('{"input": "-", "')
 
 
-def test_models_lists_the_default_as_info_names_it(files):
+def test_models_lists_the_default_as_info_names_it_and_says_what_each_is_for(files):
     records = objects(succeed("models", "--json"))
+    assert next(record for record in records if record["model"] == "psnr")["objective"] == "psnr"
+    assert all(record["objective"] in PURPOSES and record["purpose"].startswith("for ") for record in records)
     default = next(record for record in records if record["model"] == "default")
     assert default["id"] in objects(succeed("info", "--json", "a.aec"))[0].values()
 

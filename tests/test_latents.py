@@ -39,6 +39,12 @@ def run(*arguments, code=0):
 
 
 @pytest.fixture(scope="module")
+def coder():
+    """Of the model that the figures of the latents' tools belong to, and their encoder file."""
+    return codec.Codec("psnr", "cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
 def pictures():
     """Eight PIL pictures of different scenes."""
     return [Image.fromarray(photograph(160, 224, seed=seed)) for seed in range(5)] + [
@@ -270,7 +276,7 @@ def test_anomaly_says_what_is_wrong(arguments, message, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def encoder_file(tmp_path_factory):
-    """An encoder of the installed model, as training starts from it."""
+    """An encoder of the model psnr, as training starts from it."""
     path = tmp_path_factory.mktemp("encoder") / "e.safetensors"
     torch.manual_seed(0)
     model = denoise.thaw_encoder("")
@@ -321,7 +327,7 @@ def test_denoised_files_are_ordinary_ones(coder, encoder_file):
     coder.verify(data)
     assert len(data) < 0.7 * len(coder.encode(noisy, 60))
     assert coder.model.networks.analysis is not cleaner.model.networks.analysis  # the shared model is as it was
-    assert len(coder.encode(clean, 60)) == len(codec.Codec(device="cpu").encode(clean, 60))
+    assert len(coder.encode(clean, 60)) == len(codec.Codec("psnr", "cpu").encode(clean, 60))
 
 
 def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
@@ -379,7 +385,7 @@ def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_f
         b"",
         b"\xff" * 100,
         data[: len(data) // 2],
-        codec.model.weights.path_of("default").read_bytes(),
+        codec.model.weights.path_of("psnr").read_bytes(),
         data.replace(b'"latent', b'"patent'),
     ):
         with pytest.raises(BadWeights):

@@ -78,7 +78,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--picture", help="a defect per texture, and its heat map below")
     a = parser.parse_args()
-    coder = codec.Codec(device="cpu")
+    coder = codec.Codec("psnr", "cpu")
     textures, tiles = {}, []
     for number, kind in enumerate(tqdm(TEXTURES, unit="texture")):
         fit, normal, broken = measure_texture(kind, coder)

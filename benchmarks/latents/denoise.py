@@ -88,7 +88,7 @@ def main():
     parser.add_argument("--encoder", help="encoder file (default: the installed one)")
     parser.add_argument("--out", required=True)
     a = parser.parse_args()
-    plain = codec.Codec(device="cpu")
+    plain = codec.Codec("psnr", "cpu")
     cleaner = denoiser(a.encoder, device="cpu")
     encoder = Path(a.encoder or INSTALLED)
     record = {

@@ -59,7 +59,7 @@ def main():
     parser.add_argument("-o", "--output")
     parser.add_argument("--denoised", metavar="FILE")
     a = parser.parse_args()
-    coder = codec.Codec(device="cpu")
+    coder = codec.Codec("psnr", "cpu")
     for path, make in ((a.output, draws), (a.denoised, denoised)):
         if path:
             Image.fromarray(make(coder)).save(path, quality=85)

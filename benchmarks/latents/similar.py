@@ -47,7 +47,7 @@ def main():
     )
     parser.add_argument("--out", required=True)
     a = parser.parse_args()
-    coder = codec.Codec(device="cpu")
+    coder = codec.Codec("psnr", "cpu")
     vectors = {kind: [] for kind in ("original", *COPIES)}
     names = []
     for seed, (path, picture) in enumerate(tqdm(originals(a.images, a.count, a.name), total=a.count, unit="picture")):

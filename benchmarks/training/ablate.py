@@ -36,7 +36,7 @@ SIDE = 128  # px of the square whose operations are counted
 
 
 def shipped():
-    return thaw(path_of("default").read_bytes())
+    return thaw(path_of("psnr").read_bytes())
 
 
 def larger(**changes):

@@ -21,6 +21,7 @@ from pathlib import Path
 import click
 
 from ..errors import CodecError
+from ..model import purpose
 from . import batch, output, work
 from . import commands as latents
 from .batch import STREAM, Job
@@ -246,11 +247,18 @@ def tree(source: str, destination: str, **options) -> None:
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
 def models(as_json: bool) -> None:
-    """List the installed models: name, id, size."""
+    """List the installed models: name, id, size, what it is for."""
     for path in sorted((Path(__file__).parents[1] / "models").glob("*.safetensors")):
         data = path.read_bytes()
-        record = {"model": path.stem, "id": hashlib.sha256(data).hexdigest()[:8], "bytes": len(data)}
-        click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes".format(**record))
+        objective = purpose.objective_of(path)
+        record = {
+            "model": path.stem,
+            "id": hashlib.sha256(data).hexdigest()[:8],
+            "bytes": len(data),
+            "objective": objective,
+            "purpose": purpose.PURPOSES.get(objective, "for an objective that this version does not know"),
+        }
+        click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes  {purpose}".format(**record))
 
 
 latents.register(cli)

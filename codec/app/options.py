@@ -199,16 +199,24 @@ REGION = [
         "samples of photographs off by a level.",
     ),
 ]
-MODEL = [
-    click.option(
-        "-m",
-        "--model",
-        default="default",
-        show_default=True,
-        metavar="NAME|FILE",
-        help="One of `aecodec models`, or a weight file; files name the installed model they need.",
-    )
-]
+
+
+def model_option(default: str) -> list[Callable]:
+    """The option that names a model, for a command whose usual one is `default`."""
+    return [
+        click.option(
+            "-m",
+            "--model",
+            default=default,
+            show_default=True,
+            metavar="NAME|FILE",
+            help="One of `aecodec models`, or a weight file; files name the installed model they need.",
+        )
+    ]
+
+
+MODEL = model_option("default")
+LATENTS_MODEL = model_option("psnr")  # whose latents the figures of features, anomalies and denoising were measured on
 TREE = [
     click.option("--decompress", is_flag=True, help="From .aec files to pictures, not the other way."),
     click.option("--format", default="png", show_default=True, metavar="SUFFIX", help="Of these pictures."),

@@ -5,7 +5,7 @@ while it compresses), generate (draws from the priors, walks between latents); `
 `commands` to the command line.
 
     from codec import Codec, latents
-    coder = Codec()
+    coder = Codec("psnr")          # the model that the figures were measured with
     latents.embed(coder, "photo.png")                                     # float32 [1130], also of an .aec file's bytes
     normal = latents.Normal.fit(coder.model.id.hex(), [latents.measure(coder, path) for path in paths])
     score, unusual, positions = normal.score(coder, "part.png")

@@ -178,7 +178,7 @@ class Denoiser(Codec):
         return super().encode(picture, quality, strip=strip, lossless=False, max_pixels=max_pixels)
 
 
-def denoiser(encoder=None, model="default", device="auto", threads=None):
+def denoiser(encoder=None, model="psnr", device="auto", threads=None):
     """A `Denoiser`. encoder: path of an encoder file, None for the installed one.
 
     Raises BadWeights if it does not belong to the model, and as `Codec`.

@@ -11,12 +11,12 @@ from ..pipeline.encoding import hundredths_of
 
 
 def to_aec(coder, source, quality=60.0, **options):
-    """Bytes of an .aec file that holds a latent of all of a picture: `source` itself where it is the bytes of one, else
-    encoded; raises as `Codec.encode` and `decode`.
+    """Bytes of an .aec file that holds a latent of all of a picture: `source` itself where it is one of the same
+    model, else encoded; raises as `Codec.encode` and `decode`.
     """
     if isinstance(source, bytes) and source.startswith(container.SIGNATURE):
         header, sizes = container.read_header(source)
-        if not header.lossless and "drawn" not in sizes:
+        if header.model == coder.model.id and "drawn" not in sizes:
             return source
         source = coder.decode_picture(source, **options)
     return coder.encode(source, quality, lossless=False, **options)

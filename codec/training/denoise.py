@@ -45,11 +45,11 @@ def corrupt(x):
 
 
 def thaw_encoder(weights):
-    """Trainable model of a weight file (default: the installed model) in which only the encoder learns.
+    """Trainable model of a weight file (default: the model psnr) in which only the encoder learns.
 
     Raises UnknownModel, BadWeights.
     """
-    model = thaw(path_of(weights or "default").read_bytes()).requires_grad_(False)
+    model = thaw(path_of(weights or "psnr").read_bytes()).requires_grad_(False)
     analysis = DenoisingAnalysis(model.config)
     analysis.load_state_dict(model.analysis.state_dict(), strict=False)
     model.analysis = analysis
@@ -59,12 +59,12 @@ def thaw_encoder(weights):
 
 
 def export(model, average, output, of):
-    """Writes the averaged encoder in fp16 as an encoder file of the weight file `of` (default: the installed model)."""
+    """Writes the averaged encoder in fp16 as an encoder file of the weight file `of` (default: the model psnr)."""
     names = [name for name in average if name.split(".")[0] in ENCODER]
     metadata = {
         "format": FORMAT,
         "config": json.dumps(model.config.to_dict()),
-        "model": hashlib.sha256(path_of(of or "default").read_bytes()).hexdigest()[: 2 * ID_BYTES],
+        "model": hashlib.sha256(path_of(of or "psnr").read_bytes()).hexdigest()[: 2 * ID_BYTES],
     }
     save_file({name: average[name].detach().half().cpu().contiguous() for name in names}, output + ".tmp", metadata)
     os.replace(output + ".tmp", output)

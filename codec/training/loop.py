@@ -50,7 +50,7 @@ class Options:
     balance: float = 0.4  # how far qualities are made to count the same, see `objective`
     ema: float = 0.9995
     init: str = ""  # checkpoint or weight file to start from, of the same config or a smaller one
-    # Only the encoder of the weight file `init` (default: the installed model) is trained, on corrupted pictures.
+    # Only the encoder of the weight file `init` (default: the model psnr) is trained, on corrupted pictures.
     denoise: bool = False
     device: str = ""  # "": CUDA if there is one
     compile: bool = True

@@ -1,10 +1,10 @@
 """Golden files: .aec files that every later version must read the same, and files that every later version must refuse.
 
-    python -m tests.golden.make default                     # after the default model was replaced: its files anew
+    python -m tests.golden.make default                     # after the model psnr was replaced: its files anew
     python -m tests.golden.make tiny exact rounded bad      # the files of the tiny model and of none
 
-Files of the default model are replaced until 1.0; from then on, files are only added. The others are only ever replaced
-with the format.
+Files of the model psnr, which was the first default one, are replaced until 1.0; from then on, files are only added.
+The others are only ever replaced with the format.
 
 v1/NAME.aec is a file and v1/NAME.png its pixels (with alpha); v1/golden.json says for each the model, and the SHA-256
 of all integers of the parse. bad/NAME is refused, with the class of error that bad/errors.json names, each for a fault
@@ -39,8 +39,8 @@ COMMAND = "python -m tests.golden.make"
 
 
 def coder_of(name):
-    """The Codec of a golden file by its name: of the default model, or of the tiny one."""
-    return codec.Codec("default" if name.startswith(("default", "drawn")) else str(tiny.PATH), device="cpu", threads=1)
+    """The Codec of a golden file by its name: of the model psnr, or of the tiny one."""
+    return codec.Codec("psnr" if name.startswith(("default", "drawn")) else str(tiny.PATH), device="cpu", threads=1)
 
 
 def scene(height, width, channels=3, depth=8, seed=0):

@@ -11,7 +11,7 @@ import click
 from ...errors import CodecError
 from .. import batch, output
 from ..batch import Job
-from ..options import INPUTS, LIMIT, MODEL, PICTURES, SPEECH, WORK, Failure, Options, takes
+from ..options import INPUTS, LATENTS_MODEL, LIMIT, PICTURES, SPEECH, WORK, Failure, Options, takes
 from ..report import shown
 from .shared import FORCE, QUALITY, check, content, each, write, writes
 
@@ -22,7 +22,7 @@ def anomaly() -> None:
 
 
 @anomaly.command()
-@takes(INPUTS, QUALITY, writes("JSON file that describes the normal pictures."), MODEL, WORK, LIMIT, SPEECH)
+@takes(INPUTS, QUALITY, writes("JSON file that describes the normal pictures."), LATENTS_MODEL, WORK, LIMIT, SPEECH)
 @click.option(
     "--quantile",
     type=click.FloatRange(0, 1, min_open=True),
@@ -81,7 +81,7 @@ def fit(quality: float, model: str, quantile: float, **options) -> None:
     type=click.Path(),
     help="Write a picture NAME-heat.png per file that shows where it is unusual.",
 )
-@takes(FORCE, MODEL, WORK, LIMIT, SPEECH)
+@takes(FORCE, LATENTS_MODEL, WORK, LIMIT, SPEECH)
 def score(normal: str, heat: str | None, model: str, **options) -> None:
     """Score pictures against normal ones.
 

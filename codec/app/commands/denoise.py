@@ -8,14 +8,14 @@ import click
 
 from ...errors import CodecError
 from ..batch import Job
-from ..options import AEC, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURES, SPEECH, WORK, Failure, Options, takes
+from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, PICTURES, SPEECH, WORK, Failure, Options, takes
 from ..report import Stopwatch, shown
 from ..work import Draft, Result
 from .shared import QUALITY, STRIP, content
 
 
 @click.command()
-@takes(INPUTS, QUALITY, STRIP, MODEL)
+@takes(INPUTS, QUALITY, STRIP, LATENTS_MODEL)
 @click.option(
     "--encoder",
     metavar="FILE",

@@ -11,7 +11,7 @@ import click
 from ...errors import CodecError
 from .. import batch, output
 from ..batch import STREAM, Job
-from ..options import AEC, INPUTS, LIMIT, MODEL, PICTURES, SPEECH, WORK, Failure, Options, takes
+from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, PICTURES, SPEECH, WORK, Failure, Options, takes
 from ..report import shown
 from .shared import QUALITY, check, content, each, ending, require, writes
 
@@ -21,7 +21,7 @@ from .shared import QUALITY, check, content, each, ending, require, writes
     INPUTS,
     QUALITY,
     writes("Features: .npy (an array [pictures, features]) or .parquet (columns input, features)."),
-    MODEL,
+    LATENTS_MODEL,
     WORK,
     LIMIT,
     SPEECH,
@@ -59,7 +59,7 @@ def embed(quality: float, model: str, **options) -> None:
 @click.argument("folder", required=False, type=click.Path())
 @click.option("-k", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="Pictures to list.")
 @click.option("--duplicates", is_flag=True, help="List the pairs of near-duplicates within a folder, given alone.")
-@takes(QUALITY, MODEL, WORK, LIMIT, SPEECH)
+@takes(QUALITY, LATENTS_MODEL, WORK, LIMIT, SPEECH)
 def similar(
     query: str, folder: str | None, count: int, duplicates: bool, quality: float, model: str, **options
 ) -> None:
