@@ -73,9 +73,9 @@ def picture(width, height):
 
 def write(path, width, height):
     """Writes the picture in the format of the path's suffix without ever holding it."""
-    from codec.pixels import image
+    from codec.pixels import write
 
-    image.save(picture(width, height), path, Path(path).suffix)
+    write.save(picture(width, height), path, Path(path).suffix)
 
 
 def difference(path, width, height):

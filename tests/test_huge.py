@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from benchmarks import huge
 from benchmarks.cold import process
 from codec.app.cli import cli
-from codec.pixels import image
+from codec.pixels import image, write
 
 TINY = Path(__file__).parent / "golden" / "tiny.safetensors"  # networks that cost next to nothing
 
@@ -25,7 +25,7 @@ def test_what_is_written_strip_by_strip_is_what_is_compared(suffix, tmp_path):
     assert np.array_equal(picture.pixels, np.concatenate([strip.pixels for strip in huge.strips(300, 200)]))
     assert huge.difference(tmp_path / f"a.{suffix}", 300, 200) == math.inf
     picture.pixels[7, 8, 0] ^= 16
-    image.save(picture, tmp_path / "b.png", "png")
+    write.save(picture, tmp_path / "b.png", "png")
     assert huge.difference(tmp_path / "b.png", 300, 200) == pytest.approx(10 * math.log10(255**2 * 300 * 200 * 3 / 256))
 
 

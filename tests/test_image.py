@@ -22,7 +22,8 @@ from PIL.PngImagePlugin import PngInfo
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge
 from codec.pixels import metadata, pil
 from codec.pixels.formats import png as png_rows
-from codec.pixels.image import Picture, decode_alpha, encode_alpha, load, save, strip, to_pil
+from codec.pixels.image import Picture, decode_alpha, encode_alpha, load, strip, to_pil
+from codec.pixels.write import save
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_ICC = SRGB[:16] + b"GRAY" + SRGB[20:]

@@ -16,7 +16,7 @@ from PIL import Image
 from test_image import GRAY_ICC, SRGB, XMP, chunk, exif, photo, png_file, samples_of, saved
 
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge
-from codec.pixels import image, scanner
+from codec.pixels import image, scanner, write
 from codec.pixels.formats import png as png_rows
 from codec.pixels.formats import ppm, tiff
 from codec.pixels.image import Picture
@@ -351,5 +351,5 @@ def test_save_to_a_path_leaves_nothing_when_a_strip_fails(tmp_path):
     (tmp_path / "a.png").write_bytes(b"old")
     for name in ("a.png", "b.tiff", "c.jpg"):
         with pytest.raises(Corrupt):
-            image.save(Scan(41, 20, 3, 8, False, strips), tmp_path / name, name[2:])
+            write.save(Scan(41, 20, 3, 8, False, strips), tmp_path / name, name[2:])
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"] and (tmp_path / "a.png").read_bytes() == b"old"

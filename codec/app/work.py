@@ -100,7 +100,7 @@ def decompressing(
     import codec
 
     from ..pipeline.damage import Damage
-    from ..pixels import image, scanner
+    from ..pixels import scanner, write
 
     coder = options.coder(model)
 
@@ -113,7 +113,7 @@ def decompressing(
         damage = Damage() if recover else None
         with coder.scan(data, max_pixels=options.max_pixels, crop=crop, scale=scale, damage=damage, fast=fast) as scan:
             written, read = Fingerprint(), Fingerprint()
-            image.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
+            write.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
             watch.lap(format)
             if options.remove:
                 draft.flush()

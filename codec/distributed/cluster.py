@@ -72,7 +72,7 @@ class Decompressor:
         self._coder, self._format, self._options = _codec("default", device), format, options
 
     def __call__(self, batch: dict) -> dict:
-        from ..pixels import image
+        from ..pixels import write
 
         rows = []
         for data in batch["aec"] if "aec" in batch else batch["bytes"]:
@@ -82,7 +82,7 @@ class Decompressor:
                 picture = self._coder.decode_picture(data, **self._options)
                 if self._format:
                     file = io.BytesIO()
-                    image.save(picture, file, self._format)
+                    write.save(picture, file, self._format)
                 rows.append((file.getvalue() if self._format else picture.pixels, None))
             except Exception as error:
                 rows.append((None, reason("", error)))

@@ -111,11 +111,11 @@ class Transfer:
                 bpp=settings.bpp,
                 max_pixels=settings.max_pixels,
             )
-        from ..pixels import image
+        from ..pixels import write
 
         file = io.BytesIO()
         with self._coder.scan(read(source), max_pixels=settings.max_pixels) as scan:
-            image.save(scan, file, settings.format)
+            write.save(scan, file, settings.format)
         return file.getvalue()
 
     def _existing(self, target: str) -> bytes | None:

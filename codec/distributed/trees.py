@@ -52,11 +52,11 @@ def run(
             raise Failure(f"this needs the package {module}: pip install 'aecodec[ray]'")
     suffix = "." + format.lower().removeprefix(".")
     if decompress:
-        from ..pixels import image
+        from ..pixels import write
 
-        if suffix[1:] not in image.SUFFIXES:
+        if suffix[1:] not in write.SUFFIXES:
             raise click.UsageError(
-                f"pictures cannot be written as {shown(format)}, only as {', '.join(image.SUFFIXES)}"
+                f"pictures cannot be written as {shown(format)}, only as {', '.join(write.SUFFIXES)}"
             )
     settings = Settings(
         decompress,

@@ -29,7 +29,7 @@ from codec.bitstream.entropy import Decoder, Encoder
 from codec.coding import exact
 from codec.engine import payload as coding
 from codec.errors import CodecError
-from codec.pixels import image
+from codec.pixels import write
 from codec.pixels.image import Picture
 from tests.fuzz import hostile, tiny
 
@@ -123,7 +123,7 @@ def make_good(kind):
             )
             (GOOD / f"{name}.aec").write_bytes(file)
             decoded = coder.decode_picture(file)
-            image.save(dataclasses.replace(decoded, icc=None, exif=None, xmp=None), GOOD / f"{name}.png", "png")
+            write.save(dataclasses.replace(decoded, icc=None, exif=None, xmp=None), GOOD / f"{name}.png", "png")
             golden[name] = {
                 "model": codec.info(file)["model"],
                 "sha256": hashlib.sha256(file).hexdigest(),

@@ -47,12 +47,12 @@ def denoising(
 ) -> Callable[[Job, Draft], Result]:
     """The work on one file, for a worker process."""
     from ...latents import denoise
-    from ...pixels import image
+    from ...pixels import image, write
 
     suffix = os.path.splitext(options.destination or "")[1].lower()
-    if suffix not in ("", AEC) and suffix[1:] not in image.SUFFIXES and not os.path.isdir(options.destination):
+    if suffix not in ("", AEC) and suffix[1:] not in write.SUFFIXES and not os.path.isdir(options.destination):
         raise Failure(
-            f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(image.SUFFIXES)}"
+            f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(write.SUFFIXES)}"
         )
     try:
         coder = denoise.attach(options.coder(model), encoder)
@@ -65,8 +65,8 @@ def denoising(
         watch.lap("read")
         data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
         watch.lap("encode")
-        if (suffix := os.path.splitext(job.target)[1][1:].lower()) in image.SUFFIXES:
-            image.save(coder.decode_picture(data, max_pixels=options.max_pixels), draft, suffix)
+        if (suffix := os.path.splitext(job.target)[1][1:].lower()) in write.SUFFIXES:
+            write.save(coder.decode_picture(data, max_pixels=options.max_pixels), draft, suffix)
             watch.lap("decode")
         else:
             draft.write(data)

@@ -141,8 +141,8 @@ def _as_file(coder, options: Options, data: bytes) -> bytes:
 
 
 def _picture(picture, format: str) -> bytes:
-    from ...pixels import image
+    from ...pixels import write
 
     file = io.BytesIO()
-    image.save(picture, file, format or "png")
+    write.save(picture, file, format or "png")
     return file.getvalue()
