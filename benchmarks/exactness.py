@@ -21,9 +21,10 @@ from unittest.mock import patch
 import torch
 
 import codec
-from codec.engine.device import inference
+from codec.engine.torch.device import inference
+from codec.engine.torch.model import Model
 from codec.errors import CodecError
-from codec.model.weights import Model, path_of
+from codec.model.weights import path_of
 
 from . import data
 

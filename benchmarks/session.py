@@ -106,7 +106,7 @@ def measure(request):
 def _check_device(device):
     if device != "cpu":
         from codec import CodecError
-        from codec.engine.device import device_of
+        from codec.engine.torch.device import device_of
 
         try:
             device_of(device)

@@ -2,7 +2,7 @@
 
 errors, pixels (pictures in and out, by rows) -> bitstream (container, rANS, FORMAT.md) -> model (networks, the exact
 prior, weight files) -> engine (latents of pixels, payload of latents and back; where torch runs) -> coding (tiles,
-samples, drawn parts, refinement) -> pipeline (the path both ways, the choice among ways, targets) -> distributed,
+samples, drawn parts) -> pipeline (the path both ways, the choice among ways, targets) -> distributed,
 latents, autoencoders, app (the command line); training is imported by nobody. pillow is a plugin for Pillow.
 
     import codec

@@ -77,7 +77,7 @@ def assert_no_steps(error, side):
     """Errors [H,W,C] differ no more across the borders of tiles than between the latent positions on both sides of
     them.
     """
-    from codec.model.networks import STRIDE
+    from codec.model.config import STRIDE
 
     for axis in (0, 1):
         # Steps from one latent position to the next.
@@ -94,7 +94,7 @@ def small_tiles(monkeypatch):
     """Tiles of 128 px: all borders of a large picture at the price of a small one."""
     from codec.bitstream import container
     from codec.coding import tiles
-    from codec.model.networks import STRIDE
+    from codec.model.config import STRIDE
 
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)

@@ -18,8 +18,9 @@ from PIL import Image
 import codec
 from codec.bitstream import container
 from codec.coding import tiles
-from codec.engine import buckets, payload
-from codec.engine.device import inference
+from codec.engine import buckets
+from codec.engine.torch import payload
+from codec.engine.torch.device import inference
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge, UnknownModel
 from codec.pipeline import ladder
 

@@ -19,11 +19,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import codec
 from benchmarks.exactness import BATCH, SETTINGS, agrees, batch_agrees, cuda, parse, precision, same
-from codec.engine.device import inference
+from codec.engine.torch.device import inference
+from codec.engine.torch.model import Model
 from codec.errors import CodecError
 from codec.model import prior as prior_module
 from codec.model.prior import EXACT, MAX_RESIDUAL, ROWS, FixedLayer, gather
-from codec.model.weights import Model
 from tests.fuzz import tiny
 
 QUALITIES = (5, 50, 95)

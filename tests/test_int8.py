@@ -8,7 +8,7 @@ import pytest
 import torch
 from conftest import photograph, psnr
 
-from codec.engine import int8
+from codec.engine.torch import int8
 from codec.model.networks import CellConv
 
 fast = pytest.mark.skipif(not int8.is_exact(), reason="this processor does not multiply bytes")

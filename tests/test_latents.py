@@ -21,7 +21,7 @@ from benchmarks.latents.textures import damaged, texture
 from codec import latents
 from codec.app.cli import cli
 from codec.bitstream import container
-from codec.engine import int8, payload
+from codec.engine.torch import int8, payload
 from codec.errors import BadOption, BadWeights
 from codec.latents import anomaly, features, files, sheet
 from codec.latents.denoise import Encoder, attach, fill

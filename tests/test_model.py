@@ -15,11 +15,12 @@ from conftest import photograph
 from safetensors.numpy import load, save
 
 import codec
+from codec.engine.torch.model import Model
 from codec.errors import BadWeights, UnknownModel
 from codec.model import weights as model_module
-from codec.model.networks import Config
+from codec.model.config import Config
 from codec.model.prior import EXACT, ROWS, Prior
-from codec.model.weights import FORMAT, Model, name_of, path_of
+from codec.model.weights import FORMAT, name_of, path_of
 from tests.fuzz import tiny
 
 DEFAULT = path_of("default").read_bytes()

@@ -20,9 +20,9 @@ from safetensors.numpy import load_file
 import codec
 from codec.bitstream import container, entropy
 from codec.coding import tiles
-from codec.engine import int8
+from codec.engine.torch import int8
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
-from codec.model.networks import STRIDE
+from codec.model.config import STRIDE
 from codec.model.weights import path_of
 from codec.pipeline import encoding
 from codec.pixels.image import Picture

@@ -8,8 +8,8 @@ import torch
 from conftest import assert_no_steps, photograph, psnr
 
 import codec
-from codec.coding import refinement
-from codec.coding.refinement import Fit
+from codec.engine.torch import refinement
+from codec.engine.torch.refinement import Fit
 from codec.errors import BadOption
 from codec.pipeline import decoding
 
@@ -91,7 +91,7 @@ def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
                 + 0.5
             )
         x = x.mean(0, keepdim=True) if channels == 1 else x
-        return model.lambda_at(6000) * float(
+        return model.config.lambda_at(6000) * float(
             (255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)).square().mean(0).sum()
         )
 
@@ -140,7 +140,7 @@ def test_nothing_depends_on_the_state_of_the_caller(coder):
 
 
 def test_a_codec_loaded_without_gradients_has_them(monkeypatch):
-    monkeypatch.setattr(codec.model.weights, "_loaded", {})
+    monkeypatch.setattr(codec.engine.torch.model, "_loaded", {})
     with torch.inference_mode():
         assert codec.Codec().encode(photograph(40, 48), 50, effort=1)
 

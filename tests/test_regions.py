@@ -19,7 +19,7 @@ from codec.app.cli import cli
 from codec.bitstream import container
 from codec.coding import tiles
 from codec.errors import BadImage, BadOption, Corrupt, NotAec, TooLarge, Truncated
-from codec.model.networks import STRIDE
+from codec.model.config import STRIDE
 from codec.pipeline.damage import Damage
 from codec.pixels import image, scanner
 from codec.pixels.formats import png

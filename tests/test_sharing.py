@@ -12,8 +12,9 @@ import codec
 import codec.pillow
 from codec.bitstream import container
 from codec.coding import tiles
-from codec.model.networks import STRIDE
-from codec.model.weights import Model, path_of
+from codec.engine.torch.model import Model
+from codec.model.config import STRIDE
+from codec.model.weights import path_of
 from codec.pipeline import codec as pipeline
 from codec.pipeline import encoding
 from tests.campaigns import leaks, sharing, sizes

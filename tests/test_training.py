@@ -23,10 +23,10 @@ from safetensors.torch import load_file
 
 import codec
 from codec.app.cli import cli
+from codec.engine.torch.model import Model as Frozen
 from codec.latents.denoise import attach
-from codec.model.networks import Config
+from codec.model.config import Config
 from codec.model.prior import ROWS, gather, place
-from codec.model.weights import Model as Frozen
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
 from codec.training.loop import Options, first_of, train

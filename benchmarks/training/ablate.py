@@ -22,8 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from codec.engine.device import has_bfloat16
-from codec.model.networks import STRIDE, Config, ResBlock
+from codec.engine.torch.device import has_bfloat16
+from codec.model.config import STRIDE, Config
+from codec.model.networks import ResBlock
 from codec.model.weights import path_of
 from codec.training import loop
 from codec.training.data import Pictures

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import Corrupt
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 from . import exact
 
 NEARLY = 0.98  # share of drawn blocks from which there is no photograph worth its own coding

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from ..bitstream.container import TILE
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 
 LATENTS = TILE // STRIDE  # latent positions per tile side
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import BadOption, CodecError
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 from ..pixels import image
 
 FORMAT = "aecodec normal 1"

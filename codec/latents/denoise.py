@@ -16,9 +16,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 
+from ..engine.torch.model import checked
 from ..errors import BadWeights
-from ..model.networks import Analysis, Config, Gain, HyperAnalysis
-from ..model.weights import checked, read_metadata, refusing
+from ..model.config import Config
+from ..model.networks import Analysis, Gain, HyperAnalysis
+from ..model.weights import read_metadata, refusing
 from ..pipeline.codec import Codec
 from ..pixels.image import MAX_PIXELS
 

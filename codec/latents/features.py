@@ -8,7 +8,7 @@ copies stay near their original.
 import numpy as np
 
 from ..errors import BadOption
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 from . import files
 
 BINS = 10, 9, 9  # of the histogram of colours: luma and two chroma axes

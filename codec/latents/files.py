@@ -6,7 +6,7 @@ import torch
 
 from ..bitstream import container
 from ..coding import tiles
-from ..engine.device import inference
+from ..engine.torch.device import inference
 from ..pipeline.encoding import hundredths_of
 
 

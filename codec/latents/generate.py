@@ -12,10 +12,10 @@ from ..bitstream import container
 from ..bitstream.container import Tile
 from ..bitstream.entropy import Encoder
 from ..coding import tiles
-from ..engine import payload
-from ..engine.device import inference
+from ..engine.torch import payload
+from ..engine.torch.device import inference
 from ..errors import BadOption
-from ..model.networks import HYPER_STRIDE
+from ..model.config import HYPER_STRIDE
 from ..pipeline.encoding import hundredths_of
 from ..pixels.image import MAX_PIXELS
 from . import files

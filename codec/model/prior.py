@@ -256,14 +256,9 @@ class Prior(nn.Module):
         self.network.freeze(dtype)
         self.gains, self._units = (for_each(functools.lru_cache(QUALITIES)(of)) for of in (self._gains, self._units_of))
 
-    def position(self, quality):
-        """Anchor below a quality in hundredths, and the distance to it in units of 1/9900 of the way to the next."""
-        low, part = divmod((quality - 100) * (self.config.anchors - 1), 9900)
-        return (low, part) if low < self.config.anchors - 1 else (low - 1, 9900)
-
     def interpolate(self, table, quality):
         """A vector per anchor, linear between anchors: int64 [C]."""
-        low, part = self.position(quality)
+        low, part = self.config.position(quality)
         a, b = table[low].long(), table[low + 1].long()
         return torch.div(a * (9900 - part) + b * part + 4950, 9900, rounding_mode="floor")
 

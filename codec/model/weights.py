@@ -1,149 +1,21 @@
-"""Weight files: one safetensors file holds config, float networks (fp16), the frozen prior (integers) and the entropy
-tables (integers).
+"""Weight files, found and opened: one safetensors file holds config, float networks (fp16), the frozen prior (integers)
+and the entropy tables (integers).
 
 `codec.training.export` writes them; models are named by file in `codec/models/`, and by the first bytes of the file's
-SHA-256 in .aec files.
+SHA-256 in .aec files. An engine makes networks of what is in them.
 """
 
 import functools
 import hashlib
 import json
-import math
-import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import torch
-import torch.nn as nn
-from safetensors.torch import load as load_tensors
-
-from ..bitstream.entropy import Tables
-from ..engine import int8
 from ..errors import BadWeights, UnknownModel
-from .networks import Analysis, Config, HyperAnalysis, Synthesis
-from .prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
 
 FOLDER = Path(__file__).parents[1] / "models"
 FORMAT = "aecodec model 1"
 ID_BYTES = 4
-# Of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24.
-LEAST_SHIFT = 3
-SHORTENED = 4  # qualities for which the analysis in bytes is kept: 4 MB each
-MAX_GAIN = 64  # octaves: beyond it float64 could overflow
-# The worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high
-# rates: 0.1155).
-BIT = 0.065
-
-
-class Networks(nn.Module):
-    """Everything with weights; `tables` beside it."""
-
-    def __init__(self, config):
-        super().__init__()
-        self.analysis, self.synthesis, self.hyper_analysis, self.prior = (
-            Analysis(config),
-            Synthesis(config),
-            HyperAnalysis(config),
-            Prior(config),
-        )
-        # By row: how far non-zero residuals are rebuilt nearer to the mean, in steps.
-        self.register_buffer("pull", torch.zeros(ROWS))
-
-
-class Model:
-    """A loaded weight file: `config`, `networks` (on `device`), `tables_y`, `tables_z` (row = anchor * hyper + channel)
-    and `id`.
-    """
-
-    def __init__(self, data, device="cpu", exact=torch.float32):
-        """`data`: the bytes of a weight file.
-
-        Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`).
-        """
-        self.id = hashlib.sha256(data).digest()[:ID_BYTES]
-        with refusing("the weight file does not hold a model"):
-            self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
-            tensors = load_tensors(data)
-            tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
-            with torch.device("meta"):
-                networks = Networks(self.config)
-            networks.load_state_dict(checked(tensors, networks.state_dict()), assign=True)
-            _check_exact(networks.prior)
-            rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
-            self.tables_y, self.tables_z = [
-                _tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows
-            ]
-            if tables:
-                raise ValueError(f"unexpected {', '.join(tables)}")
-        self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.networks.prior.freeze(exact)
-        self.device = torch.device(device)
-        self._coordinates, self.short_analysis = (
-            functools.lru_cache(QUALITIES)(self._coordinate),
-            functools.lru_cache(SHORTENED)(self._short_analysis),
-        )
-        self.thresholds = rounding_thresholds(self.tables_y, self.networks.pull.cpu()).to(device)
-
-    def coordinate(self, quality):
-        """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it:
-        float32 [1 or N].
-        """
-        return (
-            torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
-        )
-
-    def lambda_at(self, quality):
-        """Bits that one unit of squared error per pixel, of samples of 8 bits, is worth at a quality in hundredths, as
-        in training.
-        """
-        low, part = self.networks.prior.position(quality)
-        return self.config.lambda_min * 2 ** (low + part / 9900)
-
-    def _coordinate(self, quality):
-        low, part = self.networks.prior.position(quality)
-        return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
-
-    def _short_analysis(self, quality):
-        """`short_analysis`: the analysis that multiplies bytes, for one quality in hundredths."""
-        return int8.shortened(self.networks.analysis, self.coordinate(quality))
-
-    def bank(self, quality):
-        """First row of the z tables for a quality in hundredths: those of the nearest anchor."""
-        low, part = self.networks.prior.position(quality)
-        return (low + (part >= 4950)) * self.config.hyper
-
-
-def rounding_thresholds(tables, pull, bit=BIT):
-    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from
-    which k + 1 is: [2,ROWS].
-
-    Rate-distortion optimal for one symbol: the larger value must save more squared error, against values rebuilt `pull`
-    nearer to the mean, than its further bits are worth.
-    """
-    thresholds = []
-    for r, towards in enumerate(pull.double().tolist()):
-        zero, one, two = [tables.frequency(r, symbol) for symbol in (0, 1, 2)]
-        value = 1 - towards
-        first = (value**2 + bit * math.log2(zero / one)) / (2 * value)
-        further = min(1.0, max(0.0, 0.5 - towards + bit * math.log2(one / two) / 2))
-        thresholds.append((min(first, 1 + further), further))
-    return torch.tensor(thresholds, dtype=torch.float32).t().contiguous()
-
-
-_loaded, _lock = {}, threading.Lock()
-
-
-def load(name, device):
-    """The Model of that name or path on a device, read once per process. Raises UnknownModel, BadWeights."""
-    path = path_of(name)
-    key = (str(path), path.stat().st_mtime_ns, str(device))
-    with _lock:
-        if key not in _loaded:
-            with torch.inference_mode(False):  # whatever a caller is in: `refinement` needs gradients
-                _loaded[key] = Model(path.read_bytes(), device)
-            _loaded[key].path = path
-        return _loaded[key]
 
 
 @contextmanager
@@ -177,54 +49,6 @@ def _unique(pairs):
     if len(dict(pairs)) < len(pairs):
         raise ValueError("a name comes twice in its text")
     return dict(pairs)
-
-
-def checked(tensors, expected):
-    """The tensors as `load_state_dict` should get them (fp16 widened), where their types are those expected and all
-    numbers finite.
-    """
-    tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
-    for name, tensor in tensors.items():
-        if name in expected and tensor.dtype != expected[name].dtype:
-            raise ValueError(f"{name} is of {tensor.dtype}, not {expected[name].dtype}")
-        if tensor.is_floating_point() and not torch.isfinite(tensor.sum()):
-            raise ValueError(f"{name} holds numbers that are not finite")
-    return tensors
-
-
-def _check_exact(prior):
-    """Raises BadWeights unless all arithmetic of the prior stays exact in float32, whatever its input (FORMAT.md,
-    "Weight file").
-    """
-    for name, layer in prior.named_modules():
-        if isinstance(layer, FixedLayer):
-            lowest = 0 if name.startswith("network.heads") else LEAST_SHIFT
-            if (
-                int(layer.bound().max()) >= EXACT
-                or int(layer.limit.min()) < 0
-                or not lowest <= int(layer.shift.min()) <= int(layer.shift.max()) <= 20
-            ):
-                raise BadWeights(f"the weight file's layer {name} does not keep its sums exact")
-    for name, vector in (("quality_bias", prior.quality_bias), ("phase_bias", prior.network.phase_bias)):
-        if vector.double().abs().max() >= EXACT or (vector != vector.round()).any():
-            raise BadWeights(f"the weight file's {name} does not keep sums exact")
-    if (
-        max(gain.double().abs().max() for gain in (prior.gain_y, prior.gain_z)) > MAX_GAIN << GAIN
-        or prior.exp2.min() < 1 << 15
-        or prior.exp2.max() > 1 << 16
-    ):
-        raise BadWeights("the weight file's gains are out of range")
-
-
-def _tables(name, cdfs, sizes, offsets, rows):
-    """Tables of rows stored end to end."""
-    if {part.dtype for part in (cdfs, sizes, offsets)} != {np.dtype(np.int32)}:
-        raise ValueError(f"table {name} is not of int32")
-    if sizes.shape != (rows,) or sizes.min() < 1 or sizes.sum() != len(cdfs):
-        raise ValueError(f"the rows of table {name} do not fill it")
-    padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
-    padded[np.arange(padded.shape[1]) < sizes[:, None]] = cdfs
-    return Tables(padded, sizes, offsets)
 
 
 def path_of(name):

@@ -4,8 +4,9 @@
 
 import torch
 
-from ..engine.device import device_of
-from ..model.weights import load, name_of
+from ..engine.torch.device import device_of
+from ..engine.torch.model import load
+from ..model.weights import name_of
 from .decoding import Decoding
 from .encoding import Encoding
 

@@ -16,7 +16,8 @@ import torch
 
 from ..bitstream.container import Tile
 from ..coding import exact
-from ..model.networks import STRIDE, dct_basis
+from ..model.config import STRIDE
+from ..model.networks import dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
 TINY = 64**2  # pixels that are few enough to try it anyway

@@ -14,11 +14,12 @@ import torch
 
 from ..bitstream import container
 from ..coding import drawn, exact, tiles
-from ..engine import buckets, payload
-from ..engine.device import has_bfloat16, inference
-from ..engine.spilling import spilling
+from ..engine import buckets
+from ..engine.torch import payload
+from ..engine.torch.device import has_bfloat16, inference
+from ..engine.torch.spilling import spilling
 from ..errors import BadOption, Corrupt, TooLarge
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 from ..pixels import image
 from ..pixels.image import MAX_PIXELS
 from ..pixels.metadata import KINDS

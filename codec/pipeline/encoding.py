@@ -15,12 +15,13 @@ import torch
 
 from ..bitstream import container
 from ..coding import drawn, tiles
-from ..coding.refinement import Fit
-from ..engine import buckets, int8, payload
-from ..engine.device import has_bfloat16, inference
-from ..engine.spilling import spilling
+from ..engine import buckets
+from ..engine.torch import int8, payload
+from ..engine.torch.device import has_bfloat16, inference
+from ..engine.torch.refinement import Fit
+from ..engine.torch.spilling import spilling
 from ..errors import BadOption
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 from ..pixels import image, scanner, strips
 from ..pixels.image import MAX_PIXELS
 from ..pixels.metadata import KINDS
@@ -118,7 +119,7 @@ class Encoding:
                     file,
                     hundredths,
                     flat,
-                    self.model.lambda_at(hundredths) * pixels,
+                    self.model.config.lambda_at(hundredths) * pixels,
                     partial(encoding, lossless=None),
                     error,
                 )
@@ -143,7 +144,7 @@ class Encoding:
         contest = (
             None
             if lossless is False
-            else Contest(self.model.config, self.model.lambda_at(hundredths), scan.channels, lossless)
+            else Contest(self.model.config, self.model.config.lambda_at(hundredths), scan.channels, lossless)
         )
         coded = yield from self._encode_tiles(window, scan.height, scan.width, hundredths, effort, contest)
         window.finish()
@@ -171,7 +172,7 @@ class Encoding:
             return scan.width * scan.height * (yield from error(data))
 
         def cost(data):
-            return 8 * len(data) + self.model.lambda_at(hundredths) * (yield from lost(data))
+            return 8 * len(data) + self.model.config.lambda_at(hundredths) * (yield from lost(data))
 
         if not contest:
             return file(coded)

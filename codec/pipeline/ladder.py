@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bitstream import container
 from ..engine.buckets import together
-from ..model.networks import STRIDE
+from ..model.config import STRIDE
 
 RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths
 USUAL = 6000  # the rung that tells what kind of picture it is: the default quality

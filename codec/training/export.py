@@ -21,10 +21,11 @@ from safetensors.torch import load, save
 from scipy.special import erf
 
 from ..bitstream.entropy import pmf_to_cdf
-from ..engine.payload import rounded
-from ..model.networks import Config
+from ..engine.torch.model import Model
+from ..engine.torch.payload import rounded
+from ..model.config import Config
 from ..model.prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
-from ..model.weights import FORMAT, Model
+from ..model.weights import FORMAT
 from .data import Pictures
 from .model import FloatLayer
 from .model import Model as Trained

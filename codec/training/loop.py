@@ -22,8 +22,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from ..engine.device import has_bfloat16
-from ..model.networks import Config
+from ..engine.torch.device import has_bfloat16
+from ..model.config import Config
 from . import denoise, speed
 from .data import Pictures
 from .export import is_checkpoint, read_average

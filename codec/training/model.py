@@ -12,7 +12,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ..model.networks import Analysis, Config, Gain, HyperAnalysis, Synthesis
+from ..model.config import Config
+from ..model.networks import Analysis, Gain, HyperAnalysis, Synthesis
 from ..model.prior import PHASE, SLOPE, STEPS, PriorNetwork, gather
 
 SCALE_MIN = 0.11  # floor of the Gaussian scale of a symbol

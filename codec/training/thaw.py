@@ -10,8 +10,8 @@ import re
 import numpy as np
 import torch
 
+from ..engine.torch.model import Model as Frozen
 from ..model.prior import FRACTION, GAIN, HEAD, FixedLayer
-from ..model.weights import Model as Frozen
 from .export import row_scales
 from .model import Model
 

@@ -36,7 +36,7 @@ MODULES = {
     "decode": ["pipeline.codec"],
     "batch": ["pipeline.codec"],
     "tile": ["coding.exact"],
-    "weights": ["model.weights"],
+    "weights": ["engine.torch.model", "model.weights"],
 }
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"
 # Seconds for one input, waiting for a busy machine included; the slowest in seconds of the processor is among the

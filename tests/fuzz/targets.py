@@ -252,7 +252,7 @@ def tile(data):
 
 def weights(data):
     """A weight file."""
-    from codec.model.weights import Model
+    from codec.engine.torch.model import Model
 
     try:
         Model(data)

@@ -16,7 +16,8 @@ import numpy as np
 from safetensors.numpy import save
 
 from codec.bitstream.entropy import pmf_to_cdf
-from codec.model.networks import STEP_RECIPROCAL, Config, dct_basis
+from codec.model.config import Config
+from codec.model.networks import STEP_RECIPROCAL, dct_basis
 from codec.model.prior import EXACT, GAIN, ROW_START, ROWS, FixedLayer
 from codec.model.weights import FORMAT
 
@@ -40,7 +41,7 @@ REACH = 8  # symbols to each side of a row: beyond it escapes
 
 def build(seed=1):
     """Bytes of the weight file."""
-    from codec.model.weights import Networks
+    from codec.engine.torch.model import Networks
 
     draw = random.Random(seed).random  # the only stream Python promises to keep
     noise = lambda shape, reach: reach * (2 * np.array([draw() for _ in range(math.prod(shape))]).reshape(shape) - 1)

@@ -27,7 +27,7 @@ from benchmarks.exactness import parse
 from codec.bitstream import container
 from codec.bitstream.entropy import Decoder, Encoder
 from codec.coding import exact
-from codec.engine import payload as coding
+from codec.engine.torch import payload as coding
 from codec.errors import CodecError
 from codec.pixels import write
 from codec.pixels.image import Picture

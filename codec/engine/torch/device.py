@@ -4,7 +4,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from ..errors import BadOption
+from ...errors import BadOption
 
 
 def device_of(name):

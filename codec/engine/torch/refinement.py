@@ -13,7 +13,7 @@ neighbours mend the same error.) The decoder knows nothing of it. Annealed stoch
 import torch
 import torch.nn.functional as F
 
-from ..engine.device import has_bfloat16
+from .device import has_bfloat16
 
 # Bits that a squared quantiser step of error is worth: 7.7 to 8.4 for nine tenths of the channels, at four qualities.
 # Twice that is the curvature of a Newton step.
@@ -70,4 +70,4 @@ class Fit:
                 y, self.model.coordinate(quality), has_bfloat16(y.device), halo=self.margin
             )[:, :, :height, :width].clamp(-0.5, 0.5)
             error = ((x.mean(1, keepdim=True) if channels == 1 else x) - picture).square().sum() * 255**2 / channels
-            return torch.autograd.grad(self.model.lambda_at(quality) * error, y)[0]
+            return torch.autograd.grad(self.model.config.lambda_at(quality) * error, y)[0]

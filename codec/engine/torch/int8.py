@@ -16,7 +16,7 @@ import math
 import torch
 import torch.nn as nn
 
-from ..model.networks import pointwise, unshuffle
+from ...model.networks import pointwise, unshuffle
 
 # Pixels from which it pays: preparing the weights, once per quality, takes as long as two such pictures in floats.
 SMALLEST = 256**2

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from ..bitstream.container import Tile
-from ..bitstream.entropy import Decoder, Encoder
-from ..errors import Corrupt
-from ..model.networks import HYPER_STRIDE
-from ..model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+from ...bitstream.container import Tile
+from ...bitstream.entropy import Decoder, Encoder
+from ...errors import Corrupt
+from ...model.config import HYPER_STRIDE
+from ...model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 
 
 def encode(model, y, quality, fit=None):
