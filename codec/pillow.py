@@ -14,6 +14,7 @@ picture when saving, EXIF and XMP only when given, and errors are OSError or Val
 
 from contextlib import suppress
 from functools import partial
+from typing import BinaryIO, cast
 
 from PIL import Image, ImageFile
 
@@ -38,9 +39,9 @@ class AecImageFile(ImageFile.ImageFile):
         super().__init__(fp, filename)
 
     def _open(self):
-        self.fp.seek(0)
+        self._file.seek(0)
         try:
-            reader = container.Reader(self.fp, partial=True)
+            reader = container.Reader(self._file, partial=True)
         except CodecError as error:  # OSError keeps the reason; SyntaxError would mean that it is none of ours
             raise OSError(str(error)) from error
         header = reader.header
@@ -51,6 +52,12 @@ class AecImageFile(ImageFile.ImageFile):
             with suppress(CodecError):  # what is damaged or missing is left out: load refuses the file
                 self.info.update(metadata.named(**{kind: reader.section(kind)}))
         self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
+
+    @property
+    def _file(self) -> BinaryIO:
+        if self.fp is None:
+            raise ValueError("the file of this picture is closed")
+        return cast(BinaryIO, self.fp)
 
     def load(self):
         """Decodes the pixels.
@@ -63,13 +70,13 @@ class AecImageFile(ImageFile.ImageFile):
             # Pillow's own limit, checked once more where memory is taken.
             limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
             try:
-                self.fp.seek(0)
-                decoded = Codec(*self._coder).decode(self.fp, max_pixels=limit, scale=1 / self._step)
+                self._file.seek(0)
+                decoded = Codec(*self._coder).decode(self._file, max_pixels=limit, scale=1 / self._step)
             except CodecError as error:
                 raise OSError(str(error)) from error
             self.im, self.tile, self.readonly = decoded.im, [], 0
             if self._exclusive_fp:
-                self.fp.close()
+                self._file.close()
             self.fp = None
         return super().load()
 
@@ -79,8 +86,8 @@ class AecImageFile(ImageFile.ImageFile):
     def verify(self):
         """Checks every length and checksum without decoding. Raises OSError."""
         try:
-            self.fp.seek(0)
-            container.unpack(self.fp.read())
+            self._file.seek(0)
+            container.unpack(self._file.read())
         except CodecError as error:
             raise OSError(str(error)) from error
         super().verify()

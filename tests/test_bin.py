@@ -24,6 +24,7 @@ case "$*" in
         printf '#!/usr/bin/env bash\\necho "aecodec $*"\\n' >"$(dirname "$0")/aecodec"
         chmod +x "$(dirname "$0")/aecodec" ;;
     "-m pytest"*) echo "tested in $PWD: $*" ;;
+    "-m mypy"*) [[ -e "$LOG.untyped" ]] && exit 1 ;;
 esac
 echo "$*" >>"$LOG"
 """
@@ -92,6 +93,18 @@ def test_tests_install_their_extra_which_serves_the_command_too(checkout):
     assert (code, stdout) == (0, f"tested in {checkout}: -m pytest -q -k word\n")
     assert installs() == [f"-m pip install --quiet --editable {checkout}[test]"]
     assert run(checkout, "aecodec")[2] == "" and len(installs()) == 1
+
+
+def test_whole_suite_begins_with_the_checks_of_tools(checkout):
+    code, stdout, _ = run(checkout, "test")
+    assert code == 0 and stdout.startswith(f"tested in {checkout}: -m pytest -q -n")
+    log = Path(os.environ["LOG"])
+    ran = [line.split()[1] for line in log.read_text().splitlines() if line.startswith("-m") and "pip" not in line]
+    assert ran == ["venv", "ruff", "ruff", "mypy", "pytest"]
+    Path(f"{log}.untyped").touch()
+    code, stdout, _ = run(checkout, "test")
+    assert code == 1 and stdout == ""
+    assert run(checkout, "test", "tests/test_bin.py")[0] == 0  # a part of it is for somebody in the middle of work
 
 
 def test_concurrent_first_uses_install_once(checkout):

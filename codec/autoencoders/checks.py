@@ -6,6 +6,7 @@ import contextlib
 import math
 import numbers
 import re
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
@@ -81,12 +82,11 @@ def _sentence(error: Exception) -> str:
     return re.split(r"\. (?=[A-Z])", text, maxsplit=1)[0].rstrip(".")
 
 
-def parameters(estimator) -> None:
+def parameters(estimator: Any) -> None:
     """Raises BadOption for a parameter outside its range."""
     for name, (low, high, whole) in _RANGES.items():
-        value = getattr(estimator, name)
-        kind = numbers.Integral if whole else numbers.Real
-        if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        value: Any = getattr(estimator, name)
+        if isinstance(value, bool) or not (_is_whole if whole else _is_real)(value) or not low <= value <= high:
             raise BadOption(
                 f"{name} must be {'a whole number' if whole else 'a number'} from {low:g} to {high:g}, not {value!r}"
             )
@@ -99,16 +99,14 @@ def parameters(estimator) -> None:
         if getattr(estimator, name) not in allowed:
             raise BadOption(f"{name} must be one of {', '.join(allowed)}, not {getattr(estimator, name)!r}")
     for name in ("hidden", "channels"):
-        widths = getattr(estimator, name)
+        widths: Any = getattr(estimator, name)
         with contextlib.suppress(TypeError):
-            if all(isinstance(width, numbers.Integral) and 1 <= width <= 65536 for width in widths):
+            if all(_is_whole(width) and 1 <= width <= 65536 for width in widths):
                 continue
         raise BadOption(f"{name} must be widths from 1 to 65536 such as (512, 256, 128), not {widths!r}")
-    if estimator.beta is not None and not (isinstance(estimator.beta, numbers.Real) and 0 <= estimator.beta < math.inf):
+    if estimator.beta is not None and not (_is_real(estimator.beta) and 0 <= estimator.beta < math.inf):
         raise BadOption(f"beta must be None or a number from 0 on, not {estimator.beta!r}")
-    if estimator.batch_size != "auto" and not (
-        isinstance(estimator.batch_size, numbers.Integral) and estimator.batch_size >= 1
-    ):
+    if estimator.batch_size != "auto" and not (_is_whole(estimator.batch_size) and estimator.batch_size >= 1):
         raise BadOption(f"batch_size must be 'auto' or a whole number from 1 on, not {estimator.batch_size!r}")
     if estimator.batch_size == 1 and estimator.kind == "contractive":
         raise BadOption("the contractive kind compares the rows of a batch, batch_size must be at least 2")
@@ -126,19 +124,31 @@ _RANGES = {  # name: lowest, highest, whether whole
 }
 
 
-def image_shape(given, shape: tuple[int, ...], features: int) -> tuple[int, int, int] | None:
+def image_shape(given: Any, shape: tuple[int, ...], features: int) -> tuple[int, int, int] | None:
     """(H, W, C) of pictures: the one given as a parameter, or that of X itself (`shape` [N, H, W] or [N, H, W, C]), or
     None for rows. Raises BadOption.
     """
     if given is None:
-        return (*shape[1:], 1)[:3] if len(shape) > 2 else None
+        return _three(*shape[1:]) if len(shape) > 2 else None
     try:
-        sizes = tuple(given)
-        good = len(sizes) in (2, 3) and all(isinstance(side, numbers.Integral) and side >= 1 for side in sizes)
+        sizes: tuple[Any, ...] = tuple(given)
+        good = len(sizes) in (2, 3) and all(_is_whole(side) and side >= 1 for side in sizes)
     except TypeError:
         good = False
     if not good:
         raise BadOption(f"image_shape must be (height, width) or (height, width, channels), not {given!r}")
     if math.prod(sizes) != features:
         raise BadOption(f"image_shape {sizes} means {math.prod(sizes)} values, the rows have {features}")
-    return (*(int(side) for side in sizes), 1)[:3]
+    return _three(*map(int, sizes))
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real)
+
+
+def _three(height: int, width: int, channels: int = 1) -> tuple[int, int, int]:
+    return height, width, channels

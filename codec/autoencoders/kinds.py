@@ -36,6 +36,7 @@ def divergence(code: Code, _x, _target, _generator) -> torch.Tensor:
     appendix B; weighted by beta: Higgins 2017).
     """
     mean, log_variance = code
+    assert log_variance is not None  # as the latent of this kind is gaussian
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
 
 

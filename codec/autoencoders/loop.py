@@ -43,7 +43,7 @@ class History:
 
     training: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
-    held_out: torch.Tensor | None = None
+    held_out: torch.Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
 
 def initialise(network: Network, generator: torch.Generator) -> None:
@@ -57,7 +57,8 @@ def initialise(network: Network, generator: torch.Generator) -> None:
             # A uniform distribution's deviation is its bound / sqrt(3).
             bound = gain * math.sqrt(3 / layer.weight[0].numel())
             nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         if network.into is not None:
             nn.init.zeros_(layers[-1].weight)
 
@@ -70,26 +71,26 @@ def start_as_pca(network: Network, x: torch.Tensor, loss: str, generator: torch.
     A rectified latent takes two units for each component, for what lies above the mean and below; units left over look
     in random directions, for a rectified unit that is always at 0 learns nothing.
     """
+    into, out = network.into, network.out
+    assert into is not None and out is not None
     middle = x.double().mean(0)
     values, vectors = torch.linalg.eigh((x.double() - middle).T @ (x.double() - middle) / len(x))  # ascending
     signs = (1, -1) if network.latent == "relu" else (1,)
-    size = min(network.out.in_features // len(signs), x.shape[1])
+    size = min(out.in_features // len(signs), x.shape[1])
     axes, unit = vectors.flip(1)[:, :size].T, values.flip(0)[:size].clamp_min(0).mean().sqrt().clamp_min(1e-12)
     slope, answer = torch.ones_like(middle), middle
     if loss == "bce":  # the decoder answers with logits: their value and slope at the mean
         mean = middle.clamp(0.02, 0.98)
         slope, answer = 1 / (mean * (1 - mean)), mean.logit()
-    nn.init.normal_(
-        network.into.weight, std=x.shape[1] ** -0.5 if network.latent == "relu" else 0.0, generator=generator
-    )
-    nn.init.zeros_(network.into.bias)
-    nn.init.zeros_(network.out.weight)
-    network.out.bias.copy_(answer)
+    nn.init.normal_(into.weight, std=x.shape[1] ** -0.5 if network.latent == "relu" else 0.0, generator=generator)
+    nn.init.zeros_(into.bias)
+    nn.init.zeros_(out.weight)
+    out.bias.copy_(answer)
     for i, sign in enumerate(signs):
         units = slice(i * size, (i + 1) * size)
-        network.into.weight[units] = (sign * axes / unit).to(x)
-        network.into.bias[units] = (-sign * axes @ middle / unit).to(x)
-        network.out.weight[:, units] = (sign * slope[:, None] * axes.T * unit).to(x)
+        into.weight[units] = (sign * axes / unit).to(x)
+        into.bias[units] = (-sign * axes @ middle / unit).to(x)
+        out.weight[:, units] = (sign * slope[:, None] * axes.T * unit).to(x)
 
 
 def objective(network: Network, x: torch.Tensor, plan: Plan, generator: torch.Generator) -> torch.Tensor:
@@ -131,6 +132,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     shuffled = torch.randperm(len(x), generator=order)
     history.held_out, kept = shuffled[:held], x[shuffled[held:].to(x.device)]
     judged = x[history.held_out.to(x.device)] if held else None
+    optimizer: torch.optim.Optimizer
     if exact:
         optimizer = torch.optim.LBFGS(
             network.parameters(),
@@ -145,7 +147,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     best, best_state, waited, drops = math.inf, None, 0, 0
     if network.into is not None:
         start_as_pca(network, kept, plan.loss, noise)
-        if held:
+        if judged is not None:
             best, best_state = judge(network, judged, plan, seed), copy.deepcopy(network.state_dict())
     with tqdm(total=plan.epochs, unit="epoch", leave=False, disable=not plan.progress) as bar:
         for _ in range(plan.epochs):
@@ -167,7 +169,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
 
                 total, used = total + optimizer.step(closure).item() * len(rows), used + len(rows)
             history.training.append(total / used)
-            if held:
+            if judged is not None:
                 history.validation.append(judge(network, judged, plan, seed))
             latest = (history.validation or history.training)[-1]
             bar.update()
@@ -201,12 +203,12 @@ def standardise(network: Network, x: torch.Tensor) -> None:
     """
     code = torch.cat([network.encode(rows).mean for rows in x.split(CHUNK)])
     middle, unit = code.mean(0), code.var(0, unbiased=False).mean().sqrt().clamp_min(1e-12)
-    last = [next(layer for layer in reversed(network.encoder) if isinstance(layer, nn.Linear)), network.into]
-    first = [next(layer for layer in network.decoder if isinstance(layer, nn.Linear)), network.out]
-    last[0].bias -= middle
-    for layer in filter(None, last):
-        layer.weight /= unit
-        layer.bias /= unit
-    for layer in filter(None, first):
-        layer.bias += layer.weight @ middle
-        layer.weight *= unit
+    last = next(layer for layer in reversed(network.encoder) if isinstance(layer, nn.Linear))
+    first = next(layer for layer in network.decoder if isinstance(layer, nn.Linear))
+    last.bias.sub_(middle)
+    for layer in filter(None, (last, network.into)):
+        layer.weight.div_(unit)
+        layer.bias.div_(unit)
+    for layer in filter(None, (first, network.out)):
+        layer.bias.add_(layer.weight @ middle)
+        layer.weight.mul_(unit)

@@ -54,7 +54,8 @@ def convolutional(
     """
     sizes = [shape[:2]]
     for _ in channels:
-        sizes.append(tuple(math.ceil(side / 2) for side in sizes[-1]))
+        height, width = sizes[-1]
+        sizes.append((math.ceil(height / 2), math.ceil(width / 2)))
     widths = (shape[2], *channels)
     deepest = (widths[-1], *sizes[-1])
     down: list[nn.Module] = [Planes(shape)]

@@ -232,10 +232,10 @@ def _generated(estimator, rows: np.ndarray, indices: list[int], keep: np.ndarray
     latents = checks.latents(
         estimator, estimator._run(lambda x: estimator.network_.encode(x).mean, estimator.scaling_.forward(rows[keep]))
     )
-    ends, indices = [], np.array(indices)
+    ends, classes = [], np.array(indices)
     for _ in range(PAIRS):
         first = pick.randint(len(keep))
-        others = np.flatnonzero(indices != indices[first])
+        others = np.flatnonzero(classes != classes[first])
         ends.append((first, pick.choice(others) if len(others) else pick.randint(len(keep))))
     walks = [latents[a] + np.linspace(0, 1, STEPS)[:, None] * (latents[b] - latents[a]) for a, b in ends]
     widest = np.argsort(-latents.var(0), kind="stable")[:DIMENSIONS]

@@ -3,6 +3,7 @@ run. Used by `estimator`.
 """
 
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -46,7 +47,7 @@ def load(cls, source, device):
         if state["format"] != FORMAT:
             raise ValueError(f"its format is {state['format']!r}, this version reads {FORMAT!r}")
         tensors = load_tensors(bytes(source))
-        parameters = {
+        parameters: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in state["parameters"].items()
         }
         estimator = cls(**parameters | {"device": device})

@@ -10,8 +10,10 @@ what `unpack` accepts, `pack` gives back.
 import dataclasses
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import index
+from typing import Any, BinaryIO
 from zlib import crc32
 
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, Truncated, UnsupportedVersion
@@ -39,11 +41,11 @@ class Field:
     low: int
     high: int
 
-    def encode(self, value: int | bytes) -> bytes:
-        """The bytes of `value`; BadOption outside the range."""
+    def encode(self, value: Any) -> bytes:
+        """The bytes of `value`, an integer or bytes by the coding; BadOption outside the range."""
         if self.coding == "bytes":
             count = self._checked(len(value), BadOption)
-            return value if self.low == self.high else bytes([count]) + value
+            return bytes(value) if self.low == self.high else bytes([count]) + value
         rest = self._checked(index(value), BadOption)
         if self.coding != "varint":
             return rest.to_bytes(WIDTHS[self.coding], "little")
@@ -53,7 +55,7 @@ class Field:
             rest >>= 7
         return bytes(groups) + bytes([rest])
 
-    def decode(self, cursor: "Cursor") -> int | bytes:
+    def decode(self, cursor: "Cursor") -> Any:
         """The value at `cursor`, which moves on; Corrupt outside the range."""
         if self.coding == "bytes":
             return cursor.take(self.low if self.low == self.high else self._checked(cursor.take(1)[0], Corrupt))
@@ -216,8 +218,8 @@ class Reader:
     Corrupt. Time and memory stay in proportion to what is read, whatever the file claims. Not to be shared by threads.
     """
 
-    def __init__(self, source, check=None, partial: bool = False):
-        self._file = source if hasattr(source, "read") else io.BytesIO(source)
+    def __init__(self, source: Any, check: Callable[[Header], None] | None = None, partial: bool = False):
+        self._file: BinaryIO = source if hasattr(source, "read") else io.BytesIO(source)
         self._start = self._file.tell()
         self.header, tiles, sections, position = _parse(memoryview(_read_header(self._file)), check)
         self._places = []  # (where it begins, bytes, CRC-32) of every tile, then of every section
@@ -239,11 +241,10 @@ class Reader:
 
     def section(self, kind: str) -> bytes | None:
         """The content of a section, None where the file has none of that kind. Raises Truncated, Corrupt."""
-        return (
-            self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
-            if kind in self.sections
-            else None
-        )
+        return self._section(kind) if kind in self.sections else None
+
+    def _section(self, kind: str) -> bytes:
+        return self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
 
     def _read(self, place: int, name: str) -> bytes:
         start, size, crc = self._places[place]
@@ -267,11 +268,11 @@ def unpack(data: bytes) -> Aec:
     return Aec(
         reader.header,
         [reader.tile(number) for number in range(reader.header.tile_count)],
-        {kind: reader.section(kind) for kind in reader.sections},
+        {kind: reader._section(kind) for kind in reader.sections},
     )
 
 
-def read_header(source) -> tuple[Header, dict[str, int]]:
+def read_header(source: Any) -> tuple[Header, dict[str, int]]:
     """The header at the start of `source` (bytes-like, or a binary file, of which no more than the header is read).
 
     Returns it with sizes in bytes: "header", "tiles" (all payloads together), each section present, and "file" (the
@@ -285,7 +286,7 @@ def read_header(source) -> tuple[Header, dict[str, int]]:
     return header, sizes | {"file": sum(sizes.values())}
 
 
-def _read_header(file) -> bytes:
+def _read_header(file: BinaryIO) -> bytes:
     """The bytes of a file up to the end of its header, or of the file."""
     start = _read(file, SMALLEST_FILE)
     return start + _read(file, _header_end(memoryview(start)) - len(start))
@@ -317,11 +318,13 @@ class Cursor:
                 return value
         raise Corrupt("a number in the header is not written in its shortest form of at most 5 bytes")
 
-    def read(self, group: str) -> list:
+    def read(self, group: str) -> list[Any]:
         return [field.decode(self) for field in LAYOUT[group]]
 
 
-def _parse(data: memoryview, check=None) -> tuple[Header, list[list[int]], dict[str, list[int]], int]:
+def _parse(
+    data: memoryview, check: Callable[[Header], None] | None = None
+) -> tuple[Header, list[list[int]], dict[str, list[int]], int]:
     """Header, the `tile` groups, the `section` groups by kind, and where the header ends; nothing is trusted before its
     checksum.
     """
@@ -370,10 +373,11 @@ def _header_end(data: memoryview) -> int:
     _, version, header_size = cursor.read("start")
     if version != VERSION:
         raise UnsupportedVersion(f"the file has format version {version} and this package reads version {VERSION}")
-    return cursor.position + header_size + SMALLEST["end"]
+    return cursor.position + int(header_size) + SMALLEST["end"]
 
 
 def _read_suffix(cursor: Cursor) -> str:
+    suffix: bytes
     (suffix,) = cursor.read("suffix")
     if not re.fullmatch(b"[a-z0-9]+", suffix) or suffix.decode() in SUFFIXES:
         raise Corrupt(f"the suffix {suffix!r} is not lower-case letters and digits, or has a flag of its own")
@@ -398,11 +402,11 @@ def _split_flags(flags: int) -> dict[str, int]:
     return parts
 
 
-def _write(group: str, *values: int | bytes) -> bytes:
+def _write(group: str, *values: Any) -> bytes:
     return b"".join(field.encode(value) for field, value in zip(LAYOUT[group], values, strict=True))
 
 
-def _read(file, count: int) -> bytes:
+def _read(file: BinaryIO, count: int) -> bytes:
     """Up to `count` bytes, in pieces: a size that only the header claims must not be allocated at once."""
     got = bytearray()
     while len(got) < count and (piece := file.read(min(count - len(got), 2**16))):

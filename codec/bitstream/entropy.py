@@ -14,10 +14,13 @@ import sys
 from array import array
 from importlib.machinery import PathFinder
 from itertools import groupby
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from codec.errors import BadOption, BadWeights, Corrupt
+from codec.errors import BadOption, BadWeights, CodecError, Corrupt
 
 TOTAL = 1 << 16  # what the frequencies of a row add up to; fixed inside the coder
 MAX_SYMBOL = 1 << 20  # a symbol 2^28 beyond its row makes the coder loop for ever; real ones stay below 2^18
@@ -43,7 +46,7 @@ DRIFT = 2.0**-13  # bits per word of 32 bits
 CHUNK = 1 << 15  # symbols read between two looks at whether the data are spent
 
 
-def _load_rans():
+def _load_rans() -> ModuleType:
     """The extension alone, in milliseconds: `import compressai` brings torch and pandas along and takes seconds.
 
     pybind11 aborts the process when an extension is loaded twice, so it is registered under the name by which a later
@@ -53,7 +56,7 @@ def _load_rans():
     if name not in sys.modules:
         package = importlib.util.find_spec("compressai")
         spec = package and PathFinder.find_spec(name, package.submodule_search_locations)
-        if spec is None:
+        if spec is None or spec.loader is None:
             raise ModuleNotFoundError(
                 "the entropy coder needs the package compressai, which is not installed", name=name
             )
@@ -64,6 +67,9 @@ def _load_rans():
 
 
 _rans = _load_rans()
+
+Integers = NDArray[Any]  # of whatever width
+Puts = list[tuple["Tables", Integers, Integers]]  # tables, ranks [n], indexes [n]
 
 
 class Tables:
@@ -81,9 +87,10 @@ class Tables:
     symbol, the escape last), which halves the decoding time of wide rows. A symbol's place in that order is its rank.
     """
 
-    def __init__(self, cdfs, sizes, offsets):
-        parts = ((cdfs, "frequencies", 2), (sizes, "sizes", 1), (offsets, "offsets", 1))
-        cdfs, sizes, offsets = (_integers(*part, error=BadWeights).astype(np.int64) for part in parts)
+    def __init__(self, cdfs: ArrayLike, sizes: ArrayLike, offsets: ArrayLike):
+        cdfs = _integers(cdfs, "frequencies", 2, BadWeights).astype(np.int64)
+        sizes = _integers(sizes, "sizes", 1, BadWeights).astype(np.int64)
+        offsets = _integers(offsets, "offsets", 1, BadWeights).astype(np.int64)
         if not len(cdfs) == len(sizes) == len(offsets) > 0:
             raise BadWeights(f"a table has {len(cdfs)} rows, {len(sizes)} sizes and {len(offsets)} offsets")
         if sizes.min() < 3 or sizes.max() > cdfs.shape[1]:
@@ -118,15 +125,15 @@ class Tables:
             self._cost[span] = 16 - np.log2(frequencies[order])
             self._rows.append([0, *np.cumsum([*frequencies[order], frequencies[width]]).tolist()])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._rows)
 
-    def subset(self, rows) -> "Tables":
+    def subset(self, rows: slice | ArrayLike) -> "Tables":
         """The tables of some rows, numbered anew: `rows` is a slice or integers [n]."""
         rows = rows if isinstance(rows, slice) else self._checked(rows)[0]
         return Tables(self._cdfs[rows], self._sizes[rows], self._offsets[rows])
 
-    def row(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+    def row(self, row: int) -> tuple[Integers, Integers]:
         """Symbols of a row and their frequencies out of 65536, without the escape."""
         width = int(self._sizes[row]) - 2
         return np.arange(width) + self._offsets[row], np.diff(self._cdfs[row, : width + 1])
@@ -137,11 +144,11 @@ class Tables:
         inside = frequencies[symbols == symbol]
         return int(inside[0]) if inside.size else TOTAL - int(frequencies.sum())
 
-    def bits(self, symbols, indexes) -> np.ndarray:
+    def bits(self, symbols: ArrayLike, indexes: ArrayLike) -> NDArray[np.float64]:
         """What coding the symbols takes, float64 [n]: -log2 of their frequencies, and 4 bits per group of an escape's
         distance and for their number.
         """
-        symbols, (indexes, *_) = _integers(symbols, "symbols"), self._checked(indexes)
+        symbols, (indexes, _, _) = _integers(symbols, "symbols"), self._checked(indexes)
         starts = np.cumsum(self._sizes - 1) - (self._sizes - 1)
         frequencies = np.concatenate([np.diff(cdf[:size]) for cdf, size in zip(self._cdfs, self._sizes)])
         place, width = symbols - self._offsets[indexes], self._sizes[indexes] - 2
@@ -152,15 +159,16 @@ class Tables:
             np.log2(TOTAL / frequencies[starts[indexes] + np.where(outside, 0, place)]),
         )
 
-    def _escape_bits(self, place, indexes):
+    def _escape_bits(self, place: Integers, indexes: Integers) -> NDArray[np.float64]:
         """What escapes take: their frequency, and 4 bits for the number of groups and for each; place [n]: places
         counted from the first of the row.
         """
         raw = np.where(place < 0, -2 * place - 1, 2 * (place - (self._sizes - 2)[indexes]))
-        groups = (np.frexp(raw)[1] + 3) // 4  # of 4 bits: the exponent is the number of bits
-        return self._escape[indexes] + 4 * groups
+        groups: Integers = (np.frexp(raw)[1] + 3) // 4  # of 4 bits: the exponent is the number of bits
+        bits: NDArray[np.float64] = self._escape[indexes] + 4 * groups
+        return bits
 
-    def _checked(self, indexes) -> tuple[np.ndarray, int, int]:
+    def _checked(self, indexes: ArrayLike) -> tuple[Integers, int, int]:
         """The indexes, the lowest and the highest of them. Raises BadOption."""
         indexes = _integers(indexes, "table indexes")
         low, high = (int(indexes.min()), int(indexes.max())) if indexes.size else (0, 0)
@@ -168,17 +176,17 @@ class Tables:
             raise BadOption(f"table indexes run from {low} to {high}, but the table has {len(self)} rows")
         return indexes.astype(np.intp, copy=False), low, high
 
-    def _to_ranks(self, symbols, indexes) -> np.ndarray:
+    def _to_ranks(self, symbols: Integers, indexes: Integers) -> Integers:
         """Symbols as the coder sees them: ranks, or distances from the first symbol where the row does
         not hold them.
         """
         slots = symbols + (self._start - self._offsets).take(indexes)
-        ranks = self._rank.take(slots, mode="clip")
+        ranks: Integers = self._rank.take(slots, mode="clip")
         outside = np.flatnonzero(self._owner.take(slots, mode="clip") != indexes)
         ranks[outside] = symbols[outside] - self._offsets[indexes[outside]]
         return ranks
 
-    def _to_symbols(self, ranks, indexes) -> tuple[np.ndarray, float]:
+    def _to_symbols(self, ranks: Integers, indexes: Integers) -> tuple[Integers, float]:
         """Inverse of `_to_ranks`, int32 [n], and the bits that they took, escapes written in no more groups than they
         need.
         """
@@ -193,7 +201,9 @@ class Tables:
             symbols[outside], cost[outside] = escaped, self._escape_bits(places, rows)
         return symbols, float(cost.sum(dtype=np.float64))
 
-    def _arguments(self, indexes, low, high):
+    def _arguments(
+        self, indexes: Integers, low: int, high: int
+    ) -> tuple["bytearray | array[int]", list[list[int]], list[int], list[int]]:
         """What every call of the coder takes: indexes, which run from low to high, rows, sizes, offsets.
 
         The coder converts all rows on every call (0.3 ms for 28,000 entries), so it is given only those from the lowest
@@ -206,18 +216,18 @@ class Tables:
 class Encoder:
     """Collects symbols and writes them as one stream, in the order in which a `Decoder` reads them."""
 
-    def __init__(self):
-        self._puts = []  # (tables, ranks [n], indexes [n])
+    def __init__(self) -> None:
+        self._puts: Puts = []
         self._finished = False
 
-    def put(self, symbols, indexes, tables: Tables) -> None:
+    def put(self, symbols: ArrayLike, indexes: ArrayLike, tables: Tables) -> None:
         """Append integers [n], |symbol| <= 2^20, each coded with the row of `tables` that its index names.
 
         Raises BadOption for unequal lengths, an index outside the table, a larger symbol, or after `finish`.
         """
         if self._finished:
             raise BadOption("nothing can be put into a stream that is finished")
-        symbols, (indexes, *_) = _integers(symbols, "symbols"), tables._checked(indexes)
+        symbols, (indexes, _, _) = _integers(symbols, "symbols"), tables._checked(indexes)
         if len(symbols) != len(indexes):
             raise BadOption(f"{len(symbols)} symbols came with {len(indexes)} table indexes")
         if len(symbols):
@@ -247,14 +257,14 @@ class Decoder:
     BadOption for a negative limit.
     """
 
-    def __init__(self, data, limit: int):
+    def __init__(self, data: bytes | bytearray | memoryview, limit: int):
         if limit < 0:
             raise BadOption(f"a stream cannot hold {limit} symbols")
         size = memoryview(data).nbytes
         if size % 4 or (size < 8 if limit else size):
             raise Corrupt(f"{size} bytes cannot be the entropy-coded data of {limit} symbols")
         self._limit, self._read = limit, 0
-        self._puts = []  # what an Encoder would have been given
+        self._puts: Puts = []  # what an Encoder would have been given
         self._spent = 0.0  # bits
         self._finished = False
         if limit:
@@ -263,19 +273,19 @@ class Decoder:
                 raise Corrupt("the entropy-coded data begin with an impossible state")
             self._coder = _decoder(words, min(limit, 2 * CHUNK) + MIN_SYMBOLS + END_SYMBOLS)
 
-    def get(self, indexes, tables: Tables) -> np.ndarray:
+    def get(self, indexes: ArrayLike, tables: Tables) -> Integers:
         """The next symbols, int32 [n]; `indexes` [n] and `tables` must be those they were put with.
 
         Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and where
         the symbols are more than the data can hold: few bytes that claim many symbols are found out early.
         """
-        indexes, *span = tables._checked(indexes)
+        indexes, low, high = tables._checked(indexes)
         if len(indexes) > self._limit - self._read:
             raise BadOption(f"{len(indexes)} symbols were asked of a stream that has {self._limit - self._read} left")
-        symbols = [self._get(indexes[i : i + CHUNK], tables, *span) for i in range(0, len(indexes), CHUNK)]
+        symbols = [self._get(indexes[i : i + CHUNK], tables, low, high) for i in range(0, len(indexes), CHUNK)]
         return np.concatenate(symbols) if len(symbols) > 1 else symbols[0] if symbols else np.empty(0, np.int32)
 
-    def _get(self, indexes, tables, low, high):
+    def _get(self, indexes: Integers, tables: Tables, low: int, high: int) -> Integers:
         """At most CHUNK symbols."""
         self._read += len(indexes)
         ranks = _from_list(self._coder.decode_stream(*tables._arguments(indexes, low, high)))
@@ -312,7 +322,7 @@ class Decoder:
             raise Corrupt("the entropy-coded data are not in their shortest form")
 
 
-def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
+def pmf_to_cdf(pmf: ArrayLike, escape_mass: float) -> NDArray[np.int32]:
     """Cumulative frequencies, int32 [n + 2], of probabilities float64 [n] and of the escape, scaled to 65536 together.
 
     Every frequency is at least 1 and else the nearest share (divisor method with rounding), in plain IEEE arithmetic,
@@ -335,12 +345,12 @@ def pmf_to_cdf(pmf, escape_mass: float) -> np.ndarray:
     return np.cumsum([0, *frequencies]).astype(np.int32)
 
 
-def _write(puts) -> bytes:
+def _write(puts: Puts) -> bytes:
     """The stream of (tables, ranks [n], indexes [n]), n > 0; runs of one table become one call of the coder."""
     coder, total = _rans.BufferedRansEncoder(), 0
     for _, run in groupby(puts, key=lambda put: id(put[0])):
-        (tables, *_), ranks, indexes = zip(*run)
-        ranks, indexes = np.concatenate(ranks), np.concatenate(indexes)
+        (tables, *_), *arrays = zip(*run)
+        ranks, indexes = map(np.concatenate, arrays)
         coder.encode_with_indexes(
             _array(ranks, ranks.min(), ranks.max()), *tables._arguments(indexes, int(indexes.min()), int(indexes.max()))
         )
@@ -350,7 +360,7 @@ def _write(puts) -> bytes:
     return np.frombuffer(coder.flush(), np.uint32).astype("<u4").tobytes()
 
 
-def _decoder(words, symbols: int):
+def _decoder(words: NDArray[np.uint32], symbols: int) -> Any:
     """A coder over the words and as many zeros as reading `symbols` past their end could take; a chunk later the reader
     has noticed.
 
@@ -365,7 +375,7 @@ def _decoder(words, symbols: int):
     return coder
 
 
-def _array(values, low, high):
+def _array(values: Integers, low: int, high: int) -> "bytearray | array[int]":
     """Integers [n] from low to high for the coder: it reads a bytearray or array.array in place of a list at half the
     cost of making the list, and bytes fastest.
     """
@@ -374,7 +384,7 @@ def _array(values, low, high):
     return array("i", values.astype(np.intc, copy=False).tobytes())
 
 
-def _from_list(ranks: list[int]) -> np.ndarray:
+def _from_list(ranks: list[int]) -> Integers:
     """Array of what the coder returns: uint8, made in a third of the time, as long as all ranks are below 256; else
     int32.
     """
@@ -384,7 +394,7 @@ def _from_list(ranks: list[int]) -> np.ndarray:
         return np.frombuffer(struct.pack(f"{len(ranks)}i", *ranks), np.intc)
 
 
-def _integers(values, what: str, ndim: int = 1, error=BadOption) -> np.ndarray:
+def _integers(values: ArrayLike, what: str, ndim: int = 1, error: type[CodecError] = BadOption) -> Integers:
     values = np.asarray(values)
     if values.ndim != ndim or (values.size and values.dtype.kind not in "iu"):
         raise error(f"{what} must be integers in {ndim} dimension(s), not {values.dtype} {list(values.shape)}")

@@ -1,4 +1,6 @@
-"""What a weight file was trained for, told without loading torch: `aecodec models` and whatever weighs error against bits."""
+"""What a weight file was trained for, told without loading torch: `aecodec models` and whatever weighs error against
+bits.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +15,10 @@ PLAIN = "psnr"
 
 
 def objective_of(path: Path) -> str:
-    """The objective of the weight file at a path: a key of PURPOSES, or whatever else it says. Raises OSError, ValueError."""
+    """The objective of the weight file at a path: a key of PURPOSES, or whatever else it says.
+
+    Raises OSError, ValueError.
+    """
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
         return json.loads(file.read(size)).get("__metadata__", {}).get(NAME, PLAIN)

@@ -51,7 +51,7 @@ DESCRIPTIONS = (
 )
 # Old private tags that libtiff takes for layout: kind of alpha, kind of numbers, depths.
 SGI = (32995, 32996, 32997, 32998)
-# bytes of a type.
+# Bytes of a value of each type.
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 WIDE = {16: "Q", 17: "q", 18: "Q"}  # types that only BigTIFF has
 LONG, LONG8 = 4, 16
