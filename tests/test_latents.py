@@ -26,7 +26,7 @@ from codec.errors import BadOption, BadWeights
 from codec.latents import anomaly, features, files, sheet
 from codec.latents.denoise import Encoder, attach, fill
 from codec.training import denoise
-from codec.training.loop import trained
+from codec.training.checkpoint import trained
 
 
 def run(*arguments, code=0):

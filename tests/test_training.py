@@ -27,9 +27,10 @@ from codec.engine.torch.model import Model as Frozen
 from codec.latents.denoise import attach
 from codec.model.config import Config
 from codec.model.prior import ROWS, gather, place
+from codec.training.checkpoint import first_of
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
-from codec.training.loop import Options, first_of, train
+from codec.training.loop import Options, train
 from codec.training.model import Model, scatter
 from codec.training.thaw import thaw
 

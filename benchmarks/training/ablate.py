@@ -26,7 +26,7 @@ from codec.engine.torch.device import has_bfloat16
 from codec.model.config import STRIDE, Config
 from codec.model.networks import ResBlock
 from codec.model.weights import path_of
-from codec.training import loop
+from codec.training import checkpoint, loop
 from codec.training.data import Pictures
 from codec.training.thaw import grown, thaw
 
@@ -220,7 +220,7 @@ def measure(name, options, pictures):
     with patch.object(loop, "Pictures", SameCrops):
         model = loop.train(run, model, optimizer)
     spent = resource.getrusage(resource.RUSAGE_SELF).ru_utime - before
-    loop.load(f"{run.out}/checkpoint.safetensors", model, part="average")
+    checkpoint.load(f"{run.out}/checkpoint.safetensors", model, part="average")
     encoder, decoder = cost(model)
     return {
         "row": name,

@@ -19,17 +19,15 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ..engine.torch.device import has_bfloat16
 from ..model.config import Config
 from . import denoise, speed
+from .checkpoint import first_of, load, save, trained
 from .data import Pictures
-from .export import is_checkpoint, read_average
 from .model import Model, lambda_of
 from .peers import Peers
-from .thaw import grown, thaw
+from .thaw import grown
 
 
 @dataclass
@@ -79,56 +77,12 @@ def objective(model, x, q, target, balance):
 AdamW = functools.partial(torch.optim.AdamW, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
 
 
-def trained(model):
-    """Name -> parameter of all that are trained."""
-    return {name: p for name, p in model.named_parameters() if p.requires_grad}
-
-
-def save(path, model, average, optimizer, state):
-    """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file,
-    atomically.
-    """
-    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.items()}
-    for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
-        tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items() if isinstance(v, torch.Tensor)}
-    save_file(
-        {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)}
-    )
-    os.replace(path + ".tmp", path)
-
-
-def load(path, model, average=None, optimizer=None, part="model"):
-    """Reads what `save` wrote; returns the state. `part` is "model" or "average"."""
-    with safe_open(path, "pt") as f:
-        get = lambda prefix: {k[len(prefix) :]: f.get_tensor(k) for k in f.keys() if k.startswith(prefix)}
-        model.load_state_dict(get(part + "."))
-        if average is not None:
-            for k, v in get("average.").items():
-                average[k].copy_(v)
-        if optimizer is not None:
-            moments = {
-                i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")}
-                for i, n in enumerate(trained(model))
-            }
-            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-        return json.loads(f.metadata()["state"])
-
-
 def sha256(path):
     digest = hashlib.sha256()
     with open(path, "rb") as f:
         while block := f.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def first_of(path):
-    """The trainable Model of a checkpoint, its averaged weights, or of a weight file. Raises BadWeights."""
-    if is_checkpoint(path):
-        return read_average(path)
-    with open(path, "rb") as f:
-        return thaw(f.read())
 
 
 def train(options, model=None, optimizer=None):

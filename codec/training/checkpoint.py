@@ -1,0 +1,55 @@
+"""Checkpoints of the training loop: one safetensors file from which a killed run goes on, and another may begin."""
+
+import json
+import os
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from .export import is_checkpoint, read_average
+from .thaw import thaw
+
+
+def trained(model):
+    """Name -> parameter of all that are trained."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def save(path, model, average, optimizer, state):
+    """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file,
+    atomically.
+    """
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.items()}
+    for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
+        tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items() if isinstance(v, torch.Tensor)}
+    save_file(
+        {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)}
+    )
+    os.replace(path + ".tmp", path)
+
+
+def load(path, model, average=None, optimizer=None, part="model"):
+    """Reads what `save` wrote; returns the state. `part` is "model" or "average"."""
+    with safe_open(path, "pt") as f:
+        get = lambda prefix: {k[len(prefix) :]: f.get_tensor(k) for k in f.keys() if k.startswith(prefix)}
+        model.load_state_dict(get(part + "."))
+        if average is not None:
+            for k, v in get("average.").items():
+                average[k].copy_(v)
+        if optimizer is not None:
+            moments = {
+                i: {key: f.get_tensor(f"optimizer.{key}.{n}") for key in ("step", "exp_avg", "exp_avg_sq")}
+                for i, n in enumerate(trained(model))
+            }
+            optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+        return json.loads(f.metadata()["state"])
+
+
+def first_of(path):
+    """The trainable Model of a checkpoint, its averaged weights, or of a weight file. Raises BadWeights."""
+    if is_checkpoint(path):
+        return read_average(path)
+    with open(path, "rb") as f:
+        return thaw(f.read())
