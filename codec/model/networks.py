@@ -16,6 +16,9 @@ import torch.nn.functional as F
 
 from .config import STRIDE
 
+CELL = 8  # picture pixels per position at 1/8, along each axis
+SLOPE = 0.1  # of the leaky ReLUs
+
 
 class Pointwise(nn.Conv2d):
     """A 1x1 convolution as a matrix product: x [N,C,h,w], best in channels_last memory.
@@ -35,8 +38,8 @@ def pointwise(x, weight, bias):
     return F.linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
-def conv(i, o, kernel=3, stride=1):
-    return nn.Conv2d(i, o, kernel, stride, kernel // 2) if kernel > 1 else Pointwise(i, o)
+def conv(i, o, kernel=3, stride=1, bias=True):
+    return nn.Conv2d(i, o, kernel, stride, kernel // 2) if kernel > 1 else Pointwise(i, o, bias)
 
 
 def add(x, t):
@@ -63,16 +66,32 @@ class Gain(nn.Module):
     def forward(self, x, q):
         return x * torch.exp(self.log(q)).to(x.dtype)
 
+    def activated(self, x, q):
+        """The gain of what a leaky ReLU makes of a fresh x."""
+        return self(leaky(x), q)
+
+
+def leaky(x):
+    """Leaky ReLU of a fresh x, in its memory where no gradient needs it."""
+    return F.leaky_relu(x, SLOPE, not torch.is_grad_enabled())
+
+
+class Floats:
+    """The layers of trainable networks; `fixed.Integers` are those of the codec."""
+
+    conv, gain, leaky = staticmethod(conv), Gain, staticmethod(leaky)
+
 
 class ResBlock(nn.Module):
     """Two 3x3 convolutions; the gain between them adapts the block to the quality."""
 
-    def __init__(self, channels, anchors):
+    def __init__(self, channels, anchors, layers=Floats):
         super().__init__()
-        self.a, self.b, self.gain = conv(channels, channels), conv(channels, channels), Gain(anchors, channels)
+        self.a, self.b = layers.conv(channels, channels), layers.conv(channels, channels)
+        self.gain = layers.gain(anchors, channels)
 
     def forward(self, x, q):
-        return add(x, self.b(self.gain(F.leaky_relu(self.a(x), 0.1, not torch.is_grad_enabled()), q)))
+        return add(x, self.b(self.gain.activated(self.a(x), q)))
 
 
 def unshuffle(x, size):
@@ -82,13 +101,6 @@ def unshuffle(x, size):
     n, c, h, w = x.shape
     x = x.permute(0, 2, 3, 1).reshape(n, h // size, size, w // size, size * c).transpose(2, 3)
     return x.reshape(n, h // size, w // size, size**2 * c).permute(0, 3, 1, 2)
-
-
-class CellConv(nn.Conv2d):
-    """A convolution over cells of 8x8 samples: x [N,3,8h,8w] -> [N,O,h,w]."""
-
-    def forward(self, x):
-        return super().forward(unshuffle(x, 8))
 
 
 def shuffle(x, size):
@@ -132,15 +144,15 @@ STEP_RECIPROCAL = 4.47  # 1 / quantiser step (in [0,1] pixel units) at lambda = 
 class Analysis(nn.Module):
     """x [N,3,H,W] -> y [N,M,H/16,W/16], in quantiser steps of lambda = 0.008."""
 
-    def __init__(self, c):
+    def __init__(self, c, layers=Floats):
         super().__init__()
-        self.linear = Pointwise(3 * STRIDE**2, c.latent, bias=False)
-        self.first = CellConv(3 * 64, c.width, 3, padding=1)
-        self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors) for _ in range(c.analysis_blocks))
-        self.down = conv(c.width, c.deep, 3, 2)
-        self.last_block = ResBlock(c.deep, c.anchors)
-        self.last = conv(c.deep, c.latent, 1)
-        if self.last.weight.is_meta:  # the weights will come from a file
+        self.linear = layers.conv(3 * STRIDE**2, c.latent, 1, bias=False)
+        self.first = layers.conv(3 * CELL**2, c.width)
+        self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors, layers) for _ in range(c.analysis_blocks))
+        self.down = layers.conv(c.width, c.deep, 3, 2)
+        self.last_block = ResBlock(c.deep, c.anchors, layers)
+        self.last = layers.conv(c.deep, c.latent, 1)
+        if layers is not Floats or self.last.weight.is_meta:  # the weights will come from a file
             return
         with torch.no_grad():
             self.linear.weight.copy_(
@@ -149,7 +161,7 @@ class Analysis(nn.Module):
             self.last.weight.mul_(0.3)
 
     def branch(self, x, q, halo):
-        t, halo = self.first(x), [2 * side for side in halo]
+        t, halo = self.first(unshuffle(x, CELL)), [2 * side for side in halo]
         # Positions at 1/8 that the rest of the branch sees, made even: two 3x3 at 1/16, two per block, one.
         beyond = 4 + 2 * len(self.blocks) + 2
         for block in self.blocks:
@@ -167,24 +179,25 @@ class Analysis(nn.Module):
         """
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             y = self.branch(x, q, halo)
-        return add(y.float(), self.shortcut(shed(x, [STRIDE * side for side in halo], 0)[0]))
+        shortcut = self.shortcut(shed(x, [STRIDE * side for side in halo], 0)[0])
+        return add(y.to(shortcut.dtype), shortcut)
 
 
 class Synthesis(nn.Module):
     """y [N,M,h,w] (dequantised) -> x [N,3,16h,16w]; ends in a small renderer at 1/4 resolution."""
 
-    def __init__(self, c):
+    def __init__(self, c, layers=Floats):
         super().__init__()
-        self.linear = Pointwise(c.latent, 3 * STRIDE**2, bias=False)
-        self.gain = Gain(c.anchors, c.latent)
-        self.first = conv(c.latent, c.deep, 1)
-        self.first_block = ResBlock(c.deep, c.anchors)
-        self.up8 = conv(c.deep, 4 * c.width, 1)
-        self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors) for _ in range(c.synthesis_blocks))
-        self.up4 = conv(c.width, 4 * c.render, 1)
-        self.render = ResBlock(c.render, c.anchors)
-        self.last = conv(c.render, 48)
-        if self.last.weight.is_meta:
+        self.linear = layers.conv(c.latent, 3 * STRIDE**2, 1, bias=False)
+        self.gain = layers.gain(c.anchors, c.latent)
+        self.first = layers.conv(c.latent, c.deep, 1)
+        self.first_block = ResBlock(c.deep, c.anchors, layers)
+        self.up8 = layers.conv(c.deep, 4 * c.width, 1)
+        self.blocks = nn.ModuleList(ResBlock(c.width, c.anchors, layers) for _ in range(c.synthesis_blocks))
+        self.up4 = layers.conv(c.width, 4 * c.render, 1)
+        self.render = ResBlock(c.render, c.anchors, layers)
+        self.last = layers.conv(c.render, 48)
+        if layers is not Floats or self.last.weight.is_meta:
             return
         with torch.no_grad():
             self.linear.weight.copy_(
@@ -215,15 +228,17 @@ class Synthesis(nn.Module):
         y = self.gain(y, q)
         with torch.autocast(y.device.type, torch.bfloat16, enabled=half):
             x = self.branch(y, q, halo)
-        return add(x.float(), self.shortcut(shed(y, halo, 0)[0]))
+        shortcut = self.shortcut(shed(y, halo, 0)[0])
+        return add(x.to(shortcut.dtype), shortcut)
 
 
 class HyperAnalysis(nn.Module):
     """y [N,M,h,w] -> z [N,Nz,ceil(h/4),ceil(w/4)], before its gain and rounding."""
 
-    def __init__(self, c):
+    def __init__(self, c, layers=Floats):
         super().__init__()
-        self.a, self.b, self.c = conv(c.latent, c.width, 1), conv(c.width, c.width, 3, 2), conv(c.width, c.hyper, 3, 2)
+        self.leaky, self.a = layers.leaky, layers.conv(c.latent, c.width, 1)
+        self.b, self.c = layers.conv(c.width, c.width, 3, 2), layers.conv(c.width, c.hyper, 3, 2)
 
     def forward(self, y):
-        return self.c(F.leaky_relu(self.b(F.leaky_relu(self.a(y), 0.1)), 0.1))
+        return self.c(self.leaky(self.b(self.leaky(self.a(y)))))

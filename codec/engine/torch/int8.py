@@ -16,7 +16,7 @@ import math
 import torch
 import torch.nn as nn
 
-from ...model.networks import pointwise, unshuffle
+from ...model.networks import leaky, pointwise
 
 # Pixels from which it pays: preparing the weights, once per quality, takes as long as two such pictures in floats.
 SMALLEST = 256**2
@@ -68,7 +68,7 @@ class Conv8(nn.Module):
 
 
 class CellConv8(nn.Module):
-    """A CellConv of samples x [1,3,H,W] that are still bytes, exact but for the weights."""
+    """A convolution of samples x [1,C,h,w] that are still bytes, exact but for the weights."""
 
     def __init__(self, first):
         super().__init__()
@@ -76,7 +76,7 @@ class CellConv8(nn.Module):
         self.offset = first.weight.sum((1, 2, 3)) / 2 / 255  # a byte less 128 is half a step below its sample
 
     def forward(self, x):
-        return self.first.multiply(unshuffle(x, 8), 1 / 255, 128, self.offset)
+        return self.first.multiply(x, 1 / 255, 128, self.offset)
 
 
 class SampleConv(nn.Module):
@@ -104,8 +104,8 @@ def grid(x):
 class Same(nn.Module):
     """In the place of a Gain that the weights contain."""
 
-    def forward(self, x, q):
-        return x
+    def activated(self, x, q):
+        return leaky(x)
 
 
 def shortened(analysis, q):

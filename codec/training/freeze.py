@@ -1,0 +1,228 @@
+"""Integers for the layers of `model.fixed` out of trained float networks: units per channel, limits and the finest
+weights whose sums fit 32 bits.
+
+What a channel may reach is measured (`Ranges`). Its largest value becomes about `ACTIVATION` in the layers that read
+it: more bits there leave fewer to the weights, whose sums would pass 2^31. A residual stream is kept finer than its
+readers take it, by as many bits as its worst case leaves.
+"""
+
+import math
+
+import torch
+
+from ..model.fixed import HYPER, PIXEL, SAMPLE, TOP
+from ..model.networks import Gain
+from ..model.prior import GAIN
+
+NETWORKS = ("analysis", "synthesis", "hyper_analysis")
+MARGIN = 1.25  # of the limits over the largest magnitude seen
+ACTIVATION = 2.0**13  # a channel's largest input in units of its layer
+# The same of latents: what text and gratings ask for depends on where they lie.
+LATENT_MARGIN = 2.0
+SUM = 2.0**31 * 0.998  # what no sum passes; the rest is for rounding
+STREAM = 2.0**30  # what no residual stream passes
+# Share of the channels of a residual stream whose units the weights of a layer may make coarser.
+QUANTILE = 0.25
+LATENT_KEPT = 7  # fractional bits of the latents that the hyper-analysis takes
+TINY = 1e-9  # range of a channel that is always zero
+
+
+class Ranges:
+    """What the inputs and outputs of a trained model's convolutions reach, watched while it is a context: the largest
+    magnitude, mean and mean square of inputs, the largest magnitude of outputs, per channel.
+    """
+
+    def __init__(self, model):
+        self.layers = {
+            name: layer
+            for name, layer in model.named_modules()
+            if isinstance(layer, torch.nn.Conv2d) and name.partition(".")[0] in NETWORKS
+        }
+        self.top, self.out, self.sums, self.squares = {}, {}, {}, {}
+
+    def __enter__(self):
+        self.hooks = [layer.register_forward_hook(self._watch(name)) for name, layer in self.layers.items()]
+        return self
+
+    def __exit__(self, *_):
+        for hook in self.hooks:
+            hook.remove()
+
+    def _watch(self, name):
+        def watch(_, inputs, output):
+            (x,) = inputs
+            for seen, y in ((self.top, x), (self.out, output)):
+                top = y.detach().abs().amax((0, 2, 3)).double()
+                seen[name] = torch.maximum(seen[name], top) if name in seen else top
+            x, count = x.detach().double(), x.numel() // x.shape[1]
+            for seen, total in ((self.sums, x.sum((0, 2, 3))), (self.squares, x.square().sum((0, 2, 3)))):
+                before, number = seen.get(name, (0, 0))
+                seen[name] = before + total, number + count
+
+        return watch
+
+    def most(self, name):
+        if name in ("analysis.first", "analysis.linear"):
+            return torch.full_like(self.top[name], 0.5)  # of samples
+        margin = LATENT_MARGIN if name in ("synthesis.first", "synthesis.linear", "hyper_analysis.a") else MARGIN
+        return (self.top[name] * margin).clamp_min(TINY)
+
+    def given(self, name):
+        return (self.out[name] * MARGIN).clamp_min(TINY)
+
+    def mean(self, name):
+        total, count = self.sums[name]
+        return total / count
+
+    def rms(self, name):
+        total, count = self.squares[name]
+        return (total / count).sqrt()
+
+
+class Freezer:
+    """Chooses the units of a network's layers in the order of the data, then rounds their weights (`tensors`)."""
+
+    def __init__(self, ranges):
+        self.ranges, self.gains = ranges, {}
+        self.unit, self.cut = {}, {}  # of a layer's input, per channel, once so many bits are cut
+        self.sums, self.shift = {}, {}  # unit of a layer's sums, per channel, and by how much they are shifted
+
+    def weights(self, name):
+        layer = self.ranges.layers[name]
+        w = layer.weight.detach().double()
+        return w, torch.zeros(len(w), dtype=torch.float64) if layer.bias is None else layer.bias.detach().double()
+
+    def reads(self, name, unit, cut=0):
+        self.unit[name], self.cut[name] = unit, cut
+
+    def writes(self, name, unit, shift):
+        """The outputs of a layer are in this unit [O] after a shift."""
+        self.shift[name] = max(0, min(24, shift))
+        self.sums[name] = unit / 2.0 ** self.shift[name]
+
+    def finest(self, name):
+        """Smallest unit [O] of the sums of a layer whose input's units are known."""
+        w, b = self.weights(name)
+        worst = w.abs().sum((2, 3)) @ (self.ranges.most(name) + self.unit[name]) + b.abs()
+        largest = (w.abs() * self.unit[name][:, None, None]).amax((1, 2, 3))
+        return torch.maximum(worst / SUM, largest / TOP).clamp_min(TINY**3)
+
+    def balanced(self, name, bits):
+        """Units [I] of a layer's input, for outputs of 2^-bits, that make the errors of its inputs and of its weights
+        equally large.
+        """
+        w, _ = self.weights(name)
+        worst = float((w.abs().sum((2, 3)) @ self.ranges.most(name)).max()) / SUM
+        sums = 2.0 ** -(bits + math.floor(math.log2(2.0**-bits / worst)))
+        units = (self.ranges.rms(name) * sums / w.square().mean((0, 2, 3)).sqrt()).sqrt()
+        return torch.maximum(units, self.ranges.most(name) / TOP)
+
+    def known(self, names, bits):
+        """Layers whose outputs, of 2^-bits, are added up."""
+        for name in names:
+            unit = torch.full((len(self.weights(name)[0]),), 2.0**-bits, dtype=torch.float64)
+            self.writes(name, unit, _shift(unit, self.finest(name), 0))
+
+    def inner(self, name, target, gain=None):
+        """A layer whose outputs go, in 16 bits, through a leaky ReLU and maybe a gain [A,C] (natural log) to the layer
+        `target`.
+        """
+        finest, needed = self.finest(name), self.ranges.given(name) / TOP
+        shift = max(0, min(24, _shift(needed, finest, 0.5)))
+        unit = torch.maximum(needed, finest * 2.0**shift)
+        self.writes(name, unit, shift)
+        if gain is None:
+            self.reads(target, unit)
+            return
+        own = torch.maximum(self.ranges.most(target) / ACTIVATION, gain.exp().amax(0) * unit)
+        self.reads(target, own)
+        log2 = gain / math.log(2) + torch.log2(unit / own)
+        self.gains[f"{name.rpartition('.')[0]}.gain.log2"] = _table(log2).clamp_max(0)
+
+    def stream(self, first, blocks, readers, gains):
+        """A residual stream: the layer that begins it, whose outputs may be shuffled, the blocks that add to it, and
+        who reads it in the end.
+        """
+        readers = [f"{block}.a" for block in blocks] + readers
+        writers = [first, *(f"{block}.b" for block in blocks)]
+        unit = torch.stack([self.ranges.most(name) for name in readers]).amax(0) / ACTIVATION
+        finest = lambda name: self.finest(name).view(-1, len(unit)).amax(0)
+        # What the layers of blocks need depends on the stream's unit, which depends on what they need: mended once.
+        for _ in range(2):
+            for name in readers:
+                self.reads(name, unit)
+            for block in blocks:
+                self.inner(f"{block}.a", f"{block}.b", gains[block])
+            shifts = [_shift(unit, finest(name), QUANTILE) for name in writers]
+            unit = torch.stack([unit, *(finest(name) * 2.0**shift for name, shift in zip(writers, shifts))]).amax(0)
+        reach = sum(finest(name) for name in writers) * SUM / unit
+        cut = max(0, min(16, *shifts, math.floor(math.log2(STREAM / float(reach.max())))))
+        for name in readers:
+            self.reads(name, unit, cut)
+        for name, shift in zip(writers, shifts):
+            self.writes(name, (unit / 2.0**cut).repeat(len(self.weights(name)[0]) // len(unit)), shift - cut)
+
+    def tensors(self):
+        """The layers in integers and the gains: {name: tensor}. Raises ValueError for a layer that does not fit."""
+        tensors = dict(self.gains)
+        for name, sums in self.sums.items():
+            w, b = self.weights(name)
+            own, shift, cut = self.unit[name], self.shift[name], self.cut[name]
+            limit = torch.ceil(self.ranges.most(name) / own).clamp_(1, TOP)
+            whole = torch.round(w * own[:, None, None] / sums[:, None, None, None])
+            lost = w - whole * sums[:, None, None, None] / own[:, None, None]
+            b = torch.round((b + lost.sum((2, 3)) @ self.ranges.mean(name)) / sums)
+            bound = (whole.abs() * limit[:, None, None]).sum((1, 2, 3)) + b.abs() + (1 << shift >> 1)
+            if bound.max() >= 2**31 or whole.abs().max() > TOP:
+                raise ValueError(
+                    f"{name} does not fit: sums to 2^{bound.max().log2():.2f}, weights to {whole.abs().max()}"
+                )
+            parts = {"weight": whole.to(torch.int16), "bias": b.to(torch.int32), "limit": limit.to(torch.int32)}
+            parts |= {"shift": torch.tensor([shift], dtype=torch.int8), "cut": torch.tensor([cut], dtype=torch.int8)}
+            tensors |= {f"{name}.{key}": value for key, value in parts.items()}
+        return tensors
+
+
+def _shift(unit, finest, share):
+    """Largest shift of sums in their finest units [O] to these units, for all channels but this share, whose units must
+    be coarser.
+    """
+    return math.floor(math.log2(float((unit / finest).quantile(share))))
+
+
+def _table(log2):
+    return torch.round(log2 * (1 << GAIN)).to(torch.int32)
+
+
+def freeze_networks(model, ranges):
+    """The tensors of the analysis, the hyper-analysis and the synthesis of a trained model: {name: tensor}."""
+    f, c = Freezer(ranges), model.config
+    gains = {
+        name.removesuffix(".gain"): layer.w.detach().double()
+        for name, layer in model.named_modules()
+        if isinstance(layer, Gain)
+    }
+    first = f.balanced("synthesis.linear", PIXEL)
+    for name in ("synthesis.first", "synthesis.linear"):
+        f.reads(name, first)
+    log2 = (gains["synthesis"] - model.gain_y.w.detach().double()) / math.log(2) - torch.log2(first)
+    f.gains["synthesis.gain.log2"] = _table(log2)
+    blocks = [f"synthesis.blocks.{i}" for i in range(c.synthesis_blocks)]
+    f.stream("synthesis.first", ["synthesis.first_block"], ["synthesis.up8"], gains)
+    f.stream("synthesis.up8", blocks, ["synthesis.up4"], gains)
+    f.stream("synthesis.up4", ["synthesis.render"], ["synthesis.last"], gains)
+    f.known(["synthesis.last", "synthesis.linear"], PIXEL)
+
+    for name in ("analysis.first", "analysis.linear"):
+        f.reads(name, torch.full_like(ranges.top[name], 2.0**-SAMPLE))
+    blocks = [f"analysis.blocks.{i}" for i in range(c.analysis_blocks)]
+    f.stream("analysis.first", blocks, ["analysis.down"], gains)
+    f.stream("analysis.down", ["analysis.last_block"], ["analysis.last"], gains)
+    f.known(["analysis.last", "analysis.linear"], SAMPLE)
+
+    cut = SAMPLE - LATENT_KEPT
+    f.reads("hyper_analysis.a", torch.full_like(ranges.top["hyper_analysis.a"], 2.0**-LATENT_KEPT), cut)
+    f.inner("hyper_analysis.a", "hyper_analysis.b")
+    f.inner("hyper_analysis.b", "hyper_analysis.c")
+    f.known(["hyper_analysis.c"], HYPER)
+    return f.tensors()
