@@ -7,18 +7,24 @@ refusing where that says too little.
 """
 
 import importlib.metadata
+import math
 import statistics
 from dataclasses import dataclass
 
 import bjontegaard
+import numpy as np
 
 from .metrics import UNITS, curve_value
 
 METHODS = ("pchip", "akima")
-ANCHORS = ("webp", "jpeg", "avif", "avif444", "jxl")
+ANCHORS = ("webp", "jpeg", "avif", "avif444", "avif10", "jxl", "jxl9")
+OURS = "aec"  # an anchor for its own variants and other models
 MIN_POINTS = 3
 # In units of the metric: less common range than this says nothing about a codec.
 MIN_RANGE = {"dB": 1.0, "points": 5.0, "JOD": 0.2}
+CONFIDENCE = 0.95
+RESAMPLES = 10_000
+WORST = 0.05
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ def between(anchor, test, metric, method):
             "value": quartiles[1],
             "p25": quartiles[0],
             "p75": quartiles[2],
+            **spread({name: d.value for name, d in single.items() if d.value is not None}),
             "by_picture": {name: d.value for name, d in single.items()},
             "low": None,
             "high": None,
@@ -91,6 +98,23 @@ def between(anchor, test, metric, method):
         }
     )
     return records
+
+
+def spread(values):
+    """What {picture: percent} says of other pictures: mean, its interval of confidence and the worst pictures, or None.
+
+    Percents are averaged as ratios of sizes, on a logarithmic scale. `interval` holds the means of CONFIDENCE of all
+    sets drawn from these pictures with repetition; `worst` is {picture: percent} of the WORST share of them, at least
+    one.
+    """
+    if not values:
+        return {"mean": None, "interval": None, "worst": {}}
+    ratios = np.log1p(np.array(list(values.values())) / 100)
+    drawn = np.random.default_rng(0).integers(0, len(ratios), (RESAMPLES, len(ratios)))
+    edges = np.quantile(ratios[drawn].mean(axis=1), ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    worst = sorted(values, key=values.get, reverse=True)[: math.ceil(WORST * len(values))]
+    mean_, low, high = (float(np.expm1(ratio)) * 100 for ratio in (ratios.mean(), *edges))
+    return {"mean": mean_, "interval": [low, high], "worst": {name: values[name] for name in worst}}
 
 
 def curves(points, metric):
@@ -130,12 +154,12 @@ def version():
 
 
 def table(points, metrics):
-    """The bd_rate list of RUN.json: every codec against every anchor there is."""
+    """The bd_rate list of RUN.json: every codec against every anchor, and ours against each other."""
     records = []
     for metric in metrics:
         by_codec = curves(points, metric)
-        for anchor in (a for a in ANCHORS if a in by_codec):
-            for codec in (c for c in by_codec if c != anchor):
+        for anchor in (a for a in (*ANCHORS, OURS) if a in by_codec):
+            for codec in (c for c in by_codec if c != anchor and (anchor != OURS or c.startswith(OURS))):
                 for method in METHODS:
                     records += [
                         {"codec": codec, "anchor": anchor, **r}

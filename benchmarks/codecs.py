@@ -1,21 +1,23 @@
 """Every codec behind one interface: `encode(image, quality) -> bytes` and `decode(bytes) -> image`, images being PIL
 RGB.
 
-Before: `data`. After: `metrics`. Pillow's formats and ours are here, CompressAI's networks in `zoo`. A codec has a
-`name`, a `label` for people, its exact `settings` in words, the `versions` of its libraries, `qualities` to draw a
-curve with, the range `low`..`high` (`whole`: integers only), `options` that `build` was given as far as they matter,
-and `trained`, False where it is good for speed only.
+Before: `data`. After: `metrics`. Pillow's formats and ours are here, AVIF of 10 bits in `avif10`, CompressAI's networks
+in `zoo`. A codec has a `name`, a `label` for people, its exact `settings` in words, the `versions` of its libraries,
+`qualities` to draw a curve with, the range `low`..`high` (`whole`: integers only), `options` that `build` was given as
+far as they matter, and `trained`, False where it is good for speed only. Ours may name a model, by name or file:
+"aec:psnr", "aec:my.safetensors".
 """
 
 import hashlib
 import importlib.metadata
 import io
 import sys
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
-from PIL import AvifImagePlugin, Image, features
+import numpy as np
+from PIL import AvifImagePlugin, Image, ImageFilter, features
 
 NAMES = (
     "aec",
@@ -27,8 +29,10 @@ NAMES = (
     "webp",
     "avif",
     "avif444",
+    "avif10",
     "jpeg2000",
     "jxl",
+    "jxl9",
     "bmshj2018-factorized",
     "bmshj2018-hyperprior",
     "mbt2018-mean",
@@ -45,14 +49,18 @@ class Unavailable(Exception):
 
 
 def build(name, avif_speed=AVIF_SPEED, device="cpu", threads=1):
-    """The codec of that name. avif_speed: 0 slowest .. 10; device: of ours and of the zoo; threads: per call.
+    """The codec of that name. Raises Unavailable, KeyError.
 
-    Raises Unavailable, KeyError.
+    avif_speed: of Pillow's AVIF, 0 slowest .. 10; device: of ours and of the zoo; threads: per call.
     """
-    if name in VARIANTS:
+    if is_ours(name):
         return Aec(name, device, threads)
     if name in FORMATS:
         return Pillow(name, FORMATS[name], avif_speed, threads)
+    if name == "avif10":
+        from .avif10 import Avif10
+
+        return Avif10(threads)
     from .zoo import Zoo
 
     return Zoo(name, device, threads)
@@ -67,6 +75,11 @@ VARIANTS = {
 }
 
 
+def is_ours(name):
+    """Whether the name is one of VARIANTS, with a model or without."""
+    return name.partition(":")[0] in VARIANTS
+
+
 class Aec:
     """This codec, through its public interface and with whole files."""
 
@@ -75,23 +88,25 @@ class Aec:
     def __init__(self, name="aec", device="cpu", threads=1):
         import codec
 
-        self.name, (self.label, self.effort, self.fast) = name, VARIANTS[name]
+        variant, _, model = name.partition(":")
+        self.name, (self.label, self.effort, self.fast) = name, VARIANTS[variant]
+        self._source = model or "default"
+        if model:
+            self.label += f", model {Path(model).stem}"
         self.device, self.threads, self.options = device, threads, {}
         self.version = codec.__version__
         self.code = _fingerprint(Path(codec.__file__).parent)
         try:
-            self._codec = codec.Codec(device=device, threads=threads)
+            self._codec = codec.Codec(self._source, device=device, threads=threads)
         except (codec.CodecError, ImportError) as error:
             raise Unavailable(f"aec cannot run: {error}") from None
         self.model = self._codec.model.id.hex()
 
     @property
     def settings(self):
-        effort = f", effort {self.effort}" if self.effort else ""
-        return (
-            f"model default {self.model}, quality {self.low}..{self.high}{effort}{', fast' if self.fast else ''}, "
-            f"{self.device}"
-        )
+        words = [f"model {Path(self._source).stem} {self.model}", f"quality {self.low}..{self.high}"]
+        words += [f"effort {self.effort}"] * bool(self.effort) + ["fast"] * self.fast + [self.device]
+        return ", ".join(words)
 
     @cached_property
     def versions(self):
@@ -117,25 +132,18 @@ class Aec:
         return self._codec.decode_batch(files, max_pixels=0, fast=self.fast)
 
     def cold(self, direction, quality, source, target):
-        """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
-        words = (
-            ["compress", "-q", str(quality), "-e", str(self.effort), "--strip", "all"]
-            if direction == "encode"
-            else ["decompress", *["--fast"] * self.fast]
-        )
-        return [
-            sys.executable,
-            "-m",
-            "codec",
-            *words,
-            "-d",
-            self.device,
-            str(source),
-            "-o",
-            str(target),
-            "-f",
-            "--quiet",
-        ]
+        """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`.
+
+        None with the model of a file: a new process would not find the model by the id that the coded file names.
+        """
+        if Path(self._source).is_file():
+            return None
+        if direction == "encode":
+            words = ["compress", "-q", str(quality), "-e", str(self.effort), "-m", self._source, "--strip", "all"]
+        else:
+            words = ["decompress", *["--fast"] * self.fast]
+        words += ["-d", self.device, str(source), "-o", str(target), "-f", "--quiet"]
+        return [sys.executable, "-m", "codec", *words]
 
 
 @dataclass(frozen=True)
@@ -185,6 +193,8 @@ FORMATS = {
         "pillow_jxl",
     ),
 }
+FORMATS["jxl9"] = replace(FORMATS["jxl"], label="JPEG XL effort 9", options={**FORMATS["jxl"].options, "effort": 9})
+TUNES = ("iq", "ssim", "psnr", "ssimulacra2")  # that some libaom knows
 
 
 class Pillow:
@@ -206,10 +216,10 @@ class Pillow:
         if format.pillow == "AVIF":
             self.options, self._save = {"avif_speed": avif_speed}, {**self._save, "speed": avif_speed}
         words = [f"{key}={value}" for key, value in self._save.items()]
-        self.settings = (
-            f"Pillow {format.pillow}: {', '.join(words)}, {'target PSNR' if name == 'jpeg2000' else 'quality'} "
-            f"{self.low}..{self.high}"
-        )
+        if format.pillow == "AVIF":
+            words.append(f"tune={_tune(self._save['subsampling'], avif_speed)} (the library's own)")
+        words.append(f"{'target PSNR' if name == 'jpeg2000' else 'quality'} {self.low}..{self.high}")
+        self.settings = f"Pillow {format.pillow}: {', '.join(words)}"
 
     @cached_property
     def versions(self):
@@ -218,7 +228,8 @@ class Pillow:
             if self.format.package
             else features.version(self.format.library)
         )
-        return {"pillow": importlib.metadata.version("pillow"), self.format.library: library}
+        aom = {"aom": AvifImagePlugin.get_codec_version("aom")} if self.format.pillow == "AVIF" else {}
+        return {"pillow": importlib.metadata.version("pillow"), self.format.library: library, **aom}
 
     def encode(self, image, quality):
         file = io.BytesIO()
@@ -260,9 +271,26 @@ class Pillow:
         return {**arguments, threads: self.threads} if threads else arguments
 
 
+@lru_cache
+def _tune(subsampling, speed):
+    """Which tune Pillow's libavif chooses by itself: the one of TUNES that makes the same file, or "unknown"."""
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+    picture = Image.fromarray(noise).filter(ImageFilter.GaussianBlur(1))
+    files = {}
+    for tune in (None, *TUNES):
+        file, advanced = io.BytesIO(), {"advanced": {"tune": tune}} if tune else {}
+        try:
+            picture.save(file, "AVIF", quality=50, subsampling=subsampling, speed=speed, max_threads=1, **advanced)
+        except (ValueError, OSError):  # an older library that does not know it
+            continue
+        files[tune] = file.getvalue()
+    same = [tune for tune in TUNES if files.get(tune) == files[None]]
+    return same[0] if len(same) == 1 else "unknown"
+
+
 def _fingerprint(folder):
     """Eight digits that change with the package's code: points are measured anew when it does."""
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".c", ".h")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]

@@ -1,16 +1,12 @@
-"""The README's picture and tables out of a result: `python -m benchmarks.figure RUN.json -o rd.png --readme README.md`.
+"""The picture and the tables of a result: `python -m benchmarks.figure RUN.json -o rd.png --into README.md`.
 
-Draws the curves and writes the tables as Markdown, between two marks in the file or to the terminal.
+Draws the curves and writes the tables as Markdown, into `pages` or to the terminal.
 """
-
-import re
 
 import click
 import matplotlib
 
-from codec.app.output import atomic
-
-from . import metrics, record
+from . import metrics, pages, record
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
@@ -29,7 +25,7 @@ OURS = "aec"
 # Published curves are means over the whole Kodak set, and are drawn beside that only.
 PUBLISHED = {"bmshj2018-hyperprior": "-.", "bpg444": "--", "vtm": ":"}
 TITLES = {"psnr": "PSNR (RGB)", "psnr_y": "PSNR (luma)", "msssim": "MS-SSIM", "ssimulacra2": "SSIMULACRA2"}
-MARKS = "<!-- written by benchmarks.figure -->", "<!-- until here -->"
+COMMAND = "benchmarks.figure"
 
 
 def draw(run, path):
@@ -124,28 +120,21 @@ def speeds(run):
     return lines
 
 
-def text(run):
-    """The tables and where they come from, as Markdown."""
+def settings(run):
+    """Markdown of the command, the machine and every codec's settings."""
     machine = run["machine"]
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
     source = (
         f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec. "
         "A time is the median of one picture's, in a process that is warm."
     )
-    settings = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if not name.startswith(OURS))
-    return "\n".join([*rates(run), "", *speeds(run), "", source, "", f"Settings: {settings}."])
+    others = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if not name.startswith(OURS))
+    return f"{source}\n\nSettings: {others}."
 
 
-def write_between_marks(path, content, marks=MARKS):
-    """Puts the content between the marks of a file, whose other parts stay. Raises click.ClickException, OSError."""
-    with open(path, encoding="utf-8") as file:
-        old = file.read()
-    start, end = map(re.escape, marks)
-    new, count = re.subn(f"(?s){start}.*?{end}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", old)
-    if count != 1:
-        raise click.ClickException(f"{path} must hold {marks[0]} and {marks[1]} once")
-    with atomic(path, overwrite=True) as file:
-        file.write(new.encode())
+def tables(run):
+    """{name: Markdown}, as `pages.write` takes them."""
+    return {"rates": "\n".join(rates(run)), "speeds": "\n".join(speeds(run)), "settings": settings(run)}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -159,22 +148,23 @@ def write_between_marks(path, content, marks=MARKS):
     help="The picture to write: PNG, SVG or PDF.",
 )
 @click.option(
-    "--readme",
-    metavar="FILE",
+    "--into",
+    multiple=True,
+    metavar="PAGE.md",
     type=click.Path(exists=True, dir_okay=False),
-    help="Write the tables there, between their marks.",
+    help="Write the tables there that have their marks there; may be given several times.",
 )
-def main(result, out, readme):
+def main(result, out, into):
     """Draws the curves of a result and writes its tables as Markdown."""
     try:
         run = record.read(result)
     except record.RecordError as error:
         raise click.ClickException(str(error)) from None
     draw(run, out)
-    if readme:
-        write_between_marks(readme, text(run))
-    else:
-        click.echo(text(run))
+    for page in into:
+        pages.write(page, COMMAND, tables(run))
+    if not into:
+        click.echo("\n\n".join(tables(run).values()))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image
 
 LUMA = np.array([0.299, 0.587, 0.114])
+CHROMA = np.array([[-0.168736, 0.5], [-0.331264, -0.418688], [0.5, -0.081312]])  # BT.601: from R, G, B to Cb, Cr
 MSSSIM_SIDE = 160
 CVVDP_DISPLAY = "standard_4k"  # 30 inches, 3840 x 2160 pixels, 200 cd/m2, seen from 75 cm: 75 pixels per degree
 BUTTERAUGLI = "butteraugli_main"
@@ -38,6 +39,12 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float | None:
 def psnr_y(a: np.ndarray, b: np.ndarray) -> float | None:
     """dB over the luma of uint8 RGB [H,W,3]."""
     difference = (a.astype(np.float64) - b) @ LUMA
+    return _decibel(float(np.mean(difference * difference)))
+
+
+def psnr_c(a: np.ndarray, b: np.ndarray) -> float | None:
+    """dB over both chroma planes, unrounded full-range Cb and Cr, of uint8 RGB [H,W,3]."""
+    difference = (a.astype(np.float64) - b) @ CHROMA
     return _decibel(float(np.mean(difference * difference)))
 
 
@@ -183,6 +190,7 @@ METRICS = {
         Metric("msssim", "MS-SSIM", "dB", msssim, "pytorch-msssim", "pytorch_msssim", decibel="likeness"),
         Metric("psnr", "PSNR (RGB)", "dB", psnr),
         Metric("psnr_y", "PSNR (luma)", "dB", psnr_y),
+        Metric("psnr_c", "PSNR (Cb, Cr)", "dB", psnr_c),
     )
 }
 NAMES = tuple(METRICS)

@@ -24,6 +24,7 @@ EQUAL = {
     "msssim": 1,
     "psnr": None,
     "psnr_y": None,
+    "psnr_c": None,
 }
 
 
@@ -101,7 +102,7 @@ def test_what_is_missing_is_one_sentence(monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(metrics.importlib.util, "find_spec", lambda _: None)
     kept, without = metrics.available(metrics.NAMES)
-    assert kept == ("psnr", "psnr_y") and set(without) == set(metrics.NAMES) - set(kept)
+    assert kept == ("psnr", "psnr_y", "psnr_c") and set(without) == set(metrics.NAMES) - set(kept)
     assert (
         without["butteraugli"] == "Butteraugli 3-norm is left out: it needs the program butteraugli_main "
         "(Debian: apt-get install libjxl-devtools)"

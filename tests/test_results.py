@@ -1,5 +1,5 @@
 """The committed results and what is made of them: they are what their points say, by another way of computing, and the
-README says what they say.
+pages say what they say.
 """
 
 import math
@@ -12,11 +12,11 @@ import pytest
 pytest.importorskip("bjontegaard")
 pytest.importorskip("matplotlib")
 
-from benchmarks import bdrate, figure, record
+from benchmarks import bdrate, figure, pages, record
 from benchmarks.latents import words
 
 KODAK = Path(bdrate.__file__).parent / "results" / "kodak.json"
-README = Path(bdrate.__file__).parents[1] / "README.md"
+ROOT = Path(bdrate.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +72,20 @@ def test_the_whole_set_was_measured(run):
         )
 
 
-def test_the_readme_says_what_the_results_say(run):
-    assert figure.text(run) in README.read_text(), (
-        "python -m benchmarks.figure benchmarks/results/kodak.json -o benchmarks/results/kodak.png --readme README.md"
-    )
+def held(page, command, name):
+    """The table that a page has between the marks."""
+    start, end = pages.marks(command, name)
+    text = (ROOT / page).read_text()
+    assert text.count(start) == text.count(end) == 1, f"{page} has the marks of {name} not once"
+    return text.split(start + "\n")[1].split("\n" + end)[0]
+
+
+def test_the_pages_say_what_the_results_say(run):
+    tables = figure.tables(run)
+    where = {"rates": "README.md", "speeds": "benchmarks/README.md", "settings": "benchmarks/README.md"}
+    assert where.keys() == tables.keys()
+    for name, page in where.items():
+        assert held(page, figure.COMMAND, name) == tables[name], "the command is in benchmarks/README.md"
 
 
 def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
@@ -93,30 +103,34 @@ def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
     assert len({line.count("|") for line in rates}) == len({line.count("|") for line in speeds}) == 1
 
 
-def test_a_curve_is_drawn_and_a_file_keeps_what_stands_outside_the_marks(run, tmp_path):
+def test_a_curve_is_drawn(run, tmp_path):
     figure.draw(run, tmp_path / "rd.png")
     assert (tmp_path / "rd.png").read_bytes().startswith(b"\x89PNG")
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{figure.MARKS[0]}\nold\n{figure.MARKS[1]}\nafter \\1\n")
-    figure.write_between_marks(str(path), "new \\1")
-    assert path.read_text() == f"before\n{figure.MARKS[0]}\nnew \\1\n{figure.MARKS[1]}\nafter \\1\n"
-    path.write_text("no marks")
-    with pytest.raises(click.ClickException, match="must hold"):
-        figure.write_between_marks(str(path), "new")
-    assert path.read_text() == "no marks"
 
 
-def test_the_readme_says_what_the_latents_and_the_family_showed():
-    readme = README.read_text()
-    for name, table in words.TABLES.items():
-        assert table(words.read(name)) in readme, "python -m benchmarks.latents.words README.md"
+def test_a_page_keeps_what_stands_outside_the_marks(tmp_path):
+    page, (start, end) = tmp_path / "page.md", pages.marks("command", "one")
+    page.write_text(f"before\n{start}\nold\n{end}\nafter \\1\n")
+    assert pages.write(page, "command", {"one": "new \\1", "two": "elsewhere"}) == ["one"]
+    assert page.read_text() == f"before\n{start}\nnew \\1\n{end}\nafter \\1\n"
+    for wrong, said in (("no marks", "has no marks of command"), (f"{start}\n{end}\n" * 2, "more than once")):
+        page.write_text(wrong)
+        with pytest.raises(click.ClickException, match=said):
+            pages.write(page, "command", {"one": "new"})
+        assert page.read_text() == wrong
+
+
+def test_the_pages_say_what_the_latents_and_the_family_showed():
+    where = {"denoise": "codec/latents/README.md", "autoencoders": "codec/autoencoders/README.md"}
+    for name, table in words.tables().items():
+        assert held(where[name], words.COMMAND, name) == table, "python -m benchmarks.latents.words PAGES"
     similar, anomaly, denoise, family = (words.read(name) for name in ("similar", "anomaly", "denoise", "autoencoders"))
     first, areas = (
         round(5 * similar["originals"] * similar["mean"]["first"]),
         [texture["pictures"] for texture in anomaly["textures"].values()],
     )
     sparse = {line["sparsity"]: line["without"] for line in family["sparse"]["lines"]}
-    flowing = " ".join(readme.split())
+    flowing = " ".join(" ".join((ROOT / page).read_text() for page in where.values()).split())
     for said in (
         f"Of {similar['originals']} training photographs",
         f"first in {first} of {5 * similar['originals']} cases; {similar['mean']['marked']:.1%} were".replace(

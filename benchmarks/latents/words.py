@@ -1,22 +1,18 @@
-"""The tables of the README on denoising and on the family of autoencoders, out of the committed results:
-`python -m benchmarks.latents.words README.md`.
+"""The tables on denoising and on the family of autoencoders, out of the committed results:
+`python -m benchmarks.latents.words codec/latents/README.md codec/autoencoders/README.md`.
 
-Each stands between its marks; what is around them is written by hand, and a test compares its figures too.
+What is around them in the pages is written by hand, and a test compares its figures too.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from ..figure import write_between_marks
+from .. import pages
 
 RESULTS = Path(__file__).parents[1] / "results"
 DAMAGE = {"clean": "none", "dead": "dead pixels, 10 %", "patches": "24 black patches"}
 QUALITY = 45  # of the lines shown
-
-
-def marks(name):
-    return f"<!-- written by benchmarks.latents.words: {name} -->", f"<!-- until here: {name} -->"
 
 
 def read(name):
@@ -107,15 +103,20 @@ def family(record):
     return "\n".join(["| | | compared with |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
+COMMAND = "benchmarks.latents.words"
 TABLES = {"denoise": denoise, "autoencoders": family}
+
+
+def tables():
+    """{name: Markdown}, as `pages.write` takes them."""
+    return {name: table(read(name)) for name, table in TABLES.items()}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("readme")
-    a = parser.parse_args()
-    for name, table in TABLES.items():
-        write_between_marks(a.readme, table(read(name)), marks(name))
+    parser.add_argument("pages", nargs="+", metavar="PAGE.md")
+    for page in parser.parse_args().pages:
+        pages.write(page, COMMAND, tables())
 
 
 if __name__ == "__main__":

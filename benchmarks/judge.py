@@ -1,0 +1,86 @@
+"""The quick verdict on a model: ours against a few codecs by all measures, in real bytes. Uses `session`.
+
+Few qualities of ours are measured; what was measured once, anchors above all, is kept in a journal of the user's cache
+folder and used again where picture, codec, versions and machine are the same.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import bdrate, data, metrics, session
+
+ANCHORS = ("avif444", "jxl", "webp")
+METRICS = (*metrics.EYE, "psnr_c")
+QUALITIES = (10, 25, 45, 65, 85)  # of ours; the anchors have all of theirs
+OURS = "aec"
+
+
+def request(
+    sources: Sequence[str], models: Sequence[str], anchors: Sequence[str], qualities: Sequence[float], jobs: int
+) -> session.Request:
+    """What `session.measure` needs: our `models` (names or files) at `qualities`, and the anchors. Raises OSError."""
+    ours = [OURS if model == "default" else f"{OURS}:{model}" for model in dict.fromkeys(models)]
+    store = data.cache_folder("judge")
+    store.mkdir(parents=True, exist_ok=True)
+    return session.Request(
+        tuple(sources),
+        out=str(store / "points.json"),
+        codecs=(*ours, *anchors),
+        qualities={name: list(qualities) for name in ours},
+        metrics=METRICS,
+        jobs=jobs,
+        speed=False,
+    )
+
+
+def text(run: dict) -> str:
+    """The verdict as lines: per model and anchor one row of the set, one of its pictures, one of the worst of them."""
+    ours = [name for name in run["codecs"] if name.startswith(OURS)]
+    names = run["metrics"]
+    columns = max(14, *(len(metrics.METRICS[name].title) + 2 for name in names))
+    lines = [
+        f"{len(run['images'])} pictures, whole files: percent of bytes at equal measure, fewer is better",
+        f"{'':24}" + "".join(f"{metrics.METRICS[name].title:>{columns}}" for name in names),
+    ]
+    found = {
+        (r["codec"], r["anchor"], r["metric"], r["scope"]): r
+        for r in run["bd_rate"]
+        if r["method"] == bdrate.METHODS[0]
+    }
+    for codec in ours:
+        for anchor in (name for name in run["codecs"] if (codec, name, names[0], "set") in found):
+            whole, single = ([found[codec, anchor, name, scope] for name in names] for scope in ("set", "picture"))
+            lines += ["", f"{run['codecs'][codec]['label']} against {run['codecs'][anchor]['label']}"]
+            lines.append(_row("mean curve of the set", [_percent(r["value"]) for r in whole], columns))
+            lines.append(_row("mean of the pictures", [_percent(r["mean"]) for r in single], columns))
+            lines.append(
+                _row(f"  {bdrate.CONFIDENCE:.0%} interval", [_interval(r["interval"]) for r in single], columns)
+            )
+            lines.append(_row(f"worst {bdrate.WORST:.0%}, mean", [_worst(r["worst"]) for r in single], columns))
+            lines.append(
+                _row("  its worst picture", [_short(next(iter(r["worst"]), "-"), columns) for r in single], columns)
+            )
+            lines += [f"  {name}: {r['reason']}" for name, r in zip(names, whole, strict=True) if r["reason"]]
+    lines += ["", *(f"{entry['label']}: {entry['settings']}" for entry in run["codecs"].values())]
+    lines.append(", ".join(f"{name} {version}" for name, version in run["versions"].items()))
+    return "\n".join(lines)
+
+
+def _row(title, cells, width):
+    return f"{title:24}" + "".join(f"{cell:>{width}}" for cell in cells)
+
+
+def _percent(value):
+    return "-" if value is None else f"{value:+.1f}"
+
+
+def _interval(edges):
+    return "-" if edges is None else f"{edges[0]:+.0f}..{edges[1]:+.0f}"
+
+
+def _worst(pictures):
+    return _percent(sum(pictures.values()) / len(pictures) if pictures else None)
+
+
+def _short(name, width):
+    return Path(name).stem[-(width - 2) :]
