@@ -1,0 +1,38 @@
+/* x86-64 with AVX-512 and its sums of products of int16 (VNNI). */
+#include "internal.h"
+#if defined(__x86_64__)
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), \
+                             apply_to = function)
+#else
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,prefer-vector-width=512")
+#endif
+#include <immintrin.h>
+#define NAME avx512
+#define LANES 16
+#define VECTOR __m512i
+#define LOAD(p) _mm512_loadu_si512(p)
+#define STORE(p, v) _mm512_storeu_si512(p, v)
+#define DOT(sums, pair, weights) _mm512_dpwssd_epi32(sums, pair, weights)
+#define PLACE(output, half) (2 * (output) + (half))
+#define SHAPES(S) S(12, 2) S(8, 2) S(4, 2) S(2, 2) S(1, 2) S(8, 3) S(4, 3) S(2, 3) S(1, 3)
+#define MOST_SUMS (24 * LANES)
+static inline __m512i pair_at(const int16_t *p)
+{
+    int32_t pair;
+    __builtin_memcpy(&pair, p, 4);
+    return _mm512_set1_epi32(pair);
+}
+#define PAIR(p) pair_at(p)
+#include "kernel.h"
+static int here(void)
+{
+    return __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+static int block(int outputs) { return outputs % 48 == 0 && outputs % 32 ? 48 : 32; }
+const Simd aec_avx512vnni = {"avx512vnni", here, block, avx512_place, avx512_run};
+#if defined(__clang__)
+#pragma clang attribute pop
+#endif
+#endif

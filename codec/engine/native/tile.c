@@ -1,0 +1,222 @@
+/* A tile's payload: its latents as one rANS stream, both ways. */
+#include "prior.h"
+#include <string.h>
+
+typedef struct {
+    const Walk *walk;
+    int t;
+    int32_t *latents;
+    int32_t *symbols;
+    uint8_t *rows;
+} Unpacking;
+
+/* What the callers of aec_read want of a step: y freed of its pull (FORMAT.md, "Pixels"), symbols and rows. */
+static void unpack(void *context, int begin, int end)
+{
+    const Unpacking *u = context;
+    const Walk *k = u->walk;
+    const int M = k->model->config.latent, q = M / 4, half = k->W / 2;
+    for (int i = begin; i < end; i++)
+        for (int c = 0; c < M; c++) {
+            const Inside in = aec_inside(k, u->t, c / q);
+            const size_t plane = c * k->positions + (size_t)i * half, row = 2 * i + in.row,
+                         at = (c * (size_t)k->H + row) * k->W + in.column;
+            for (int j = 0; j < half; j++) {
+                const int residual = k->residual[plane + j];
+                if (i < in.height && j < in.width) {
+                    const int32_t pull = k->model->pull[k->row[plane + j]];
+                    u->latents[(row * k->w + 2 * j + in.column) * M + c] =
+                        k->y[at + 2 * j] * (1 << (PULL - LATENT)) - (residual > 0   ? pull
+                                                                     : residual < 0 ? -pull
+                                                                                    : 0);
+                }
+                if (u->symbols) u->symbols[at + 2 * j] = residual;
+                if (u->rows) u->rows[at + 2 * j] = k->row[plane + j];
+            }
+        }
+}
+
+static uint16_t *hyper_rows(const aec_model *m, int32_t quality, size_t positions, Arena *arena)
+{
+    const size_t channels = (size_t)m->config.hyper, first = (size_t)aec_nearest_anchor(m, quality) * channels;
+    uint16_t *rows = aec_take(arena, channels * positions, 2);
+    for (size_t c = 0; rows && c < channels; c++)
+        for (size_t i = 0; i < positions; i++) rows[c * positions + i] = (uint16_t)(first + c);
+    return rows;
+}
+
+static int fits(int32_t quality, int32_t h, int32_t w)
+{ return quality >= 100 && quality <= 10000 && h >= 1 && w >= 1 && h <= MAX_POSITIONS && w <= MAX_POSITIONS; }
+
+static uint32_t checksum(const Walk *k, const int32_t *z)
+{
+    const size_t n = (size_t)k->H * k->W;
+    return aec_crc(aec_crc(0, z, n / 16 * k->model->config.hyper * 4), k->y, n * k->model->config.latent * 4);
+}
+
+static int read_tile(const aec_model *m, int32_t quality, Reader *r, Walk *k, Unpacking *u, uint32_t *check,
+                     int32_t *hyper, Arena *arena)
+{
+    const size_t hypers = k->positions / 4 * m->config.hyper;
+    const uint16_t *rows = hyper_rows(m, quality, k->positions / 4, arena);
+    int32_t *z = aec_take(arena, hypers, 4);
+    if (arena->failed) return AEC_MEMORY;
+    aec_get(r, &m->z, rows, z, hypers);
+    if (r->result != AEC_FINE) return r->result;
+    aec_walk_features(k, z);
+    for (u->t = 0; u->t < STEPS; u->t++) {
+        aec_walk_step(k, u->t);
+        memset(k->residual, 0, k->positions * m->config.latent * 2);
+        for (int c = 0; c < m->config.latent; c++) {
+            const Inside in = aec_inside(k, u->t, c / (m->config.latent / 4));
+            aec_get_plane(r, &m->y, k->row + c * k->positions, k->residual + c * k->positions, k->W / 2, in.height,
+                          in.width);
+        }
+        if (r->result != AEC_FINE) return r->result;
+        aec_walk_settle(k, u->t);
+        aec_parallel(k->H / 2, unpack, u);
+    }
+    aec_close(r);
+    *check = checksum(k, z);
+    if (hyper) memcpy(hyper, z, hypers * 4);
+    return r->result;
+}
+
+int32_t aec_read(const aec_model *m, int32_t quality, const uint8_t *payload, int64_t size, int32_t h, int32_t w,
+                 int32_t *latents, uint32_t *check, int32_t *symbols, uint8_t *rows, int32_t *hyper, int64_t *count)
+{
+    if (!fits(quality, h, w)) return AEC_ARGUMENT;
+    Reader r;
+    aec_open(&r, payload, size);
+    Arena arena = {0};
+    Walk walk;
+    Unpacking u = {&walk, 0, latents, symbols, rows};
+    int result = r.result != AEC_FINE ? r.result : aec_walk_start(&walk, m, quality, h, w, &arena);
+    if (result == AEC_FINE) result = read_tile(m, quality, &r, &walk, &u, check, hyper, &arena);
+    aec_give(&arena);
+    *count = r.count;
+    return result;
+}
+
+typedef struct {
+    const Walk *walk;
+    int t;
+    const int32_t *target;
+} Rounding;
+
+/* The residuals of a step: where the error that a larger symbol saves is worth its bits. */
+static void rounding(void *context, int begin, int end)
+{
+    const Rounding *o = context;
+    const Walk *k = o->walk;
+    const int M = k->model->config.latent, q = M / 4, half = k->W / 2;
+    const int32_t *ones = k->model->thresholds, *mores = ones + padded(ROWS);
+    for (int i = begin; i < end; i++)
+        for (int c = 0; c < M; c++) {
+            const Inside in = aec_inside(k, o->t, c / q);
+            const size_t plane = c * k->positions + (size_t)i * half;
+            const int32_t *target = o->target + ((size_t)(2 * i + in.row) * k->w + in.column) * M + c;
+            for (int j = 0; j < half; j++) {
+                const int row = k->row[plane + j];
+                int32_t symbol = 0;
+                if (row && i < in.height && j < in.width) {
+                    const int32_t wanted = clamp(target[(size_t)2 * j * M], -MAX_TARGET, MAX_TARGET) -
+                                           k->mean[plane + j] * (1 << (PULL - LATENT));
+                    const int32_t size = wanted < 0 ? -wanted : wanted,
+                                  whole = (size - mores[row] + (1 << PULL)) >> PULL;
+                    symbol = least(whole > 1 ? whole : size >= ones[row], MAX_RESIDUAL);
+                    symbol = wanted < 0 ? -symbol : symbol;
+                }
+                k->residual[plane + j] = (int16_t)symbol;
+            }
+        }
+}
+
+/* Appends the step's symbols that are coded to a run. */
+static size_t collect(const Walk *k, int t, int32_t *symbols, uint16_t *rows)
+{
+    const int M = k->model->config.latent, half = k->W / 2;
+    size_t n = 0;
+    for (int c = 0; c < M; c++) {
+        const Inside in = aec_inside(k, t, c / (M / 4));
+        for (int i = 0; i < in.height; i++) {
+            const size_t plane = c * k->positions + (size_t)i * half;
+            for (int j = 0; j < in.width; j++) {
+                symbols[n] = k->residual[plane + j], rows[n] = k->row[plane + j];
+                n += rows[n] > 0;
+            }
+        }
+    }
+    return n;
+}
+
+int64_t aec_room(const aec_model *m, int32_t h, int32_t w)
+{
+    if (!fits(100, h, w)) return 0;
+    const int64_t H = (h + 3) / 4, W = (w + 3) / 4;
+    return 8 + 2 * (H * W * m->config.hyper +
+                    (int64_t)h * w *
+                        m->config.latent); /* an escape takes 44 bits and more than half a word is never left over */
+}
+
+static int pack_tile(const aec_model *m, int32_t quality, const int32_t *z, const int32_t *target, Walk *k,
+                     uint32_t *words, size_t room, int64_t *size, uint32_t *check, Arena *arena)
+{
+    const size_t hypers = k->positions / 4 * m->config.hyper, most = (size_t)k->h * k->w * m->config.latent;
+    const uint16_t *hyper = hyper_rows(m, quality, k->positions / 4, arena);
+    int32_t *symbols = aec_take(arena, most + 1, 4);
+    uint16_t *rows = aec_take(arena, most + 1, 2);
+    if (arena->failed) return AEC_MEMORY;
+    for (size_t i = 0; i < hypers; i++)
+        if (z[i] > MAX_RESIDUAL || z[i] < -MAX_RESIDUAL) return AEC_ARGUMENT;
+    Run runs[2] = {{z, hyper, hypers, &m->z}, {symbols, rows, 0, &m->y}};
+    aec_walk_features(k, z);
+    for (int t = 0; t < STEPS; t++) {
+        aec_walk_step(k, t);
+        Rounding r = {k, t, target};
+        aec_parallel(k->H / 2, rounding, &r);
+        runs[1].count += collect(k, t, symbols + runs[1].count, rows + runs[1].count);
+        aec_walk_settle(k, t);
+    }
+    *size = (int64_t)aec_put(runs, 2, words, room);
+    *check = checksum(k, z);
+    return *size ? AEC_FINE : AEC_ARGUMENT;
+}
+
+int32_t aec_pack(const aec_model *m, int32_t quality, const int32_t *hyper, const int32_t *target, int32_t h, int32_t w,
+                 uint32_t *words, int64_t room, int64_t *size, uint32_t *check)
+{
+    if (!m->encodes || !fits(quality, h, w) || room < 0) return AEC_ARGUMENT;
+    Arena arena = {0};
+    Walk walk;
+    int result = aec_walk_start(&walk, m, quality, h, w, &arena);
+    if (result == AEC_FINE)
+        result = pack_tile(m, quality, hyper, target, &walk, words, (size_t)room, size, check, &arena);
+    aec_give(&arena);
+    return result;
+}
+
+int32_t aec_write(const aec_model *m, int32_t quality, const int32_t *latents, int32_t h, int32_t w, uint32_t *words,
+                  int64_t room, int64_t *size, uint32_t *check)
+{
+    if (!m->encodes || !fits(quality, h, w) || room < 0) return AEC_ARGUMENT;
+    const size_t M = (size_t)m->config.latent, n = (size_t)h * w;
+    Arena arena = {0};
+    Walk walk;
+    int32_t *z = aec_take(&arena, (size_t)((h + 3) / 4) * ((w + 3) / 4) * m->config.hyper, 4),
+            *target = aec_take(&arena, n * M, 4), *gains = aec_take(&arena, padded(M), 4);
+    Factor *factors = aec_take(&arena, M, sizeof *factors);
+    int result = arena.failed ? AEC_MEMORY : aec_hyper(m, quality, latents, h, w, z, &arena);
+    if (result == AEC_FINE) result = aec_walk_start(&walk, m, quality, h, w, &arena);
+    if (result == AEC_FINE) {
+        aec_between(m, m->gain_y, (int)M, quality, gains);
+        for (size_t c = 0; c < M; c++) factors[c] = aec_factor(m, gains[c], 0, 31);
+        for (size_t i = 0; i < n * M; i++) {
+            const int64_t v = scaled(latents[i], factors + i % M);
+            target[i] = (int32_t)(v < -MAX_TARGET ? -MAX_TARGET : v > MAX_TARGET ? MAX_TARGET : v);
+        }
+        result = pack_tile(m, quality, z, target, &walk, words, (size_t)room, size, check, &arena);
+    }
+    aec_give(&arena);
+    return result;
+}
