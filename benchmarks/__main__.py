@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks run | report | compare | gate`.
+"""The command line: `python -m benchmarks run | judge | pairs | report | compare | gate`.
 
 It ties options to the package's parts and computes nothing itself.
 """
@@ -10,10 +10,10 @@ import tempfile
 
 import click
 
-from . import codecs, data, metrics, record, session, summary
+from . import codecs, data, judge, metrics, pairs, record, session, summary
 from . import compare as comparison
 from . import gate as gates
-from . import judge as judges
+from .options import POSITIVE, names, numbers
 
 OUT = "benchmarks/results/run.json"
 
@@ -24,45 +24,25 @@ def main():
 
     \b
       python -m benchmarks run --images kodak -j 2 --out RUN.json
+      python -m benchmarks judge FOLDER --model FILE
+      python -m benchmarks pairs FOLDER -o SHEETS
       python -m benchmarks report RUN.json -o page.html
       python -m benchmarks compare OLD.json NEW.json
       python -m benchmarks gate
     """
 
 
-def _names(known, groups=None, also=lambda name: False):
-    """A click callback: names with commas between, `known` or `also`; one of `groups` stands for its own."""
-
-    def split(_context, _parameter, value):
-        names = [name for n in (value or "").split(",") if n for name in (groups or {}).get(n, (n,))]
-        for name in names:
-            if name not in known and not also(name):
-                raise click.BadParameter(f"'{name}' is none of {', '.join(known)}")
-        return tuple(dict.fromkeys(names))
-
-    return split
-
-
-def _numbers(text):
-    """Sorted qualities of text such as 10,50.5,90. Raises click.BadParameter."""
-    try:
-        return sorted({int(q) if float(q).is_integer() else float(q) for q in text.split(",")})
-    except (ValueError, OverflowError):
-        raise click.BadParameter(f"'{text}' is not like 10,50.5,90") from None
-
-
 def _qualities(_context, _parameter, values):
     """{codec: [qualities]} of NAME=Q,Q,..."""
     result = {}
     for value in values:
-        name, _, numbers = value.partition("=")
-        result[name] = _numbers(numbers)
+        name, _, values_ = value.partition("=")
+        result[name] = numbers(values_)
         if name not in codecs.NAMES and not codecs.is_ours(name):
             raise click.BadParameter(f"'{name}' is none of {', '.join(codecs.NAMES)}")
     return result
 
 
-POSITIVE = click.IntRange(min=1)
 WHAT = [
     click.option(
         "--images",
@@ -74,7 +54,7 @@ WHAT = [
     click.argument("more", nargs=-1, metavar="[FILE]..."),
     click.option(
         "--codecs",
-        callback=_names(codecs.NAMES, also=codecs.is_ours),
+        callback=names(codecs.NAMES, also=codecs.is_ours),
         metavar="NAME,...",
         help=f"Of {', '.join(codecs.NAMES)}, and aec:MODEL for another model's name or file. "
         f"Default: {', '.join(codecs.DEFAULT)} as far as they can run.",
@@ -88,7 +68,7 @@ WHAT = [
     ),
     click.option(
         "--metrics",
-        callback=_names(metrics.NAMES, {"eye": metrics.EYE}),
+        callback=names(metrics.NAMES, {"eye": metrics.EYE}),
         default=",".join(metrics.DEFAULT),
         show_default=True,
         metavar="NAME,...",
@@ -197,50 +177,6 @@ def run(context, images, more, **options):
 
 
 @main.command()
-@click.argument("images", nargs=-1, required=True, metavar="DIR|FILE|kodak...")
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    default=("default",),
-    show_default=True,
-    metavar="NAME|FILE",
-    help="A model of ours; may be repeated. Beside others `default` is what they are compared with too.",
-)
-@click.option(
-    "--anchors",
-    callback=_names(codecs.NAMES),
-    default=",".join(judges.ANCHORS),
-    show_default=True,
-    metavar="NAME,...",
-    help="Codecs to compare with.",
-)
-@click.option(
-    "--qualities",
-    callback=lambda _context, _parameter, text: _numbers(text),
-    default=",".join(map(str, judges.QUALITIES)),
-    show_default=True,
-    metavar="Q,...",
-    help="Of ours, at least three.",
-)
-@click.option("-j", "--jobs", type=POSITIVE, default=1, show_default=True, help="Processes, one thread each.")
-@click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write the result as JSON too.")
-@click.pass_context
-def judge(context, images, models, anchors, qualities, jobs, out):
-    """Say within minutes how good a model is: a few qualities, every measure, real bytes.
-
-    Points are kept in the user's cache folder, so that another model costs only its own. Exit code 1: something failed.
-    """
-    result = session.measure(judges.request(images, models, anchors, qualities, jobs))
-    if out:
-        record.write(out, {**result, "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])})
-    click.echo(judges.text(result))
-    for failure in result["failures"]:
-        click.echo(summary.failure(failure), err=True)
-    context.exit(1 if result["failures"] else 0)
-
-
-@main.command()
 @click.argument("old", type=click.Path(exists=True, dir_okay=False))
 @click.argument("new", type=click.Path(exists=True, dir_okay=False))
 @_takes(LIMITS)
@@ -288,6 +224,10 @@ def report(arguments):
     from .report import main as make
 
     make.main(list(arguments), prog_name="python -m benchmarks report")
+
+
+main.add_command(judge.command)
+main.add_command(pairs.command)
 
 
 def guarded():

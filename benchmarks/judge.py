@@ -4,10 +4,15 @@ Few qualities of ours are measured; what was measured once, anchors above all, i
 folder and used again where picture, codec, versions and machine are the same.
 """
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import bdrate, data, metrics, session
+import click
+
+from . import bdrate, codecs, data, metrics, record, session, summary
+from .options import POSITIVE, SOURCES, listed, names
 
 ANCHORS = ("avif444", "jxl", "webp")
 METRICS = (*metrics.EYE, "psnr_c")
@@ -19,7 +24,7 @@ def request(
     sources: Sequence[str], models: Sequence[str], anchors: Sequence[str], qualities: Sequence[float], jobs: int
 ) -> session.Request:
     """What `session.measure` needs: our `models` (names or files) at `qualities`, and the anchors. Raises OSError."""
-    ours = [OURS if model == "default" else f"{OURS}:{model}" for model in dict.fromkeys(models)]
+    ours = [name_of(model) for model in dict.fromkeys(models)]
     store = data.cache_folder("judge")
     store.mkdir(parents=True, exist_ok=True)
     return session.Request(
@@ -33,14 +38,19 @@ def request(
     )
 
 
+def name_of(model: str) -> str:
+    """The name of ours with a model, as `codecs.build` takes it."""
+    return OURS if model == "default" else f"{OURS}:{model}"
+
+
 def text(run: dict) -> str:
     """The verdict as lines: per model and anchor one row of the set, one of its pictures, one of the worst of them."""
     ours = [name for name in run["codecs"] if name.startswith(OURS)]
-    names = run["metrics"]
-    columns = max(14, *(len(metrics.METRICS[name].title) + 2 for name in names))
+    measured = run["metrics"]
+    columns = max(14, *(len(metrics.METRICS[name].title) + 2 for name in measured))
     lines = [
         f"{len(run['images'])} pictures, whole files: percent of bytes at equal measure, fewer is better",
-        f"{'':24}" + "".join(f"{metrics.METRICS[name].title:>{columns}}" for name in names),
+        f"{'':24}" + "".join(f"{metrics.METRICS[name].title:>{columns}}" for name in measured),
     ]
     found = {
         (r["codec"], r["anchor"], r["metric"], r["scope"]): r
@@ -48,8 +58,8 @@ def text(run: dict) -> str:
         if r["method"] == bdrate.METHODS[0]
     }
     for codec in ours:
-        for anchor in (name for name in run["codecs"] if (codec, name, names[0], "set") in found):
-            whole, single = ([found[codec, anchor, name, scope] for name in names] for scope in ("set", "picture"))
+        for anchor in (name for name in run["codecs"] if (codec, name, measured[0], "set") in found):
+            whole, single = ([found[codec, anchor, name, scope] for name in measured] for scope in ("set", "picture"))
             lines += ["", f"{run['codecs'][codec]['label']} against {run['codecs'][anchor]['label']}"]
             lines.append(_row("mean curve of the set", [_percent(r["value"]) for r in whole], columns))
             lines.append(_row("mean of the pictures", [_percent(r["mean"]) for r in single], columns))
@@ -60,7 +70,7 @@ def text(run: dict) -> str:
             lines.append(
                 _row("  its worst picture", [_short(next(iter(r["worst"]), "-"), columns) for r in single], columns)
             )
-            lines += [f"  {name}: {r['reason']}" for name, r in zip(names, whole, strict=True) if r["reason"]]
+            lines += [f"  {name}: {r['reason']}" for name, r in zip(measured, whole, strict=True) if r["reason"]]
     lines += ["", *(f"{entry['label']}: {entry['settings']}" for entry in run["codecs"].values())]
     lines.append(", ".join(f"{name} {version}" for name, version in run["versions"].items()))
     return "\n".join(lines)
@@ -84,3 +94,47 @@ def _worst(pictures):
 
 def _short(name, width):
     return Path(name).stem[-(width - 2) :]
+
+
+@click.command("judge")
+@SOURCES
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("default",),
+    show_default=True,
+    metavar="NAME|FILE",
+    help="A model of ours; may be repeated. Beside others `default` is what they are compared with too.",
+)
+@click.option(
+    "--anchors",
+    callback=names(codecs.NAMES),
+    default=",".join(ANCHORS),
+    show_default=True,
+    metavar="NAME,...",
+    help="Codecs to compare with.",
+)
+@click.option(
+    "--qualities",
+    callback=listed,
+    default=",".join(map(str, QUALITIES)),
+    show_default=True,
+    metavar="Q,...",
+    help="Of ours, at least three.",
+)
+@click.option("-j", "--jobs", type=POSITIVE, default=1, show_default=True, help="Processes, one thread each.")
+@click.option("--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write the result as JSON too.")
+@click.pass_context
+def command(context, images, models, anchors, qualities, jobs, out):
+    """Say within minutes how good a model is: a few qualities, every measure, real bytes.
+
+    Points are kept in the user's cache folder, so that another model costs only its own. Exit code 1: something failed.
+    """
+    result = session.measure(request(images, models, anchors, qualities, jobs))
+    if out:
+        record.write(out, {**result, "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])})
+    click.echo(text(result))
+    for failure in result["failures"]:
+        click.echo(summary.failure(failure), err=True)
+    context.exit(1 if result["failures"] else 0)
