@@ -278,7 +278,7 @@ def test_odd_names(pictures, name):
     assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
 
 
-def test_two_inputs_for_one_output_are_refused_before_any_work(pictures):
+def test_inputs_for_one_output_are_refused_and_the_others_done(pictures):
     os.rename("b.png", "a.jpg")
     os.mkdir("d")
     (pictures / "d" / "a.png").write_bytes((pictures / "a.png").read_bytes())
@@ -291,8 +291,18 @@ def test_two_inputs_for_one_output_are_refused_before_any_work(pictures):
         ("a.png", "a.jpg", "-n"),
     ):
         result = aecodec("compress", *arguments)
-        assert result.exit_code == 2 and "would both become" in result.stderr
+        assert result.exit_code == 1 and result.stderr.count("and so would") == len(result.stderr.splitlines()) == 2
     assert listing() == before
+    os.mkdir("out")
+    os.symlink("a.aec", "out/c.aec")
+    for name in ("c.png", "d.png"):
+        (pictures / name).write_bytes((pictures / "a.png").read_bytes())
+    result = aecodec("compress", "a.png", "a.jpg", "c.png", "d.png", "d/a.png", "-o", "out", "-f")
+    assert (
+        result.exit_code == 1
+        and "aecodec: a.png: would become out/a.aec, and so would a.jpg and 2 more" in result.stderr
+    )
+    assert len(result.stderr.splitlines()) == 4 and sorted(os.listdir("out")) == ["c.aec", "d.aec"]
 
 
 def test_jobs_change_neither_bytes_nor_order(folder):

@@ -200,15 +200,13 @@ def test_rm_where_the_input_cannot_be_removed(sources):
 
 
 def test_output_through_links(sources, tmp_path):
-    """A link as output is replaced and its file kept; one that is the input is refused; a dangling one counts as
-    existing.
-    """
+    """A link as output is written through; one that is the input is refused; a dangling one counts as existing."""
     (tmp_path / "a.png").write_bytes(sources["a.png"])
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "a.aec").symlink_to("precious")
     refused(aecodec(tmp_path, "compress", "a.png"), "a.png", "exists already")
     assert aecodec(tmp_path, "compress", "-f", "a.png").exit_code == 0
-    assert (tmp_path / "precious").read_bytes() == b"precious" and not (tmp_path / "a.aec").is_symlink()
+    assert (tmp_path / "a.aec").is_symlink() and codec.info(tmp_path / "precious")["width"] == 400
     (tmp_path / "b.aec").symlink_to("a.png")
     refused(aecodec(tmp_path, "compress", "-f", "a.png", "-o", "b.aec"), "a.png", "same file")
     (tmp_path / "c.aec").symlink_to("nowhere")

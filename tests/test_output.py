@@ -131,16 +131,6 @@ def test_special_file_is_written_not_replaced(tmp_path):
     assert stat.S_ISFIFO(fifo.stat().st_mode)
 
 
-def test_link_is_replaced_and_its_file_left_alone(tmp_path):
-    (tmp_path / "file").write_bytes(b"old")
-    (tmp_path / "link").symlink_to("file")
-    with pytest.raises(FileExistsError):
-        output.check("source", str(tmp_path / "link"), overwrite=False)
-    with output.atomic(str(tmp_path / "link"), overwrite=True) as file:
-        file.write(b"new")
-    assert (tmp_path / "file").read_bytes() == b"old" and (tmp_path / "link").read_bytes() == b"new"
-
-
 def test_output_that_is_the_input_is_refused_under_any_name(tmp_path):
     (tmp_path / "a").write_bytes(b"source")
     (tmp_path / "soft").symlink_to("a")

@@ -5,6 +5,7 @@ Between cli and output.
 Only names pass through here: nothing knows pictures, .aec data or options' defaults.
 """
 
+import codecs
 import functools
 import os
 import sys
@@ -51,36 +52,58 @@ def read_list(source: str) -> list[str]:
     else:
         with open(source, "rb") as file:
             data = file.read()
-    names = data.split(b"\0") if b"\0" in data else data.splitlines()
+    if b"\0" in data:
+        names = data.split(b"\0")
+    else:
+        names = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+        if all(name.endswith(b"\r") for name in names[:-1]):  # else it is part of a name
+            names = [name.removesuffix(b"\r") for name in names]
     return [os.fsdecode(name) for name in names if name]
 
 
-def gather(names: Iterable[str], suffixes: Collection[str], recursive: bool) -> list[Job]:
+def gather(
+    names: Iterable[str], suffixes: Collection[str], recursive: bool, passed: list[str] | None = None
+) -> list[Job]:
     """One job per file; directories are searched for files with one of the lower-case `suffixes` (with the dot) if
     `recursive`.
+
+    passed: gets the names of the files in them that have another, but for hidden ones.
     """
-    jobs = []
+    jobs, others = [], [] if passed is None else passed
     for name in names:
         if name == STREAM or not os.path.isdir(name):
             jobs.append(Job(name))
         elif not recursive:
             jobs.append(Job(name, problem=CodecError("is a directory, -r goes through it")))
         else:
-            jobs += list(_walk(name, suffixes)) or [Job(name, problem=CodecError("holds no file to work on"))]
+            jobs += list(_walk(name, suffixes, others)) or [Job(name, problem=CodecError("holds no file to work on"))]
     if sum(job.source == STREAM for job in jobs) > 1:
         raise click.UsageError("standard input can be read only once")
     return jobs
 
 
-def _walk(top: str, suffixes: Collection[str]) -> Iterator[Job]:
+def _walk(top: str, suffixes: Collection[str], others: list[str]) -> Iterator[Job]:
     unreadable: list[OSError] = []
     for folder, folders, files in os.walk(top, onerror=unreadable.append):
         folders.sort()
         for name in sorted(files):
-            if os.path.splitext(name)[1].lower() in suffixes:
-                yield Job(os.path.join(folder, name), root=top)
+            path = os.path.join(folder, name)
+            if os.path.splitext(name)[1].lower() in suffixes and not _is_odd(path):
+                yield Job(path, root=top)
+            elif not is_hidden(os.path.relpath(path, top)):
+                others.append(path)
     for error in unreadable:
         yield Job(error.filename, problem=error)
+
+
+def is_hidden(path: str) -> bool:
+    """Whether a file, or a folder that it is in, is hidden by its name; `path` begins in the tree."""
+    return any(part.startswith(".") for part in path.split(os.sep))
+
+
+def _is_odd(path: str) -> bool:
+    """Whether it is there, and no file: a FIFO would keep whoever reads it waiting."""
+    return os.path.exists(path) and not os.path.isfile(path)
 
 
 @dataclass(frozen=True)
@@ -99,15 +122,15 @@ class Naming:
     no_clobber: bool
 
     def assign(self, jobs: list[Job]) -> list[Job]:
-        """The jobs with targets, or with problems. Raises click.UsageError where two jobs would have one target."""
+        """The jobs with targets, or with problems, such as those of which two would have one target. Raises
+        click.UsageError.
+        """
         if self.destination is not None and (len(jobs) > 1 or any(job.root for job in jobs)):
             what = "several inputs or a directory"
             raise click.UsageError(
                 f"{what} cannot go to '{shown(self.destination)}': give a directory, ending in {os.sep}"
             )
-        assigned = [job if job.problem else self._aim(job) for job in jobs]
-        _refuse_collisions(assigned)
-        return assigned
+        return apart([job if job.problem else self._aim(job) for job in jobs])
 
     def _aim(self, job: Job) -> Job:
         stem, suffix = os.path.splitext(job.place)
@@ -133,19 +156,22 @@ class Naming:
         return job
 
 
-def _refuse_collisions(jobs: list[Job]) -> None:
-    sources: dict[str, str] = {}
-    for job in jobs:
-        if not job.target or job.target == STREAM:
-            continue
-        folder, name = os.path.split(job.target)
-        key = os.path.join(os.path.realpath(folder), name)
-        if key in sources:
-            raise click.UsageError(
-                f"'{shown(sources[key])}' and '{shown(job.source)}' would both become '{shown(job.target)}': "
-                "nothing was done"
-            )
-        sources[key] = job.source
+def apart(jobs: list[Job]) -> list[Job]:
+    """The jobs, with a problem where several would have one target: which of them should have it nobody has said."""
+    groups: dict[str, list[Job]] = {}
+    places = [os.path.realpath(job.target) if job.target not in ("", STREAM) else "" for job in jobs]
+    for place, job in zip(places, jobs, strict=True):
+        groups.setdefault(place, []).append(job)
+    groups[""] = []
+    return [_unless_alone(job, groups[place]) for place, job in zip(places, jobs, strict=True)]
+
+
+def _unless_alone(job: Job, group: list[Job]) -> Job:
+    others = [other.source for other in group if other is not job]
+    if not others:
+        return job
+    whose = shown(others[0]) + (f" and {len(others) - 1} more" if others[1:] else "")
+    return replace(job, skipped=False, problem=CodecError(f"would become {shown(job.target)}, and so would {whose}"))
 
 
 def run(
@@ -160,12 +186,12 @@ def run(
 
     `prepare`, which can be pickled, is called only if there is something to do and gives the work: in this process if
     there is one job or one process, else in so many worker processes, which never see jobs of standard input and
-    output. `around(work, job)` does one job in a thread; `finish` takes each result in the main thread and gives the
-    arguments of the report's `done`.
+    output and their like. `around(work, job)` does one job in a thread; `finish` takes each result in the main thread
+    and gives the arguments of the report's `done`.
     """
     todo = [job for job in jobs if not (job.problem or job.skipped)]
     here = functools.cache(prepare)
-    processes = min(processes, sum(not _streams(job) for job in todo))
+    processes = min(processes, sum(not streams(job) for job in todo))
     if todo and processes <= 1:
         here()
     pool = None
@@ -179,7 +205,7 @@ def run(
             raise job.problem
         if job.skipped:
             return None
-        return around(here() if pool is None or _streams(job) else pool, job)
+        return around(here() if pool is None or streams(job) else pool, job)
 
     try:
         for job, result in _in_order(jobs, attempt, processes):
@@ -203,8 +229,14 @@ def run(
             pool.close()
 
 
-def _streams(job: Job) -> bool:
-    return STREAM in (job.source, job.target)
+def streams(job: Job) -> bool:
+    """Whether only this process can do it: others have other descriptors, and a FIFO is read once."""
+    if STREAM in (job.source, job.target):
+        return True
+    try:
+        return output.is_direct(job.source) or bool(job.target) and output.is_direct(job.target)
+    except OSError:  # whoever opens it says what is wrong
+        return False
 
 
 def _in_order(

@@ -61,6 +61,8 @@ def main() -> None:
         # nobody gets is an error.
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # names are said where the locale lacks their letters, too
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
             signal.signal(signum, _stop)
@@ -304,11 +306,11 @@ def produce(
     """Runs jobs that have targets. `prepare` can be pickled."""
 
     def drafting(write: Callable, job: Job) -> tuple:
-        draft = output.Stream() if job.target == STREAM else output.Draft(job.target, options.force)
+        draft = output.Stream() if job.target == STREAM else output.draft(job.target, options.force)
         try:
             result = write(job, draft)
             start = time.perf_counter()
-            if job.target != STREAM:
+            if isinstance(draft, output.Draft):
                 draft.keep()
                 if options.remove:
                     os.unlink(job.source)
@@ -319,7 +321,7 @@ def produce(
 
     def finish(job: Job, done: tuple) -> tuple[dict, str, list[str], int]:
         draft, result, stages = done
-        if job.target == STREAM:
+        if isinstance(draft, output.Stream):
             draft.keep()
         record = {
             "input": job.source,

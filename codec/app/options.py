@@ -8,15 +8,15 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import click
 
 from ..errors import BadWeights, CodecError
-from . import batch
+from . import batch, output
 from .batch import STREAM, Job
-from .report import Report, shown
+from .report import Report, passed_over, shown
 
 AEC = ".aec"
 # What -r takes for pictures; a file named on the command line may have any name.
@@ -293,8 +293,11 @@ class Options:
     keep: bool = False
     remove: bool = False
 
-    def sources(self, suffixes: Collection[str]) -> list[Job]:
-        """The inputs as jobs without targets. Raises click.UsageError."""
+    def sources(self, suffixes: Collection[str], passed: list[str] | None = None) -> list[Job]:
+        """The inputs as jobs without targets; what is passed over in trees is said, or added to `passed`.
+
+        Raises click.UsageError.
+        """
         names = list(self.names)
         if self.filelist is not None:
             if self.filelist == STREAM and STREAM in names:
@@ -307,7 +310,21 @@ class Options:
                 ) from None
         if not names:
             raise click.UsageError("no input is given; - is standard input")
-        return batch.gather(names, suffixes, self.recursive)
+        others: list[str] = []
+        jobs = batch.gather(names, suffixes, self.recursive, others)
+        if not PICTURES <= set(suffixes):  # what is no .aec file is nobody's business
+            others = []
+        if passed is None:
+            self.say_passed(others)
+        else:
+            passed += others
+        return jobs
+
+    def say_passed(self, names: Iterable[str]) -> None:
+        """Says in one line which files of a tree are no pictures that can be read, but for .aec files."""
+        line = passed_over(name for name in names if os.path.splitext(name)[1].lower() != AEC)
+        if line and not self.quiet:
+            click.echo(line, err=True)
 
     def plan(self, suffixes: Collection[str], suffix: str, only: str | None = None) -> list[Job]:
         """The inputs as jobs with targets, after all checks that need no work. Raises click.UsageError."""
@@ -323,14 +340,16 @@ class Options:
         if destination not in (None, STREAM) and (destination.endswith(os.sep) or os.path.isdir(destination)):
             destination, directory = None, destination
         naming = batch.Naming(suffix, only, destination, directory, self.force, self.no_clobber)
-        jobs = naming.assign(self.sources(suffixes))
-        if any(job.target == STREAM for job in jobs):
+        passed: list[str] = []
+        jobs = naming.assign(self.sources(suffixes, passed))
+        if any(not job.problem and (job.target == STREAM or output.end_of(job.target) == 1) for job in jobs):
             if self.as_json:
                 raise click.UsageError("--json and the output cannot both go to stdout")
             if sys.stdout.isatty() and not self.force:
                 raise click.UsageError("binary data is not written to a terminal: give -o, a redirection, or -f")
-        if self.remove and any(STREAM in (job.source, job.target) for job in jobs):
+        if self.remove and any(batch.streams(job) for job in jobs):
             raise click.UsageError("--rm needs a file on both sides")
+        self.say_passed(passed)
         return jobs
 
     def report(self, jobs: list[Job]) -> Report:

@@ -6,9 +6,11 @@ Results go to standard output only as --json; everything else is for people and 
 """
 
 import json
+import os
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import click
@@ -91,6 +93,33 @@ def shown(name: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
+def text(name: str) -> str:
+    """A file name for tables and files that hold UTF-8 only: as it is, but for bytes that are none, as Python
+    escapes.
+    """
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+NAMED = 5  # files passed over, and kinds of them, beyond which the others are only counted
+
+
+def passed_over(names: Iterable[str]) -> str:
+    """A line that counts and names the files that nothing was done with; "" for none."""
+    names = list(names)
+    if not names:
+        return ""
+    count = "one file" if len(names) == 1 else f"{len(names)} files"
+    kinds = Counter(os.path.splitext(name)[1].lower() for name in names)
+    counted = [f"{number} {shown(kind) or 'without a suffix'}" for kind, number in kinds.most_common()]
+    named = _first(map(shown, names))
+    return f"aecodec: passed over {count} that cannot be read as pictures ({_first(counted)}): {named}"
+
+
+def _first(things: Iterable[str]) -> str:
+    things = list(things)
+    return ", ".join(things[:NAMED]) + (f" and {len(things) - NAMED} more" if things[NAMED:] else "")
+
+
 def reason(name: str, error: Exception) -> str:
     """One sentence, without the name of the file it is about."""
     if isinstance(error, CodecError):
@@ -98,6 +127,8 @@ def reason(name: str, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         said = error.strerror[0].lower() + error.strerror[1:]
         return said if error.filename in (None, name) else f"{shown(str(error.filename))}: {said}"
+    if isinstance(error, UnicodeError) and name != text(name):
+        return "its name holds bytes that are no UTF-8, which cannot be"
     if isinstance(error, MemoryError):
         return "there is not enough memory for it"
     summary = (str(error).splitlines() or ["no message"])[0]

@@ -106,7 +106,7 @@ def decompressing(
 
     def work(job: Job, draft: Draft) -> Result:
         watch = Stopwatch()
-        data = source(job)
+        data = reread(job)
         header = codec.info(data)
         watch.lap("read")
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
@@ -135,7 +135,7 @@ def verifying(options: Options, model: str) -> Callable[[Job], int]:
     coder = options.coder(model)
 
     def work(job: Job) -> int:
-        data = source(job)
+        data = reread(job)
         coder.verify(data)
         header = codec.info(data)
         return header["width"] * header["height"]
@@ -152,6 +152,16 @@ def informing() -> Callable[[Job], dict]:
 def source(job: Job) -> bytes | str:
     """The path of the input, or what standard input holds."""
     return sys.stdin.buffer.read() if job.source == STREAM else job.source
+
+
+def reread(job: Job) -> bytes | str:
+    """The same for what reads it more than once: the path of a file, or all that a pipe, a FIFO or a socket holds."""
+    if job.source != STREAM and output.is_direct(job.source):
+        place = output.end_of(job.source)
+        with open(os.dup(place) if isinstance(place, int) else place, "rb") as file:
+            if not file.seekable():
+                return file.read()
+    return source(job)
 
 
 class Fingerprint:

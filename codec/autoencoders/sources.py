@@ -17,7 +17,7 @@ import numpy as np
 
 from ..app.batch import STREAM
 from ..app.options import PICTURES
-from ..app.report import shown
+from ..app.report import shown, text
 from ..errors import BadData, CodecError
 
 DIGITS = "digits"
@@ -122,14 +122,14 @@ def _table(content: bytes, columns: Columns) -> Data:
         if content[:4] == b"PAR1":
             frame = pandas.read_parquet(io.BytesIO(content))
         else:
-            text = content.decode("utf-8-sig")
-            first = text.split("\n", 1)[0]
+            table = content.decode("utf-8-sig")
+            first = table.split("\n", 1)[0]
             separator = max(",;\t", key=first.count)
             bare = all(
                 re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", part) for part in first.split(separator)
             )
             frame = pandas.read_csv(
-                io.StringIO(text), sep=separator, header=None if bare else "infer", skipinitialspace=True
+                io.StringIO(table), sep=separator, header=None if bare else "infer", skipinitialspace=True
             )
     except UnicodeDecodeError:
         raise BadData("is neither .npy, IDX, Parquet nor text such as CSV") from None
@@ -182,7 +182,7 @@ def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
     classes = [path.relative_to(folder).parts[:-1] for path in paths]
     return Data(
         values[..., 0] if channels == 1 else values,
-        labels=np.array(["/".join(parts) for parts in classes]) if all(classes) else None,
+        labels=np.array([text("/".join(parts)) for parts in classes]) if all(classes) else None,
     )
 
 

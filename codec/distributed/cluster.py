@@ -134,7 +134,8 @@ def run(
         attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         size = min(BLOCK, max(1, len(jobs) // (4 * actors)))
         dataset = ray.data.from_items(
-            [{"source": job.source, "output": job.target} for job in jobs], override_num_blocks=-(-len(jobs) // size)
+            [{"source": os.fsencode(job.source), "output": os.fsencode(job.target)} for job in jobs],
+            override_num_blocks=-(-len(jobs) // size),
         )
         pool = ray.data.ActorPoolStrategy(size=actors)
         dataset = dataset.map_batches(

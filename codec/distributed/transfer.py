@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..app import output
-from ..app.batch import Job
-from ..app.report import reason, shown
+from ..app.batch import Job, apart, is_hidden
+from ..app.report import reason, shown, text
 from ..errors import CodecError
 
 # File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all
@@ -91,11 +91,9 @@ class Transfer:
         return row
 
     def __call__(self, batch: dict) -> dict:
-        """A batch of Ray Data, of the columns source and output, to one of `COLUMNS`."""
-        import pyarrow
-
-        rows = [self.row(str(source), str(target)) for source, target in zip(batch["source"], batch["output"])]
-        return pyarrow.Table.from_pylist(rows, schema())
+        """A batch of Ray Data, of the columns source and output, text or bytes, to one of `COLUMNS`."""
+        pairs = zip(batch["source"], batch["output"], strict=True)
+        return _table([self.row(os.fsdecode(source), os.fsdecode(target)) for source, target in pairs])
 
     def _made(self, source: str) -> bytes:
         settings = self.settings
@@ -168,11 +166,12 @@ def transferring(settings: Settings) -> Callable[[Job], dict]:
     return lambda job: transfer.row(job.source, job.target)
 
 
-def plan(source: str, destination: str, suffixes: Collection[str], suffix: str) -> list[Job]:
+def plan(source: str, destination: str, suffixes: Collection[str], suffix: str, passed: list[str]) -> list[Job]:
     """One job per file below `source` with one of the lower-case suffixes, to the same place below `destination`,
     sorted by name.
 
-    Raises CodecError where two would become one, or there is none; OSError and ImportError as fsspec.
+    passed: gets the names of files with another, but for hidden ones. Raises CodecError where there is none; OSError
+    and ImportError as fsspec.
     """
     from fsspec.core import url_to_fs
 
@@ -180,21 +179,20 @@ def plan(source: str, destination: str, suffixes: Collection[str], suffix: str) 
     if not files.isdir(top):
         raise CodecError("is not a directory")
     destination = local(destination) or destination
-    jobs, sources = [], {}
+    jobs = []
     for path in files.find(top):
         stem, ending = os.path.splitext(path)
+        below = len(top.rstrip("/")) + 1
         if ending.lower() not in suffixes:
+            if not is_hidden(path[below:]):
+                passed.append(path[below:])
             continue
-        place = stem[len(top.rstrip("/")) + 1 :] + suffix
-        if place in sources:
-            raise CodecError(f"{sources[place]} and {path} would both become {place}: nothing was done")
-        sources[place] = path
-        # Local paths are absolute, as other machines may take them.
+        # Local ones are absolute, as other machines may take them.
         url = path if local(source) is not None else files.unstrip_protocol(path)
-        jobs.append(Job(url, target=join(destination, place)))
+        jobs.append(Job(url, target=join(destination, stem[below:] + suffix)))
     if not jobs:
         raise CodecError("holds no file to work on")
-    return jobs
+    return apart(jobs)
 
 
 def join(url: str, place: str) -> str:
@@ -225,7 +223,7 @@ def write(url: str, data: bytes, overwrite: bool) -> None:
     Raises FileExistsError unless `overwrite`, for local files even if it appeared meanwhile.
     """
     if (path := local(url)) is not None:
-        draft = output.Draft(path, overwrite)
+        draft = output.draft(path, overwrite)
         try:
             draft.write(data)
             draft.keep()
@@ -261,9 +259,16 @@ def schema():
 
 def write_manifest(url: str, rows: list[dict]) -> None:
     """Parquet, a row per source; replaces an earlier one."""
-    import pyarrow
     import pyarrow.parquet
 
     file = io.BytesIO()
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema()), file)
+    pyarrow.parquet.write_table(_table(rows), file)
     write(url, file.getvalue(), overwrite=True)
+
+
+def _table(rows: list[dict]):
+    """pyarrow.Table of rows."""
+    import pyarrow
+
+    names = ("source", "output")
+    return pyarrow.Table.from_pylist([row | {name: text(row[name]) for name in names} for row in rows], schema())

@@ -11,10 +11,12 @@ import click
 from ..app import batch
 from ..app.batch import Job
 from ..app.options import AEC, PICTURES, Failure, Options
-from ..app.report import shown
+from ..app.report import shown, text
 from ..errors import CodecError
 from . import transfer
 from .transfer import Settings
+
+MANIFEST = "manifest.parquet"
 
 
 def run(
@@ -74,8 +76,11 @@ def run(
         bpp,
         effort,
     )
+    passed: list[str] = []
     try:
-        jobs = transfer.plan(source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC)
+        jobs = transfer.plan(
+            source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC, passed
+        )
     except (CodecError, ImportError, ValueError, OSError) as error:
         raise Failure(f"{shown(source)}: {getattr(error, 'strerror', None) or error}") from None
     rows = {}
@@ -103,11 +108,13 @@ def run(
             _on_ray(jobs, settings, address, actors, num_gpus, finish, report)
         else:
             batch.run(jobs, partial(transfer.transferring, settings), finish, report, options.jobs)
+    if not decompress:
+        options.say_passed([name for name in passed if name != MANIFEST])
     lost = lambda job: (
         dict.fromkeys(transfer.COLUMNS)
-        | {"source": job.source, "output": job.target, "error": "its worker process died"}
+        | {"source": job.source, "output": job.target, "error": str(job.problem or "its worker process died")}
     )
-    manifest = manifest or transfer.join(destination, "manifest.parquet")
+    manifest = manifest or transfer.join(destination, MANIFEST)
     try:
         transfer.write_manifest(manifest, [rows.get(job.source) or lost(job) for job in jobs])
     except OSError as error:
@@ -127,7 +134,13 @@ def _on_ray(
         codec.Codec(settings.model, "cpu")  # here, once, and not in every actor
     except CodecError as error:
         raise Failure(f"{shown(settings.model)}: {error}") from None
-    known = {job.source: job for job in jobs}
+    for job in jobs:
+        if job.problem:
+            report.failed(job.source, job.problem)
+    jobs = [job for job in jobs if not job.problem]
+    if not jobs:
+        return
+    known = {text(job.source): job for job in jobs}
     try:
         for row in cluster.run(jobs, settings, address, actors, num_gpus):
             _tell(known.pop(row["source"]), row, finish, report)

@@ -5,6 +5,8 @@ What is pooled forgets where things are and which way they face, so that crops, 
 copies stay near their original.
 """
 
+import io
+
 import numpy as np
 
 from ..errors import BadOption
@@ -77,15 +79,21 @@ def nearest(queries, features, count):
 
 
 def save(file, kind, names, vectors):
-    """Writes feature vectors [N, D] into a binary file as ".npy" or ".parquet" (columns input, features)."""
+    """Writes feature vectors [N, D] into a binary file as ".npy" or ".parquet" (columns input, features).
+
+    Where a name is no UTF-8 there is the column input_bytes too, as Parquet's text must be.
+    """
     if kind == ".npy":
         np.lib.format.write_array(file, vectors)
         return
     import pyarrow
     from pyarrow import parquet
 
+    encoded = [name.encode("utf-8", "surrogateescape") for name in names]
+    texts = [name.decode("utf-8", "backslashreplace") for name in encoded]
     features = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
-    parquet.write_table(pyarrow.table({"input": names, "features": features}), file)
+    odd = {} if texts == names else {"input_bytes": encoded}
+    parquet.write_table(pyarrow.table({"input": texts, "features": features, **odd}), file)
 
 
 def load(path):
@@ -94,7 +102,12 @@ def load(path):
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(path, columns=["input", "features"])
-        return table["input"].to_pylist(), np.stack(table["features"].to_pylist()).astype(np.float32)
-    except (pyarrow.ArrowException, ValueError, KeyError) as error:
+        with open(path, "rb") as file:
+            content = file.read()  # a FIFO too
+        table = parquet.read_table(io.BytesIO(content))
+        names = table["input"].to_pylist()
+        if "input_bytes" in table.column_names:
+            names = [name.decode("utf-8", "surrogateescape") for name in table["input_bytes"].to_pylist()]
+        return names, np.stack(table["features"].to_pylist()).astype(np.float32)
+    except (pyarrow.ArrowException, ValueError, KeyError, AttributeError) as error:
         raise BadOption(f"the file does not hold features of `aecodec embed`: {str(error).splitlines()[0]}") from None

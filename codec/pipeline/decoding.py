@@ -5,6 +5,7 @@ container -> rANS, prior (`payload`) -> latents of tiles, which meet in a mosaic
 over them, scale, alpha
 """
 
+import io
 import os
 from collections import deque
 from contextlib import contextmanager, nullcontext
@@ -82,7 +83,7 @@ class Decoding:
 
     @contextmanager
     def scan(self, source, **options):
-        """Context of a Scan of an .aec file (bytes, path or seekable binary file), which decodes while it is read.
+        """Context of a Scan of an .aec file (bytes, path or binary file), which decodes while it is read.
 
         Options: max_pixels, most that may be decoded, 0 for any number; crop: (left, top, width, height) in stored
         pixels, EXIF's orientation not applied; scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need
@@ -282,6 +283,8 @@ class Decoding:
 def _opened(source, check, partial=False):
     """Context of a container.Reader, with these arguments, over a path, bytes-like or binary file."""
     with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
+        if hasattr(file, "seekable") and not file.seekable():  # a pipe, a FIFO, a socket
+            file = io.BytesIO(file.read())
         yield container.Reader(file, check, partial)
 
 

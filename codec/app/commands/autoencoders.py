@@ -13,7 +13,7 @@ from ...errors import CodecError
 from .. import output
 from ..batch import STREAM
 from ..options import SPEECH, WORK, takes
-from ..report import Report, Stopwatch, shown
+from ..report import Report, Stopwatch, shown, text
 
 DEVICE, _JOBS, NO_PROGRESS = WORK
 KINDS = ("undercomplete", "linear", "convolutional", "denoising", "sparse", "contractive", "variational")
@@ -284,7 +284,7 @@ def report(
         source = sources.read(data, sources.Columns(label, drop, _columns(estimator)), labels, size, gray)
         watch.lap("read")
         built, record = page.build(
-            estimator, source.frame(), source.labels, os.path.basename(os.path.normpath(data)), quantile, points
+            estimator, source.frame(), source.labels, text(os.path.basename(os.path.normpath(data))), quantile, points
         )
         watch.lap("page")
         return built.encode(), record, "{rows} rows, {shown} shown".format(**record)

@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from ...errors import CodecError
-from .. import batch, output
+from .. import output
 from ..batch import STREAM, Job
 from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, PICTURES, SPEECH, WORK, Failure, Options, takes
 from ..report import shown
@@ -79,7 +79,8 @@ def similar(
     place = query if duplicates else folder
     code = 0
     if os.path.isdir(place):
-        names, vectors, code = _embed(options, batch.gather([place], {AEC, *PICTURES}, True), model, quality)
+        options = dataclasses.replace(options, names=(place,))
+        names, vectors, code = _embed(options, options.sources({AEC, *PICTURES}), model, quality)
     elif place.endswith(".parquet"):
         require("pyarrow")
         from ...latents import features

@@ -47,7 +47,7 @@ def single(options: Options, job: Job, model: str, make: Callable) -> None:
 
 
 def write(job: Job, data: bytes, options: Options) -> None:
-    draft = output.Stream() if job.target == STREAM else output.Draft(job.target, options.force)
+    draft = output.Stream() if job.target == STREAM else output.draft(job.target, options.force)
     try:
         draft.write(data)
         draft.keep()
@@ -78,11 +78,13 @@ def require(module: str, package: str = "") -> None:
 
 
 def content(job: Job):
-    """What `files.to_aec` and `image.load` take: the bytes of an .aec file or of standard input, else the path."""
+    """What `files.to_aec` and `image.load` take: the bytes of an .aec file or of what is read only once, else the
+    path.
+    """
     from ...bitstream.container import SIGNATURE
 
     if job.source == STREAM:
         return click.get_binary_stream("stdin").read()
     with open(job.source, "rb") as file:
         start = file.read(len(SIGNATURE))
-        return start + file.read() if start == SIGNATURE else job.source
+        return start + file.read() if start == SIGNATURE or not file.seekable() else job.source
