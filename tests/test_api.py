@@ -17,10 +17,7 @@ from PIL import Image
 
 import codec
 from codec.bitstream import container
-from codec.coding import tiles
 from codec.engine import buckets
-from codec.engine.torch import payload
-from codec.engine.torch.device import inference
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge, UnknownModel
 from codec.pipeline import ladder
 
@@ -196,15 +193,12 @@ def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
     monkeypatch.setattr(
         coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
     )
-    with inference(coder.model.networks):
-        latents = [
-            coder._analyse(picture, *tiles.grid(48, 64, 0)[0], quality) for picture, quality in zip(pictures, qualities)
-        ]
-        assert payload.encode(coder.model, torch.cat(latents), qualities) == found
-        alone = torch.cat(
-            [payload.decode(coder.model, [tile], 3, 4, quality) for tile, quality in zip(found, qualities)]
-        )
-        assert torch.equal(payload.decode(coder.model, found, 3, 4, qualities), alone)
+    engine = coder.engine
+    latents = [engine.analyse(picture, quality) for picture, quality in zip(pictures, qualities)]
+    assert engine.write(latents, qualities) == found
+    for y, *alone in zip(engine.read(found, 3, 4, qualities), found, qualities):
+        (expected,) = engine.read(alone[:1], 3, 4, alone[1:])
+        assert torch.equal(y, expected)
     counts.clear()
     bad = container.pack(replace(container.unpack(files[1]), tiles=[replace(found[1], symbols_crc=7)]))
     decoded = coder.decode_batch([files[0], bad, *files[2:]], return_exceptions=True)

@@ -20,11 +20,10 @@ from safetensors.numpy import load_file
 import codec
 from codec.bitstream import container, entropy
 from codec.coding import tiles
-from codec.engine.torch import int8
+from codec.engine.torch import engine, int8
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 from codec.model.config import STRIDE
 from codec.model.weights import path_of
-from codec.pipeline import encoding
 from codec.pixels.image import Picture
 
 # Rate
@@ -138,7 +137,7 @@ def no_short_cut(monkeypatch):
     """The encoder's short cuts differ by more from the whole picture than a halo ever makes; tiles concern the geometry
     only.
     """
-    monkeypatch.setattr(encoding, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(engine, "has_bfloat16", lambda device: False)
     monkeypatch.setattr(int8, "pays", lambda x: False)
 
 

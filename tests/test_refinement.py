@@ -8,10 +8,9 @@ import torch
 from conftest import assert_no_steps, photograph, psnr
 
 import codec
-from codec.engine.torch import refinement
+from codec.engine.torch import engine, refinement
 from codec.engine.torch.refinement import Fit
 from codec.errors import BadOption
-from codec.pipeline import decoding
 
 
 def measured(coder, picture, quality, effort):
@@ -160,7 +159,7 @@ def test_fast_is_near(quality, coder, monkeypatch):
     picture = photograph(160, 224, 1)
     file = coder.encode(picture, quality, lossless=False)
     pixels = coder.decode_picture(file).pixels
-    monkeypatch.setattr(decoding, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(engine, "has_bfloat16", lambda device: True)
     fast = coder.decode_picture(file, fast=True).pixels
     difference = np.abs(fast.astype(int) - pixels)
     assert 0 < (difference > 0).mean() < 0.2 and difference.max() == 1
@@ -170,6 +169,6 @@ def test_fast_is_near(quality, coder, monkeypatch):
 
 
 def test_fast_changes_nothing_where_the_processor_cannot(coder, monkeypatch):
-    monkeypatch.setattr(decoding, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(engine, "has_bfloat16", lambda device: False)
     file = coder.encode(photograph(64, 64), 60)
     assert (coder.decode_picture(file, fast=True).pixels == coder.decode_picture(file).pixels).all()

@@ -17,7 +17,8 @@ from test_image import SRGB, XMP, exif, saved
 import codec
 from codec.app.cli import cli
 from codec.bitstream import container
-from codec.coding import tiles
+from codec.coding import exact, tiles
+from codec.engine.torch.engine import TorchEngine
 from codec.errors import BadImage, BadOption, Corrupt, NotAec, TooLarge, Truncated
 from codec.model.config import STRIDE
 from codec.pipeline.damage import Damage
@@ -55,13 +56,18 @@ def pictures(coder):
 @pytest.fixture
 def decoded(monkeypatch):
     """The sizes of the tiles that get decoded."""
-    seen, decode = [], codec.Codec._decode
+    seen, read, exact_tile = [], TorchEngine.read, exact.decode
 
-    def listening(self, tile, header, *spans):
-        seen.append(tuple(span.stop - span.start for span in spans))
-        return decode(self, tile, header, *spans)
+    def reading(self, tiles, rows, columns, qualities):
+        seen.extend([(rows, columns)] * len(tiles))
+        return read(self, tiles, rows, columns, qualities)
 
-    monkeypatch.setattr(codec.Codec, "_decode", listening)
+    def decoding(data, height, width, *kind):
+        seen.append((-(-height // STRIDE), -(-width // STRIDE)))
+        return exact_tile(data, height, width, *kind)
+
+    monkeypatch.setattr(TorchEngine, "read", reading)
+    monkeypatch.setattr(exact, "decode", decoding)
     return seen
 
 
@@ -211,13 +217,13 @@ def test_few_rows_are_held(coder, monkeypatch):
             read += SIDE
             yield Picture(rows)
 
-    analysis, ahead = codec.Codec._latent, []
+    analyse, ahead = TorchEngine.analyse, []
 
-    def latent(self, pixels, row, *where):
-        ahead.append(read - row.start * STRIDE)
-        return analysis(self, pixels, row, *where)
+    def listening_to_rows(self, *arguments):
+        ahead.append(read - len(ahead) * SIDE)
+        return analyse(self, *arguments)
 
-    monkeypatch.setattr(codec.Codec, "_latent", latent)
+    monkeypatch.setattr(TorchEngine, "analyse", listening_to_rows)
     file = coder.encode(Scan(64, height, 3, 8, False, strips), 30)
     assert len(ahead) == 12 and max(ahead) <= 2 * SIDE
 
@@ -225,7 +231,7 @@ def test_few_rows_are_held(coder, monkeypatch):
 
     def listening(self, row, column):
         nonlocal most
-        most = max(most, sum(y.shape[2] for *_, y in self._parts))
+        most = max(most, sum(y.shape[1] for *_, y in self._parts))
         return window(self, row, column)
 
     monkeypatch.setattr(tiles.Mosaic, "window", listening)

@@ -12,10 +12,10 @@ import codec
 import codec.pillow
 from codec.bitstream import container
 from codec.coding import tiles
+from codec.engine.torch.engine import TorchEngine
 from codec.engine.torch.model import Model
 from codec.model.config import STRIDE
 from codec.model.weights import path_of
-from codec.pipeline import codec as pipeline
 from codec.pipeline import encoding
 from tests.campaigns import leaks, sharing, sizes
 
@@ -51,10 +51,10 @@ def scarce(monkeypatch):
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
     monkeypatch.setattr(encoding, "TOGETHER", 1)
-    coder = codec.Codec(device="cpu", threads=1)
-    coder.model = Model(path_of("default").read_bytes())
-    coder.model.path = path_of("default")
-    return coder
+    torch.set_num_threads(1)
+    model = Model(path_of("default").read_bytes())
+    model.path = path_of("default")
+    return codec.Codec.over(TorchEngine(model))
 
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
@@ -132,7 +132,7 @@ def test_no_memory_at_all_is_a_memory_error(scarce, coder, monkeypatch):
     with pytest.raises(MemoryError):
         failing(scarce.model.networks.synthesis, monkeypatch, 0, error=_allocation_error())
         scarce.decode(data)
-    monkeypatch.setattr(pipeline.Codec, "on", lambda *_: scarce)  # the processor has none left either
+    monkeypatch.setattr(TorchEngine, "spare", lambda self: self)  # the processor has none left either
     failing(scarce.model.networks.prior, monkeypatch, *range(9), error=_allocation_error())
     with pytest.raises(MemoryError):
         scarce.verify(data)
@@ -152,7 +152,7 @@ def test_no_memory_is_one_sentence_on_the_command_line(tmp_path, monkeypatch):
     from codec.app.cli import cli
 
     (tmp_path / "a.aec").write_bytes(codec.compress(photograph(40, 40), device="cpu"))
-    monkeypatch.setattr(codec.Codec, "_decode", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(TorchEngine, "read", lambda *_: (_ for _ in ()).throw(MemoryError()))
     result = CliRunner().invoke(cli, ["verify", "-d", "cpu", str(tmp_path / "a.aec")])
     assert (
         result.exit_code == 1

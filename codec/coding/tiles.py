@@ -7,7 +7,7 @@ their receptive field, in units of latent positions (16 px); `container` stores 
 
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 
 from ..bitstream.container import TILE
 from ..model.config import STRIDE
@@ -74,40 +74,55 @@ def synthesis_halo(config):
     return 2 + config.synthesis_blocks + 1
 
 
+def cut(pixels, row, column):
+    """Samples [16h,16w,C] of two spans with their halos, out of the rows [n,W,C] of the first: the picture's edge is
+    repeated up to whole latent positions.
+    """
+    part = pixels[:, column.outer_start * STRIDE : column.outer_stop * STRIDE]
+    missing = [(span.outer_stop - span.outer_start) * STRIDE - side for span, side in zip((row, column), part.shape)]
+    return np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge") if any(missing) else part
+
+
 class Mosaic:
     """Latents of tiles side by side, out of which `window` cuts what reaches over several; where no tile was put, they
     are zero.
+
+    blank: `Engine.blank` of the engine whose latents they are.
     """
 
-    def __init__(self):
-        self._parts = []  # (first row, first column, latents [1,M,h,w])
+    def __init__(self, blank):
+        self._blank = blank
+        self._parts = []  # (first row, first column, latents [M,h,w])
 
     def put(self, row, column, y):
-        """y [1,M,h,w] of the tile at these spans."""
+        """y [M,h,w] of the tile at these spans."""
         self._parts.append((row.start, column.start, y))
 
     def window(self, row, column):
-        """[1,M,H,W] of two spans, with their halos."""
-        (_, _, first), *_ = self._parts
-        shape = 1, first.shape[1], row.outer_stop - row.outer_start, column.outer_stop - column.outer_start
-        window = torch.zeros(shape, dtype=first.dtype, device=first.device).to(memory_format=torch.channels_last)
+        """[M,H,W] of two spans, with their halos."""
+        window = self._blank(row.outer_stop - row.outer_start, column.outer_stop - column.outer_start)
         for top, left, y in self._parts:
-            bottom, right = top + y.shape[2], left + y.shape[3]
-            rows = slice(max(top, row.outer_start), min(bottom, row.outer_stop))
-            columns = slice(max(left, column.outer_start), min(right, column.outer_stop))
+            _, h, w = y.shape
+            rows = slice(max(top, row.outer_start), min(top + h, row.outer_stop))
+            columns = slice(max(left, column.outer_start), min(left + w, column.outer_stop))
             if rows.start < rows.stop and columns.start < columns.stop:
-                window[:, :, _moved(rows, row.outer_start), _moved(columns, column.outer_start)] = y[
-                    :, :, _moved(rows, top), _moved(columns, left)
-                ]
+                here = y[:, _moved(rows, top), _moved(columns, left)]
+                window[:, _moved(rows, row.outer_start), _moved(columns, column.outer_start)] = here
         return window
 
     def forget(self, row):
         """Lets go of all rows above this one."""
         self._parts = [
-            (max(top, row), left, y if top >= row else y[:, :, row - top :].clone())
+            (max(top, row), left, y if top >= row else self._kept(y, row - top))
             for top, left, y in self._parts
-            if top + y.shape[2] > row
+            if top + y.shape[1] > row
         ]
+
+    def _kept(self, y, start):
+        """The rows of y from one on, in memory of their own."""
+        kept = self._blank(y.shape[1] - start, y.shape[2])
+        kept[:] = y[:, start:]
+        return kept
 
 
 def _moved(part, origin):

@@ -6,7 +6,6 @@ ordinary .aec files for every decoder. `codec.training.denoise` makes the encode
 networks in fp16 and the id of the model they belong to.
 """
 
-import copy
 import json
 import math
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import load as load_tensors
 
+from ..engine.torch.engine import TorchEngine
 from ..engine.torch.model import checked
 from ..errors import BadWeights
 from ..model.config import Config
@@ -168,12 +168,8 @@ class Denoiser(Codec):
     """A codec with other networks to encode with, whose files are ordinary ones of pictures without their noise."""
 
     def __init__(self, coder, analysis, hyper_analysis):
-        self.__dict__.update(vars(coder))
-        self.model = copy.copy(coder.model)  # the loaded model is shared by the whole process
-        self.model.short_analysis = None  # that of the codec's own analysis
-        self.model.networks = networks = copy.copy(coder.model.networks)
         analysis.plain = coder.model.networks.analysis
-        networks._modules = networks._modules | {"analysis": analysis, "hyper_analysis": hyper_analysis}
+        self._own(TorchEngine(coder.model, analysis, hyper_analysis))
 
     def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
         """As `Codec.encode`, but always as latents: samples kept as they are would keep their noise."""

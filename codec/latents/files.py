@@ -2,11 +2,8 @@
 latent.
 """
 
-import torch
-
 from ..bitstream import container
 from ..coding import tiles
-from ..engine.torch.device import inference
 from ..pipeline.encoding import hundredths_of
 
 
@@ -29,12 +26,9 @@ def from_latent(coder, latent, height, width, quality=60.0):
     Raises BadOption.
     """
     hundredths = hundredths_of(quality)
-    with inference(coder.model.networks):
-        y = torch.from_numpy(latent)[None]
-        coded = [
-            coder._encode(y[:, :, r.start : r.stop, c.start : c.stop].to(coder.device), hundredths)[0]
-            for r, c in tiles.grid(height, width, 0)
-        ]
+    coded = []
+    for r, c in tiles.grid(height, width, 0):
+        coded += coder.engine.write([latent[:, r.start : r.stop, c.start : c.stop]], [hundredths])
     return pack(coder, coded, height, width, hundredths)
 
 

@@ -6,16 +6,10 @@ textures, not scenes. The synthesis is close to linear: walks are close to cross
 """
 
 import numpy as np
-import torch
 
 from ..bitstream import container
-from ..bitstream.container import Tile
-from ..bitstream.entropy import Encoder
 from ..coding import tiles
-from ..engine.torch import payload
-from ..engine.torch.device import inference
 from ..errors import BadOption
-from ..model.config import HYPER_STRIDE
 from ..pipeline.encoding import hundredths_of
 from ..pixels.image import MAX_PIXELS
 from . import files
@@ -39,33 +33,14 @@ def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.
     if not (height >= 1 and width >= 1 and (not max_pixels or height * width <= max_pixels)):
         raise BadOption(f"{width} x {height} pixels are not a size from 1 to {max_pixels} pixels")
     rng, drawn = np.random.default_rng(seed), []
-    with inference(coder.model.networks):
-        for i, (r, c) in enumerate(tiles.grid(height, width, 0)):
-            h, w = r.stop - r.start, c.stop - c.start
-            z = None if given is None else payload.read(coder.model, [given.tiles[i]], h, w, hundredths)[0]
-            drawn.append(_sample_tile(coder, h, w, hundredths, rng, temperature, z))
+
+    def choose(tables, rows):
+        return _draw(tables, rows, rng, temperature)
+
+    for i, (r, c) in enumerate(tiles.grid(height, width, 0)):
+        like = given and given.tiles[i]
+        drawn.append(coder.engine.compose(r.stop - r.start, c.stop - c.start, hundredths, choose, like))
     return files.pack(coder, drawn, height, width, hundredths)
-
-
-def _sample_tile(coder, h, w, quality, rng, temperature, z):
-    m = coder.model
-    high, wide = payload._padded(h, w)
-    shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
-    rows_z = payload._z_rows(m, shape, quality)
-    if z is None:
-        z = torch.from_numpy(_draw(m.tables_z, rows_z, rng, temperature)).double().to(coder.device).view(shape)
-    encoder, valid = Encoder(), payload._valid(h, w, m.device)
-    encoder.put(payload._flat(z), rows_z, m.tables_z)
-
-    def drawing(t, mean, rows):
-        where = np.flatnonzero(payload._flat((rows > 0) & valid[t]))
-        residual, chosen = np.zeros(rows.numel()), payload._flat(rows)[where]
-        residual[where] = drawn = _draw(m.tables_y, chosen, rng, temperature)
-        encoder.put(drawn, chosen, m.tables_y)
-        return torch.from_numpy(residual).to(coder.device).view(rows.shape)
-
-    decoded = m.networks.prior.walk(z, quality, drawing)
-    return Tile(encoder.finish(), payload._checksum(z, decoded))
 
 
 def _draw(tables, rows, rng, temperature):

@@ -2,10 +2,7 @@
 (`encoding`) and `decode` bottom to top (`decoding`).
 """
 
-import torch
-
-from ..engine.torch.device import device_of
-from ..engine.torch.model import load
+from .. import engine
 from ..model.weights import name_of
 from .decoding import Decoding
 from .encoding import Encoding
@@ -19,27 +16,36 @@ class Codec(Encoding, Decoding):
     """
 
     def __init__(self, model="default", device="auto", threads=None):
-        if threads:
-            torch.set_num_threads(threads)
-        self.device = device_of(device)
-        self.model = load(model, self.device)
+        self._own(engine.opened(model, device, threads))
+
+    @classmethod
+    def over(cls, engine):
+        """The codec of an Engine that is there already."""
+        codec = cls.__new__(cls)
+        codec._own(engine)
+        return codec
+
+    def _own(self, engine):
+        self.engine, self._others = engine, {}
+
+    @property
+    def model(self):
+        """What files are encoded with: `id`, `config`."""
+        return self.engine.model
+
+    @property
+    def device(self):
+        return self.engine.device
 
     def _work(self, bucket, items):
         """What `buckets` needs: a bucket begins with the method that does its work; items come with their qualities."""
         (method, *key), (items, qualities) = bucket, zip(*items)
-        return method(self, items, qualities if len(set(qualities)) > 1 else qualities[0], *key)
+        return method(self, items, qualities, *key)
 
     def _for(self, header):
-        """The codec whose model the file was made with: this one, or another installed one."""
+        """The engine whose model the file was made with: the own one, or that of another installed one."""
         if header.lossless or header.model == self.model.id:
-            return self
-        return self._with(load(name_of(header.model), self.device))
-
-    def on(self, device):
-        """The codec of the same model on another device."""
-        return self._with(load(self.model.path, device))
-
-    def _with(self, model):
-        other = object.__new__(Codec)
-        other.device, other.model = model.device, model
-        return other
+            return self.engine
+        if header.model not in self._others:
+            self._others[header.model] = self.engine.sibling(name_of(header.model))
+        return self._others[header.model]

@@ -11,14 +11,10 @@ from collections import deque
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
-import torch
 
 from ..bitstream import container
 from ..coding import drawn, exact, tiles
 from ..engine import buckets
-from ..engine.torch import payload
-from ..engine.torch.device import has_bfloat16, inference
-from ..engine.torch.spilling import spilling
 from ..errors import BadOption, Corrupt, TooLarge
 from ..model.config import STRIDE
 from ..pixels import image
@@ -52,7 +48,7 @@ class Decoding:
             if header.tile_count == 1 and not header.lossless and options.get("damage") is None:
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
                 key = (
-                    self._for(header).model,
+                    self._for(header),
                     header.channels,
                     header.depth,
                     options.get("fast", False),
@@ -62,19 +58,15 @@ class Decoding:
                 known[0] = yield (Decoding._decode_bucket, *key), (reader.tile(0), header.quality)
             return then(scan)
 
-    def _decode_bucket(self, found, quality, model, channels, depth, fast, h, w):
+    def _decode_bucket(self, found, qualities, engine, channels, depth, fast, h, w):
         """Pixels of tiles, or what is wrong with them."""
-        coder, refused = self._with(model), {}
-        y = coder._read(found, h, w, quality, refused)
-        fine = [i for i in range(len(found)) if i not in refused]
-        if refused and isinstance(quality, tuple):
-            quality = tuple(quality[i] for i in fine)
-        pixels = (
-            dict(zip(fine, coder._render(y[fine] if refused else y, quality, channels, depth, (0, 0, 0, 0), fast)))
-            if fine
-            else {}
-        )
-        return [refused[i] if i in refused else pixels[i] for i in range(len(found))]
+        read = engine.read(found, h, w, qualities)
+        fine = [i for i, y in enumerate(read) if not isinstance(y, Corrupt)]
+        if fine:
+            pixels = engine.render([read[i] for i in fine], [qualities[i] for i in fine], channels, depth, fast=fast)
+            for i, samples in zip(fine, pixels):
+                read[i] = samples
+        return read
 
     def decode_picture(self, source, **options):
         """Picture of an .aec file at its full depth, with the options of `scan`."""
@@ -121,9 +113,7 @@ class Decoding:
             has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
             known = {}
             strips = lambda: region.reduce(
-                self._for(header)._decode_strips(
-                    reader, region, alpha() if has_alpha else None, over, damage, known, fast
-                )
+                self._decode_strips(reader, region, alpha() if has_alpha else None, over, damage, known, fast)
             )
             yield (
                 Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix),
@@ -141,14 +131,14 @@ class Decoding:
                     deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
                 if kind == "drawn":
                     drawn.decode(content, header.height, header.width)
-            for coder, tile, spans in self._tiles(reader):
-                coder._decode(tile, header, *spans)
+            for engine, tile, spans in self._tiles(reader):
+                self._decode(engine, tile, header, *spans)
 
     def _tiles(self, reader):
-        """Yields the codec for an opened file's model, each tile, and its spans down and across."""
-        coder, header = self._for(reader.header), reader.header
+        """Yields the engine of an opened file's model, each tile, and its spans down and across."""
+        engine, header = self._for(reader.header), reader.header
         for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
-            yield coder, reader.tile(number), spans
+            yield engine, reader.tile(number), spans
 
     def _decode_strips(self, reader, region, alpha, over, damage, known, fast):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three
@@ -158,14 +148,15 @@ class Decoding:
         {number: pixels} of tiles that are decoded already.
         """
         header = reader.header
-        halo = 0 if header.lossless else tiles.synthesis_halo(self.model.config)
+        engine = self._for(header)
+        halo = 0 if header.lossless else tiles.synthesis_halo(engine.model.config)
         rows, columns = tiles.axes(header.height, header.width, halo)
         needed = deque(
             (i * len(columns) + j, row, column)
             for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
             for j, column in tiles.reaching(columns, region.left, region.right, halo)
         )
-        mosaic, alpha = tiles.Mosaic(), alpha and Window(alpha)
+        mosaic, alpha = tiles.Mosaic(engine.blank), alpha and Window(alpha)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
             # An empty array takes no memory before a tile was decoded.
@@ -177,7 +168,7 @@ class Decoding:
                 if number in known:
                     continue
                 with damage.tile(number) if damage is not None else nullcontext():
-                    decoded = self._decode(reader.tile(number), header, *spans)
+                    decoded = self._decode(engine, reader.tile(number), header, *spans)
                     if header.lossless:
                         known[number] = decoded
                     else:
@@ -187,9 +178,9 @@ class Decoding:
                 if damage is not None and number in damage.tiles:
                     continue  # stays gray
                 if (x := known.pop(number, None)) is None:
-                    (x,) = self._render(
-                        mosaic.window(row, column),
-                        header.quality,
+                    (x,) = engine.render(
+                        [mosaic.window(row, column)],
+                        [header.quality],
                         header.channels,
                         header.depth,
                         (*row.halo, *column.halo),
@@ -207,31 +198,16 @@ class Decoding:
         if alpha and region.bottom == header.height:
             alpha.finish()
 
-    @spilling
-    def _render(self, y, quality, channels, depth, halo=(0, 0, 0, 0), fast=False):
-        """Samples [N,H,W,C], without their halo, of latents y [N,M,h,w], which the synthesis turns to pixels."""
-        with inference(self.model.networks):
-            x = self.model.networks.synthesis(
-                y, self.model.coordinate(quality), fast and has_bfloat16(self.device), halo=halo
-            ).permute(0, 2, 3, 1)
-            if channels == 1:
-                x = x.mean(3, keepdim=True)
-            x = x.add_(0.5).clamp_(0, 1).mul_(2**depth - 1).round_()
-            return (x.to(torch.uint8) if depth == 8 else x).cpu().numpy()
-
-    @spilling
-    def _read(self, found, h, w, quality, refused=None):
-        """Dequantised y [N,M,h,w] of tiles of h x w positions, as `payload.decode`."""
-        with inference(self.model.networks):
-            return payload.decode(self.model, found, h, w, quality, refused)
-
-    def _decode(self, tile, header, row, column):
-        """What a tile at these spans holds: dequantised y [1,M,h,w], or pixels [H,W,C] if the file is lossless.
+    def _decode(self, engine, tile, header, row, column):
+        """What a tile at these spans holds: latents [M,h,w], or pixels [H,W,C] if the file is lossless.
 
         Raises Corrupt.
         """
         if not header.lossless:
-            return self._read([tile], row.stop - row.start, column.stop - column.start, header.quality)
+            (y,) = engine.read([tile], row.stop - row.start, column.stop - column.start, [header.quality])
+            if isinstance(y, Corrupt):
+                raise y
+            return y
         size = [
             min(span.stop * STRIDE, end) - span.start * STRIDE
             for span, end in ((row, header.height), (column, header.width))
@@ -250,13 +226,12 @@ class Decoding:
         with _opened(source, lambda header: _check_size(header, max_pixels)) as reader:
             header = reader.header
             bits = np.zeros((-(-header.height // STRIDE), -(-header.width // STRIDE)))
-            for coder, tile, (row, column) in self._tiles(reader):
+            for engine, tile, (row, column) in self._tiles(reader):
                 part = bits[row.start : row.stop, column.start : column.stop]
                 if header.lossless:
                     part[:] = 8 * len(tile.payload) / part.size
                     continue
-                with inference(coder.model.networks):
-                    part[:] = payload.bits(coder.model, tile, *part.shape, header.quality)
+                part[:] = engine.bits(tile, *part.shape, header.quality)
         return bits
 
     def latent(self, source, *, max_pixels=MAX_PIXELS):
@@ -272,10 +247,9 @@ class Decoding:
                 (self._for(header).model.config.latent, -(-header.height // STRIDE), -(-header.width // STRIDE)),
                 np.float32,
             )
-            for coder, tile, (row, column) in self._tiles(reader):
-                latent[:, row.start : row.stop, column.start : column.stop] = coder._decode(tile, header, row, column)[
-                    0
-                ].cpu()
+            for engine, tile, (row, column) in self._tiles(reader):
+                y = engine.array(self._decode(engine, tile, header, row, column))
+                latent[:, row.start : row.stop, column.start : column.stop] = y
         return latent
 
 

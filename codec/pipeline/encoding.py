@@ -7,19 +7,13 @@ picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS (`payload`) 
 """
 
 import io
-from contextlib import suppress
 from functools import cache, partial
 
 import numpy as np
-import torch
 
 from ..bitstream import container
 from ..coding import drawn, tiles
-from ..engine import buckets
-from ..engine.torch import int8, payload
-from ..engine.torch.device import has_bfloat16, inference
-from ..engine.torch.refinement import Fit
-from ..engine.torch.spilling import spilling
+from ..engine import Effort, buckets
 from ..errors import BadOption
 from ..model.config import STRIDE
 from ..pixels import image, scanner, strips
@@ -189,11 +183,10 @@ class Encoding:
 
     def _encode_tiles(self, window, height, width, quality, effort, contest):
         """Tiles of the picture whose rows [n,W,C] the window gives, a row of tiles at a time; yields as `_encoding`."""
-        # Positions of neighbours' latents, which `refinement` takes.
-        margin = tiles.synthesis_halo(self.model.config) if effort else 0
-        rows, columns = tiles.axes(
-            height, width, tiles.analysis_halo(self.model.config) + margin, 1 if effort else TOGETHER
-        )
+        config = self.model.config
+        margin = tiles.synthesis_halo(config) if effort else 0  # of neighbours' latents, which the fitting takes
+        halo, together = tiles.analysis_halo(config) + margin, 1 if effort else TOGETHER
+        rows, columns = tiles.axes(height, width, halo, together)
         coded = []
         for row in rows:
             pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
@@ -208,85 +201,26 @@ class Encoding:
                 if contest:
                     for part in parts:
                         contest.offer(part)
-                if not (contest and contest.lossless):
-                    with inference(self.model.networks):
-                        y = self._latent(pixels, row, column, quality, margin)
-                    if max(height, width) <= tiles.LATENTS * STRIDE:
-                        coded.append(
-                            (
-                                yield (
-                                    (Encoding._encode_bucket, effort, *y.shape[2:]),
-                                    ((y, parts[0] if effort else None), quality),
-                                )
-                            )
-                        )
-                    elif effort:
-                        coded += self._encode(
-                            y, quality, effort, parts, tuple(min(side, margin) for side in (*row.halo, *column.halo))
-                        )
-                    else:
-                        coded += [self._encode(tile, quality)[0] for tile in y.split(tiles.LATENTS, 3)]
+                if contest and contest.lossless:
+                    continue
+                sides = (*row.halo, *column.halo)
+                outside = tuple(max(0, side - margin) for side in sides)
+                around = tuple(min(side, margin) for side in sides)
+                y = self.engine.analyse(tiles.cut(pixels, row, column), quality, outside)
+                if max(height, width) <= tiles.LATENTS * STRIDE:
+                    bucket = Encoding._encode_bucket, effort, *y.shape[1:]
+                    coded.append((yield bucket, ((y, parts[0] if effort else None), quality)))
+                elif effort:
+                    coded += self.engine.write([y], [quality], Effort(effort, parts, around))
+                else:
+                    for left in range(0, y.shape[2], tiles.LATENTS):
+                        coded += self.engine.write([y[:, :, left : left + tiles.LATENTS]], [quality])
         return coded
 
-    def _latent(self, pixels, row, column, quality, margin=0):
-        """y [1,M,h,w] of one or more tiles, computed with their halo out of the pixels of their rows; one by one where
-        memory does not suffice for all.
-
-        margin: latent positions around one tile that are wanted too.
-        """
-        if column.stop - column.start > tiles.LATENTS:
-            with suppress(torch.OutOfMemoryError):
-                return self._analyse(pixels, row, column, quality, margin)
-            torch.cuda.empty_cache()
-            _, columns = tiles.axes(len(pixels), pixels.shape[1], tiles.analysis_halo(self.model.config))
-            return torch.cat(
-                [
-                    self._analyse_spilling(pixels, row, single, quality, margin)
-                    for single in columns
-                    if column.start <= single.start < column.stop
-                ],
-                3,
-            )
-        return self._analyse_spilling(pixels, row, column, quality, margin)
-
-    def _analyse(self, pixels, row, column, quality, margin=0):
-        part = pixels[:, column.outer_start * STRIDE : column.outer_stop * STRIDE]
-        missing = [(o.outer_stop - o.outer_start) * STRIDE - s for o, s in zip((row, column), part.shape)]
-        if any(missing):  # the picture's edge is repeated up to whole latent positions
-            part = np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), "edge")
-        deep = pixels.dtype != np.uint8
-        # The tensor is channels_last by construction.
-        x = torch.from_numpy(part.astype(np.float32 if deep else np.uint8)).to(self.device).permute(2, 0, 1)[None]
-        if not deep and self.model.short_analysis and int8.pays(x):
-            analysis, options = self.model.short_analysis(quality), {}
-        else:
-            x = x.float().mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5)
-            analysis, options = self.model.networks.analysis, {"half": has_bfloat16(self.device)}
-        return analysis(
-            x.expand(1, 3, -1, -1),
-            self.model.coordinate(quality),
-            halo=[max(0, side - margin) for side in (*row.halo, *column.halo)],
-            **options,
-        )
-
-    _analyse_spilling = spilling(_analyse)
-
-    def _encode_bucket(self, items, quality, effort, h, w):
-        """Tiles of latents [1,M,h,w] and their samples."""
+    def _encode_bucket(self, items, qualities, effort, h, w):
+        """Tiles of latents [M,h,w] and their samples."""
         latents, samples = zip(*items)
-        return self._encode(torch.cat(latents) if len(latents) > 1 else latents[0], quality, effort, samples)
-
-    @spilling
-    def _encode(self, y, quality, effort=0, samples=(), margin=(0, 0, 0, 0)):
-        """Tiles of y [N,M,h,w]; where there is effort, with the samples of each and a margin of neighbours' latents
-        around them.
-        """
-        with inference(self.model.networks):
-            if not effort:
-                return payload.encode(self.model, y, quality)
-            top, bottom, left, right = margin
-            inner = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
-            return payload.encode(self.model, inner, quality, Fit(self.model, quality, effort, samples, y, margin))
+        return self.engine.write(latents, qualities, Effort(effort, samples) if effort else None)
 
 
 def hundredths_of(quality):

@@ -5,6 +5,17 @@ from contextlib import contextmanager, nullcontext
 import torch
 
 from ...errors import BadOption
+from ...stages import stage
+
+CPU = torch.device("cpu")
+
+
+def moved(x, device):
+    """The tensor on that device, where it mostly is already."""
+    if x.device.type == device.type and device.index in (None, x.device.index, x.device.index or 0):
+        return x
+    with stage("transfer"):
+        return x.to(device)
 
 
 def device_of(name):

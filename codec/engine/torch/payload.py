@@ -1,7 +1,5 @@
 """A tile's payload: its latents as one rANS stream, both ways; several tiles of one size at once.
 
-Between the transforms, which `pipeline` runs, and the bytes of `container`.
-
 `prior` says for every symbol which table row codes it, `entropy` codes it; only integers pass between the two.
 """
 
@@ -17,16 +15,22 @@ from ...bitstream.entropy import Decoder, Encoder
 from ...errors import Corrupt
 from ...model.config import HYPER_STRIDE
 from ...model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+from ...stages import stage
+from .device import CPU, moved
 
 
-def encode(model, y, quality, fit=None):
-    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N; fit: a `refinement.Fit`, which changes
-    the latents before they are coded.
+def encode(model, y, quality, fit=None, hyper_analysis=None):
+    """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N.
+
+    fit: a `refinement.Fit`, which changes the latents before they are coded; hyper_analysis: another than the model's
+    own.
     """
     m, n = model, model.networks
     count, _, h, w = y.shape
     gain, _, gain_z = n.prior.gains(quality)
-    z = torch.round(n.hyper_analysis(y).double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+    with stage("hyper-analysis"):
+        z = (hyper_analysis or n.hyper_analysis)(y)
+    z = torch.round(z.double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
     valid = _valid(h, w, y.device)
     high, wide = _padded(h, w)
     target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
@@ -45,7 +49,8 @@ def encode(model, y, quality, fit=None):
             each(t, (symbols, own, ends), (residual, rows))
             return residual
 
-        return n.prior.walk(z, quality, quantise)
+        with stage("prior"):
+            return n.prior.walk(z, quality, quantise)
 
     if fit is not None:
         residuals, rows = (
@@ -58,16 +63,52 @@ def encode(model, y, quality, fit=None):
 
         target = fit(target, lambda target: rebuilt(n.pull, rounding(target, keep), residuals, rows))
     encoders = [Encoder() for _ in range(count)]
-    for encoder, *own in zip(encoders, *(np.split(x, count) for x in (_flat(z), _z_rows(model, z.shape, quality)))):
-        encoder.put(*own, m.tables_z)
 
-    def put(_t, coded, _):
-        symbols, own, ends = coded
-        for encoder, *parts in zip(encoders, *(np.split(_flat(x), ends) for x in (symbols, own))):
-            encoder.put(*parts, m.tables_y)
+    def write(symbols, rows, ends, tables):
+        parts = [np.split(x, ends) for x in (_flat(symbols), rows)]
+        with stage("rANS"):
+            for encoder, *own in zip(encoders, *parts):
+                encoder.put(*own, tables)
 
-    decoded = rounding(target, put)
-    return [Tile(encoder.finish(), _checksum(*own)) for encoder, *own in zip(encoders, z, decoded)]
+    rows_z = _z_rows(model, z.shape, quality)
+    write(z, rows_z, len(rows_z) // count * np.arange(1, count), m.tables_z)
+    decoded = rounding(target, lambda t, coded, _: write(coded[0], _flat(coded[1]), coded[2], m.tables_y))
+    return _finished(encoders, z, decoded)
+
+
+def _finished(encoders, z, decoded):
+    """The Tiles of encoders that were given symbols z [N,...] and y, which decodes to these [N,...] in 2^-LATENT."""
+    with stage("rANS"):
+        payloads = [encoder.finish() for encoder in encoders]
+    return [Tile(payload, _checksum(*own)) for payload, *own in zip(payloads, z, decoded)]
+
+
+def compose(model, h, w, quality, choose, z=None):
+    """The Tile of h x w positions whose symbols a function chooses: choose(tables, rows [n]) -> int32 [n], first for z
+    unless that is given, then for y in four steps, each given what was chosen before.
+
+    z: symbols as `read` gives them, float64 [1,Nz,...].
+    """
+    m = model
+    high, wide = _padded(h, w)
+    shape = (1, m.config.hyper, high // HYPER_STRIDE, wide // HYPER_STRIDE)
+    rows_z, valid = _z_rows(m, shape, quality), _valid(h, w, m.device)
+    if z is None:
+        z = torch.from_numpy(choose(m.tables_z, rows_z)).double().to(m.device).view(shape)
+    encoder = Encoder()
+    encoder.put(_flat(z), rows_z, m.tables_z)
+
+    def choosing(t, mean, rows):
+        residual = torch.zeros_like(mean)
+        where, _ = _coded(rows, valid[t])
+        own = _flat(rows.flatten().index_select(0, where))
+        symbols = choose(m.tables_y, own)
+        encoder.put(symbols, own, m.tables_y)
+        residual.view(-1).index_copy_(0, where, torch.from_numpy(symbols).double().to(m.device))
+        return residual
+
+    decoded = m.networks.prior.walk(z, quality, choosing)
+    return _finished([encoder], z, decoded)[0]
 
 
 def rounded(model, residuals, rows):
@@ -126,16 +167,18 @@ def read(model, tiles, h, w, quality, refused=None):
     def get(rows, ends, tables):
         """Symbols float64 under rows [n], those of tile i up to ends[i]; zeros for tiles refused."""
         symbols = np.zeros(len(rows), np.int32)
-        for i, (own, into) in enumerate(zip(np.split(rows, ends), np.split(symbols, ends))):
-            if i not in refused:
-                with tile(i):
-                    into[:] = _bounded(decoders[i].get(own, tables))
-        return torch.from_numpy(symbols).double().to(m.device)
+        with stage("rANS"):
+            for i, (own, into) in enumerate(zip(np.split(rows, ends), np.split(symbols, ends))):
+                if i not in refused:
+                    with tile(i):
+                        into[:] = _bounded(decoders[i].get(own, tables))
+        return moved(torch.from_numpy(symbols).double(), m.device)
 
     decoders = {}
-    for i in range(count):
-        with tile(i):
-            decoders[i] = Decoder(tiles[i].payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
+    with stage("rANS"):
+        for i in range(count):
+            with tile(i):
+                decoders[i] = Decoder(tiles[i].payload, m.config.hyper * shape[2] * shape[3] + m.config.latent * h * w)
     rows_z = _z_rows(model, shape, quality)
     z = get(rows_z, len(rows_z) // count * np.arange(1, count), m.tables_z).view(shape)
     valid = _valid(h, w, m.device)
@@ -152,11 +195,13 @@ def read(model, tiles, h, w, quality, refused=None):
         place(y_rows, t, rows)
         return residual
 
-    decoded = n.prior.walk(z, quality, reading)
+    with stage("prior"):
+        decoded = n.prior.walk(z, quality, reading)
     for i, own in enumerate(zip(z, decoded)):
         if i not in refused:
             with tile(i):
-                decoders[i].finish()
+                with stage("rANS"):
+                    decoders[i].finish()
                 if _checksum(*own) != tiles[i].symbols_crc:
                     raise Corrupt(
                         "the decoded symbols do not match their checksum: "
@@ -210,7 +255,7 @@ def _padded(h, w):
 
 
 def _flat(x):
-    return x.flatten().cpu().numpy().astype(np.int32, copy=False)
+    return moved(x.flatten(), CPU).numpy().astype(np.int32, copy=False)
 
 
 def _bounded(symbols):
@@ -223,5 +268,5 @@ def _checksum(z, y):
     """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness
     shows.
     """
-    as_bytes = lambda x: np.ascontiguousarray(x.cpu().numpy().astype("<i4"))
+    as_bytes = lambda x: np.ascontiguousarray(moved(x, CPU).numpy().astype("<i4"))
     return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))

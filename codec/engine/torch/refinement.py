@@ -13,6 +13,7 @@ neighbours mend the same error.) The decoder knows nothing of it. Annealed stoch
 import torch
 import torch.nn.functional as F
 
+from ...stages import stage
 from .device import has_bfloat16
 
 # Bits that a squared quantiser step of error is worth: 7.7 to 8.4 for nine tenths of the channels, at four qualities.
@@ -66,8 +67,9 @@ class Fit:
         )
         with torch.inference_mode(False), torch.enable_grad():
             y = y.clone(memory_format=torch.channels_last).requires_grad_()
-            x = self.model.networks.synthesis(
-                y, self.model.coordinate(quality), has_bfloat16(y.device), halo=self.margin
-            )[:, :, :height, :width].clamp(-0.5, 0.5)
+            with stage("synthesis"):
+                half = has_bfloat16(y.device)
+                x = self.model.networks.synthesis(y, self.model.coordinate(quality), half, halo=self.margin)
+            x = x[:, :, :height, :width].clamp(-0.5, 0.5)
             error = ((x.mean(1, keepdim=True) if channels == 1 else x) - picture).square().sum() * 255**2 / channels
             return torch.autograd.grad(self.model.config.lambda_at(quality) * error, y)[0]

@@ -1,4 +1,4 @@
-"""Memory that runs out: what a GPU has no room for is done by the processor; used by `pipeline` around everything that
+"""Memory that runs out: what a GPU has no room for is done by the processor; around everything by which a TorchEngine
 runs networks.
 """
 
@@ -8,19 +8,19 @@ import warnings
 import torch
 
 
-def spilling(method):
-    """A method of Codec that the processor does again where the GPU has not enough memory: with a warning, more slowly,
-    and the same symbols.
+def spilling(operation):
+    """An operation of a TorchEngine that the processor does again where the GPU has not enough memory: with a warning,
+    more slowly, and the same symbols.
 
-    Tensors go in and come out on the Codec's own device. Raises MemoryError where the machine's memory does not suffice
+    What comes out lies on the engine's own device. Raises MemoryError where the machine's memory does not suffice
     either.
     """
 
-    @functools.wraps(method)
+    @functools.wraps(operation)
     def fenced(self, *arguments):
         try:
             try:
-                return method(self, *arguments)
+                return operation(self, *arguments)
             except torch.OutOfMemoryError:
                 # The work is done again outside of the handler: the exception holds its frames, and they hold their
                 # tensors.
@@ -28,11 +28,8 @@ def spilling(method):
             warnings.warn(
                 f"{self.device} has not enough memory: the processor goes on, more slowly", RuntimeWarning, stacklevel=2
             )
-            processor = torch.device("cpu")
             with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-                return _moved(
-                    method(self.on(processor), *(_moved(argument, processor) for argument in arguments)), self.device
-                )
+                return _moved(operation(self.spare(), *arguments), self.device)
         except RuntimeError as error:
             # torch has no class for the processor's shortage, only this message.
             if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
@@ -43,4 +40,6 @@ def spilling(method):
 
 
 def _moved(value, device):
+    if isinstance(value, list):
+        return [_moved(one, device) for one in value]
     return value.to(device) if isinstance(value, torch.Tensor) else value

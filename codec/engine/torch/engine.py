@@ -1,0 +1,183 @@
+"""The engine on torch, on a processor or a GPU: batches of tiles, what of them fits into memory, and the short cuts
+that a device has.
+"""
+
+import copy
+from contextlib import suppress
+
+import numpy as np
+import torch
+
+from ...coding import tiles
+from ...errors import Corrupt
+from ...model.config import STRIDE
+from ...stages import stage
+from .. import NO_HALO
+from . import int8, payload
+from .device import CPU, device_of, has_bfloat16, inference, moved
+from .memory import spilling
+from .model import load
+from .refinement import Fit
+
+POSITIONS = (
+    tiles.LATENTS**2
+)  # of latents that are worked on at once: those of one large tile, whose memory is the measure of all
+MOST = 64  # tiles at once, beyond which there is little to gain
+
+
+class TorchEngine:
+    """An Engine. Its latents are tensors float32 [M, h, w] on its device, in channels_last memory.
+
+    Args: model: a `model.Model`; analysis, hyper_analysis: networks to encode with in place of the model's own.
+    """
+
+    def __init__(self, model, analysis=None, hyper_analysis=None):
+        self.model, self.device = model, model.device
+        self._analysis = analysis or model.networks.analysis
+        self._hyper_analysis = hyper_analysis or model.networks.hyper_analysis
+        self._own = analysis is None
+
+    @classmethod
+    def opened(cls, name, device="auto", threads=None):
+        """As `engine.opened`."""
+        if threads:
+            torch.set_num_threads(threads)
+        return cls(load(name, device_of(device)))
+
+    def sibling(self, model):
+        return TorchEngine(load(model, self.device))
+
+    def spare(self):
+        """The same engine on the processor, for when memory runs out."""
+        networks = () if self._own else (copy.deepcopy(n).to(CPU) for n in (self._analysis, self._hyper_analysis))
+        return TorchEngine(load(self.model.path, CPU), *networks)
+
+    def together(self, rows, columns):
+        return max(1, min(MOST, POSITIONS // (rows * columns)))
+
+    def blank(self, rows, columns):
+        shape = 1, self.model.config.latent, rows, columns
+        return torch.zeros(shape, device=self.device).to(memory_format=torch.channels_last)[0]
+
+    def array(self, latents):
+        return moved(latents, CPU).numpy()
+
+    def analyse(self, pixels, quality, halo=NO_HALO):
+        top, bottom, left, right = halo
+        width = pixels.shape[1] // STRIDE - left - right
+        if width <= tiles.LATENTS:
+            return self._analysed(pixels, quality, halo)
+        with suppress(torch.OutOfMemoryError):
+            return self._transformed(pixels, quality, halo)
+        torch.cuda.empty_cache()  # and the tiles one by one
+        reach, parts = tiles.analysis_halo(self.model.config), []
+        for start in range(0, width, tiles.LATENTS):
+            stop = min(start + tiles.LATENTS, width)
+            before, after = min(reach, left + start), min(reach, right + width - stop)
+            part = pixels[:, (left + start - before) * STRIDE : (left + stop + after) * STRIDE]
+            parts.append(self._analysed(part, quality, (top, bottom, before, after)))
+        return torch.cat(parts, 2)
+
+    def _transformed(self, pixels, quality, halo):
+        """`analyse` at one go."""
+        deep = pixels.dtype != np.uint8
+        with inference(self.model.networks):
+            x = torch.from_numpy(pixels.astype(np.float32 if deep else np.uint8))
+            x = moved(x, self.device).permute(2, 0, 1)[None]  # channels_last by construction
+            if not deep and self._own and int8.pays(x):
+                analysis, options = self.model.short_analysis(quality), {}
+            else:
+                x = x.float().mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5)
+                analysis, options = self._analysis, {"half": has_bfloat16(self.device)}
+            with stage("analysis"):
+                return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), halo=halo, **options)[0]
+
+    _analysed = spilling(_transformed)
+
+    def write(self, latents, qualities, effort=None):
+        step, found = self.together(*latents[0].shape[1:]), []
+        for start in range(0, len(latents), step):
+            part = slice(start, start + step)
+            samples = effort and effort.samples[part]
+            margin = effort.margin if effort else NO_HALO
+            found += self._written(
+                latents[part], _quality(qualities[part]), effort.passes if effort else 0, samples, margin
+            )
+        return found
+
+    @spilling
+    def _written(self, latents, quality, passes, samples, margin):
+        with inference(self.model.networks):
+            y = _batch([self._tensor(one) for one in latents])
+            if not passes:
+                return payload.encode(self.model, y, quality, hyper_analysis=self._hyper_analysis)
+            top, bottom, left, right = margin
+            inner = y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
+            fit = Fit(self.model, quality, passes, samples, y, margin)
+            return payload.encode(self.model, inner, quality, fit, self._hyper_analysis)
+
+    def read(self, tiles, rows, columns, qualities):
+        step, found = self.together(rows, columns), []
+        for start in range(0, len(tiles), step):
+            part = slice(start, start + step)
+            found += self._read(tiles[part], rows, columns, _quality(qualities[part]))
+        return found
+
+    @spilling
+    def _read(self, tiles, rows, columns, quality):
+        refused = {} if len(tiles) > 1 else None  # a bad tile that is alone costs nothing
+        try:
+            with inference(self.model.networks):
+                y = payload.decode(self.model, tiles, rows, columns, quality, refused)
+        except Corrupt as error:
+            return [error]
+        return [refused[i] if refused and i in refused else one for i, one in enumerate(y)]
+
+    def render(self, latents, qualities, channels, depth, halo=NO_HALO, fast=False):
+        step, found = self.together(*latents[0].shape[1:]), []
+        for start in range(0, len(latents), step):
+            part = slice(start, start + step)
+            found += self._rendered(latents[part], _quality(qualities[part]), channels, depth, halo, fast)
+        return found
+
+    @spilling
+    def _rendered(self, latents, quality, channels, depth, halo, fast):
+        with inference(self.model.networks):
+            y = _batch([self._tensor(one) for one in latents])
+            with stage("synthesis"):
+                half = fast and has_bfloat16(self.device)
+                x = self.model.networks.synthesis(y, self.model.coordinate(quality), half, halo=halo)
+            x = x.permute(0, 2, 3, 1)
+            if channels == 1:
+                x = x.mean(3, keepdim=True)
+            x = x.add_(0.5).clamp_(0, 1).mul_(2**depth - 1).round_()
+            # numpy makes 16 bits of it, which torch hardly knows.
+            x = moved(x.to(torch.uint8) if depth == 8 else x, CPU).numpy()
+            return list(x.astype(f"u{depth // 8}", copy=False))
+
+    def bits(self, tile, rows, columns, quality):
+        with inference(self.model.networks):
+            return payload.bits(self.model, tile, rows, columns, quality)
+
+    def compose(self, rows, columns, quality, choose, like=None):
+        """The Tile whose symbols a function chooses, as `payload.compose` says; like: a tile of that size whose
+        hyper-latent is kept.
+        """
+        with inference(self.model.networks):
+            z = like and payload.read(self.model, [like], rows, columns, quality)[0]
+            return payload.compose(self.model, rows, columns, quality, choose, z)
+
+    def _tensor(self, latents):
+        """Latents of this engine, wherever they lie, or an array, on its device."""
+        return moved(torch.as_tensor(latents), self.device)
+
+
+def _batch(latents):
+    """[N,M,h,w] in channels_last memory of N latents [M,h,w]."""
+    lines = [one.permute(1, 2, 0)[None] for one in latents]
+    return (torch.cat(lines) if len(lines) > 1 else lines[0]).permute(0, 3, 1, 2)
+
+
+def _quality(qualities):
+    """As the networks take them: one for all, or a tuple."""
+    return tuple(qualities) if len(set(qualities)) > 1 else qualities[0]
