@@ -47,10 +47,10 @@ def compress(
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100; effort:
     0..9, passes that make the file smaller at equal error and take longer.
 
-    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "all"); lossless: whether every pixel must come back as
-    it is, None: where that costs less, as with graphics, False: never, and just at this quality, where small files
-    otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr:
-    the smallest of so many dB, each in place of quality; max_pixels: 0 for no limit. Raises CodecError.
+    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "cicp", "all"); lossless: whether every pixel must
+    come back as it is, None: where that costs less, as with graphics, False: never, and just at this quality, where
+    small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per
+    pixel, psnr: the smallest of so many dB, each in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
     from .pipeline.codec import Codec
 

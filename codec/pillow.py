@@ -48,9 +48,11 @@ class AecImageFile(ImageFile.ImageFile):
         self._size = header.width, header.height
         deep_gray = header.channels == 1 and header.depth == 16 and not header.alpha
         self._mode = "I;16" if deep_gray else ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else "")
+        sections = {}
         for kind in metadata.KINDS:
             with suppress(CodecError):  # what is damaged or missing is left out: load refuses the file
-                self.info.update(metadata.named(**{kind: reader.section(kind)}))
+                sections[kind] = reader.section(kind)
+        self.info.update(metadata.named(**sections, gray=header.channels == 1))
         self.tile = [ImageFile._Tile("aec", (0, 0, *self._size))]
 
     @property

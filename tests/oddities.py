@@ -298,7 +298,15 @@ def _png_broken():
         }
     )
     frames = [Image.fromarray(noise((8, 8, 3), 255, seed).astype(np.uint8)) for seed in range(3)]
-    BROKEN["png-text-of-another-method"] = good[:33] + chunk(b"zTXt", b"Author\0\7" + zlib.compress(b"name")) + body
+    long = zlib.compress(bytes(3 << 20))
+    for name, extra in {
+        "text-of-another-method": chunk(b"zTXt", b"Author\0\7" + zlib.compress(b"name")),
+        "long-text": chunk(b"zTXt", b"Comment\0\0" + long),
+        "long-itxt": chunk(b"iTXt", b"Comment\0\1\0\0\0" + long),
+        "long-profile": chunk(b"iCCP", b"x\0\0" + long),
+    }.items():
+        ODD[f"png-{name}"] = good[:33] + extra + body, levels.astype(np.uint8)
+        ODD[f"png-{name}-after"] = good[:-12] + extra + good[-12:], levels.astype(np.uint8)
     BROKEN["apng"] = _saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
 
 

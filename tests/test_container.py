@@ -51,7 +51,10 @@ def random_aec(rng: random.Random) -> Aec:
         + ["alpha"] * header.alpha
         + ["drawn"] * (header.may_be_drawn and rng.random() < 0.5)
     )
-    return Aec(header, tiles, {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds})
+    sections = {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds}
+    if rng.random() < 0.3:
+        sections["cicp"] = rng.randbytes(2) + bytes([0, rng.randint(0, 1)])
+    return Aec(header, tiles, sections)
 
 
 def sealed(start_to_section: bytes, rest: bytes = b"") -> bytes:
@@ -105,13 +108,13 @@ def read_by_the_page(data: bytes) -> dict:
     must(stop <= len(data))
     out = {"model": take(4)}
     flags = number(0, 2**32 - 1)
-    must(flags < 2048)
+    must(flags < 4096)
     out["lossless"], out["rounded"] = flags >> 8 & 1 == 1, flags >> 9 & 1 == 1
     must(out["lossless"] or not out["rounded"])
     must(out["lossless"] == (out["model"] == bytes(4)))
     out["width"], out["height"], out["quality"] = number(1, 2**30), number(1, 2**30), number(100, 10000)
     out["channels"], out["depth"] = (1 if flags & 1 else 3), (16 if flags & 2 else 8)
-    must(flags < 1024 or not out["lossless"] and out["depth"] == 8 and out["width"] * out["height"] <= 16777216)
+    must(not flags >> 10 & 1 or not out["lossless"] and out["depth"] == 8 and out["width"] * out["height"] <= 16777216)
     named = flags >> 2 & 3
     if named == 3:
         count = take(1)[0]
@@ -125,7 +128,9 @@ def read_by_the_page(data: bytes) -> dict:
     must(count * 9 <= stop - place)
     tiles = [(number(0, 2**28 - 1), u32(), u32()) for _ in range(count)]
     kinds = [
-        kind for bit, kind in ((4, "alpha"), (5, "icc"), (6, "exif"), (7, "xmp"), (10, "drawn")) if flags >> bit & 1
+        kind
+        for bit, kind in ((4, "alpha"), (5, "icc"), (6, "exif"), (7, "xmp"), (10, "drawn"), (11, "cicp"))
+        if flags >> bit & 1
     ]
     sections = [(number(1, 2**32 - 1), u32()) for _ in kinds]
     must(place == stop)
@@ -140,6 +145,8 @@ def read_by_the_page(data: bytes) -> dict:
     out["tiles"] = [(content(size, crc), symbols) for size, crc, symbols in tiles]
     out["sections"] = {kind: content(*section) for kind, section in zip(kinds, sections)}
     must(place == stop)
+    code = out["sections"].get("cicp", bytes(4))
+    must(len(code) == 4 and code[2] == 0 and code[3] in (0, 1))
     return out
 
 
@@ -264,9 +271,9 @@ def test_splices_of_two_files_are_errors():
         (EXAMPLE_BYTES[:44] + b"!" + EXAMPLE_BYTES[45:], Corrupt, "tile 1 of 1 is damaged"),
         (EXAMPLE_BYTES[:-1] + b"!", Corrupt, "section xmp is damaged"),
         (
-            liar(b"abcd" + varint(0x801) + b"\5\3" + varint(155) + bytes(9)),
+            liar(b"abcd" + varint(0x1001) + b"\5\3" + varint(155) + bytes(9)),
             UnsupportedVersion,
-            r"features .* \(flags 0x801\)",
+            r"features .* \(flags 0x1001\)",
         ),
         (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "flag rounded without lossless"),
         (
@@ -403,6 +410,9 @@ def test_pack_refuses_tiles_and_sections_outside_the_format():
         ([Tile(b"", 0)], {"icc": b""}),
         ([Tile(b"", 0)], {"alpha": b"x"}),
         ([Tile(b"", 0)], {"iptc": b"x"}),
+        ([Tile(b"", 0)], {"cicp": b"\x09\x10\0"}),
+        ([Tile(b"", 0)], {"cicp": b"\x09\x10\x01\x01"}),
+        ([Tile(b"", 0)], {"cicp": b"\x09\x10\0\x02"}),
     ):
         with pytest.raises(BadOption):
             pack(Aec(PLAIN, tiles, sections))

@@ -44,7 +44,8 @@ def test_symbols_and_pixels_are_those_of_old(name):
     )
     picture = pictures()[name][0]
     assert (found.alpha is None and picture.alpha is None) or np.array_equal(found.alpha, picture.alpha)
-    assert (found.icc, found.exif, found.xmp, found.suffix) == (picture.icc, picture.exif, picture.xmp, picture.suffix)
+    assert (found.icc, found.exif, found.xmp, found.cicp) == (picture.icc, picture.exif, picture.xmp, picture.cicp)
+    assert found.suffix == picture.suffix
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from PIL import Image
 import codec
 from codec.app.cli import cli
 from codec.errors import BadImage, TooLarge
-from codec.pixels import metadata, scanner
+from codec.pixels import exif as exif_blocks
+from codec.pixels import scanner
 from codec.pixels.formats import png, ppm, tiff
 from codec.pixels.image import load
 from tests.campaigns import pictures
@@ -29,7 +30,7 @@ def test_odd(name, capfd):
     samples = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
     assert capfd.readouterr() == ("", "")
     if "tiff-orientation" in name:
-        assert picture.exif is None or metadata.orientation(picture.exif) == 1  # Pillow has turned it
+        assert picture.exif is None or exif_blocks.orientation(picture.exif) == 1  # Pillow has turned it
     if expected is not None:
         assert samples.dtype == expected.dtype and np.array_equal(samples, expected)
     elif samples.shape == (32, 40, 3) and not any(
@@ -81,8 +82,9 @@ def test_a_batch_of_odd_and_broken_files_goes_on(tmp_path, monkeypatch):
     assert set(records) == {*chosen, *BROKEN} and {
         name for name, record in records.items() if "error" in record
     } == set(BROKEN)
-    lines = result.stderr.splitlines()
-    assert len(lines) == len(BROKEN) and all(line.startswith("aecodec: ./") for line in lines)
+    lines, lost = result.stderr.splitlines(), [record["lost"] for record in records.values() if "lost" in record]
+    assert len(lines) == len(BROKEN) + len(lost) and all(line.startswith("aecodec: ./") for line in lines)
+    assert sum(": lost its " in line for line in lines) == len(lost)
     assert sorted(os.listdir("out")) == sorted(f"{name}.aec" for name in chosen)
     for name in chosen:
         with Image.open(f"{name}.png") as image:

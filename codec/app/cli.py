@@ -37,6 +37,7 @@ from .options import (
     PICTURES,
     REGION,
     SPEECH,
+    STRIP,
     TARGET,
     TREE,
     WORK,
@@ -121,7 +122,7 @@ def cli() -> None:
 
 
 @cli.command()
-@takes(INPUTS, PICTURE, TARGET, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
+@takes(INPUTS, PICTURE, STRIP, TARGET, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
 def compress(
     quality: float,
     effort: int,
@@ -163,8 +164,10 @@ def _check_target(target: dict[str, float | None], lossless: bool | None) -> Non
 
 
 @cli.command()
-@takes(INPUTS, REGION, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool, **options) -> None:
+@takes(INPUTS, REGION, STRIP, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
+def decompress(
+    model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool, strip: tuple[str, ...], **options
+) -> None:
     """Turn .aec files into pictures.
 
     The format is PNG, or what the suffix of -o FILE names.
@@ -182,7 +185,7 @@ def decompress(model: str, crop: tuple[int, ...] | None, scale: float, recover: 
     produce(
         options,
         options.plan({AEC}, ".png", only=AEC),
-        partial(work.decompressing, options, model, crop, scale, recover, fast),
+        partial(work.decompressing, options, model, crop, scale, recover, fast, strip),
     )
 
 
@@ -229,7 +232,7 @@ def info(**options) -> None:
 @cli.command("batch")
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
-@takes(TREE, PICTURE, TARGET[:2], MODEL, CLUSTER, WORK, LIMIT, SPEECH)
+@takes(TREE, PICTURE, STRIP, TARGET[:2], MODEL, CLUSTER, WORK, LIMIT, SPEECH)
 def tree(source: str, destination: str, **options) -> None:
     """Compress a tree of pictures, on a cluster too.
 
@@ -319,7 +322,7 @@ def produce(
             draft.drop()
             raise
 
-    def finish(job: Job, done: tuple) -> tuple[dict, str, list[str], int]:
+    def finish(job: Job, done: tuple) -> tuple[dict, str, list[str], int, tuple[str, ...]]:
         draft, result, stages = done
         if isinstance(draft, output.Stream):
             draft.keep()
@@ -337,7 +340,7 @@ def produce(
         )
         if options.verbose:
             line += " (" + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in stages.items()) + ")"
-        return record, line, result.problems, result.width * result.height
+        return record, line, result.problems, result.width * result.height, result.lost
 
     _run(options, jobs, partial(work.whole, prepare), finish, drafting)
 

@@ -23,7 +23,7 @@ AEC = ".aec"
 PICTURES = frozenset(
     ".avif .bmp .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .qoi .tif .tiff .webp".split()
 )
-METADATA = ("exif", "icc", "xmp")
+METADATA = ("exif", "icc", "xmp", "cicp")
 
 
 class Failure(click.ClickException):
@@ -151,13 +151,15 @@ PICTURE = [
         default=None,
         help="Keep every pixel exactly, or never; without either, where it costs less, as with graphics.",
     ),
+]
+STRIP = [
     click.option(
         "--strip",
         default="",
         callback=_strip,
-        metavar="exif,icc,xmp|all",
+        metavar="exif,icc,xmp,cicp|all",
         help="Leave out this metadata; all of it is kept otherwise.",
-    ),
+    )
 ]
 TARGET = [
     click.option(

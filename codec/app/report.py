@@ -25,7 +25,7 @@ class Report:
 
     def __init__(self, total: int, as_json: bool, verbose: bool, quiet: bool, progress: bool = False):
         self.as_json = as_json
-        self.verbose = verbose and not quiet
+        self.verbose, self.quiet = verbose and not quiet, quiet
         # A single file on a terminal gets its line unasked: without it a first try would end in silence.
         self.lines = not quiet and (verbose or (total == 1 and sys.stderr.isatty()))
         self.failures = 0
@@ -46,7 +46,9 @@ class Report:
     def exit_code(self) -> int:
         return 1 if self.failures else 0
 
-    def done(self, record: dict, line: str, problems: Sequence[str] = (), pixels: int = 0) -> None:
+    def done(
+        self, record: dict, line: str, problems: Sequence[str] = (), pixels: int = 0, lost: Sequence[str] = ()
+    ) -> None:
         """One file is finished: `record` for programs (keys are a promise), `line` for people.
 
         With `problems` it is not what it should be.
@@ -54,10 +56,14 @@ class Report:
         if problems:
             self.failures += 1
             record = record | {"damage": list(problems)}
+        if lost:
+            record = record | {"lost": list(lost)}
         if self.as_json:
             click.echo(json.dumps(record))
         for problem in problems:
             self._say(f"aecodec: {shown(record['input'])}: {problem}")
+        if lost and not self.quiet:
+            self._say(f"aecodec: {shown(record['input'])}: lost {shown('; '.join(lost))}")
         if line and self.lines:
             self._say(line)
         self._advance(pixels)

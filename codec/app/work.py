@@ -33,6 +33,7 @@ class Result:
     height: int
     stages: dict[str, float]  # seconds
     problems: list[str]  # what is wrong with the output all the same
+    lost: tuple[str, ...] = ()  # of the input's metadata: what the output has no place for
 
 
 def whole(prepare: Callable[[], Callable[[Job, Draft], Result]]) -> Callable[[Job, Draft], Result]:
@@ -69,6 +70,7 @@ def compressing(
     def work(job: Job, draft: Draft) -> Result:
         watch = Stopwatch()
         with scanner.opened(source(job), options.max_pixels) as picture:
+            lost = picture.notes
             watch.lap("read")
             data = coder.encode(
                 _timed(picture, watch, "read"),
@@ -89,18 +91,24 @@ def compressing(
             if Path(draft.path).read_bytes() != data:
                 raise CodecError(f"{shown(job.target)} did not read back as written, the input is kept")
             watch.lap("prove")
-        return Result(len(data), header["bpp"], header["width"], header["height"], watch.stages, [])
+        return Result(len(data), header["bpp"], header["width"], header["height"], watch.stages, [], lost)
 
     return work
 
 
 def decompressing(
-    options: Options, model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool
+    options: Options,
+    model: str,
+    crop: tuple[int, ...] | None,
+    scale: float,
+    recover: bool,
+    fast: bool,
+    strip: tuple[str, ...],
 ) -> Callable[[Job, Draft], Result]:
     import codec
 
     from ..pipeline.damage import Damage
-    from ..pixels import scanner, write
+    from ..pixels import image, scanner, write
 
     coder = options.coder(model)
 
@@ -112,6 +120,7 @@ def decompressing(
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
         damage = Damage() if recover else None
         with coder.scan(data, max_pixels=options.max_pixels, crop=crop, scale=scale, damage=damage, fast=fast) as scan:
+            scan = write.fitted(image.strip(scan, strip), format)  # turned, if need be, before the proof
             written, read = Fingerprint(), Fingerprint()
             write.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
             watch.lap(format)
@@ -123,7 +132,7 @@ def decompressing(
                     raise CodecError(f"{format} does not hold exactly these pixels, so that --rm would lose them")
                 watch.lap("prove")
             problems = list(damage.sentences()) if damage else []
-            return Result(header["bytes"], header["bpp"], scan.width, scan.height, watch.stages, problems)
+            return Result(header["bytes"], header["bpp"], scan.width, scan.height, watch.stages, problems, scan.notes)
 
     return work
 
@@ -194,6 +203,18 @@ def _timed(scan, watch: Stopwatch, stage: str, fingerprint: Fingerprint | None =
     seen = fingerprint.of if fingerprint else iter
     fields = {
         name: getattr(scan, name)
-        for name in ("width", "height", "channels", "depth", "has_alpha", "icc", "exif", "xmp", "suffix")
+        for name in (
+            "width",
+            "height",
+            "channels",
+            "depth",
+            "has_alpha",
+            "icc",
+            "exif",
+            "xmp",
+            "cicp",
+            "notes",
+            "suffix",
+        )
     }
     return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **fields)

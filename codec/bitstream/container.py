@@ -24,7 +24,7 @@ TILE = 1024  # px: side of the tiles that are coded on their own
 SPELLED = 3  # value of the suffix flag for a name that is not in SUFFIXES
 SUFFIXES = "", "png", "jpg"  # index = value of the suffix flag: the names that cost no byte
 NO_MODEL = bytes(4)
-SECTIONS = "alpha", "icc", "exif", "xmp", "drawn"  # in file order
+SECTIONS = "alpha", "icc", "exif", "xmp", "drawn", "cicp"  # in file order
 MOST_DRAWN = 2**24  # pixels of a picture with the section drawn
 
 
@@ -113,6 +113,7 @@ FLAGS = (
     ("lossless", 1),
     ("rounded", 1),
     ("drawn", 1),
+    ("cicp", 1),
 )
 
 SMALLEST = {group: sum(field.smallest for field in fields) for group, fields in LAYOUT.items()}
@@ -181,6 +182,8 @@ def pack(aec: Aec) -> bytes:
         raise BadOption(f"a picture with lossless={header.lossless} cannot be of model {header.model.hex()}")
     if header.rounded and not header.lossless:
         raise BadOption("samples can be rounded only in a lossless picture")
+    if "cicp" in sections and not _is_cicp(sections["cicp"]):
+        raise BadOption(f"a section cicp cannot be {sections['cicp'].hex()}")
     if "drawn" in sections and not header.may_be_drawn:
         raise BadOption(
             f"a section drawn does not fit a picture with lossless={header.lossless}, "
@@ -244,7 +247,10 @@ class Reader:
         return self._section(kind) if kind in self.sections else None
 
     def _section(self, kind: str) -> bytes:
-        return self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
+        content = self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
+        if kind == "cicp" and not _is_cicp(content):
+            raise Corrupt("the section cicp does not hold code points of RGB colours")
+        return content
 
     def _read(self, place: int, name: str) -> bytes:
         start, size, crc = self._places[place]
@@ -382,6 +388,11 @@ def _read_suffix(cursor: Cursor) -> str:
     if not re.fullmatch(b"[a-z0-9]+", suffix) or suffix.decode() in SUFFIXES:
         raise Corrupt(f"the suffix {suffix!r} is not lower-case letters and digits, or has a flag of its own")
     return suffix.decode()
+
+
+def _is_cicp(content: bytes) -> bool:
+    """Whether a section holds primaries, transfer characteristics, 0 for RGB, and whether the range is full."""
+    return len(content) == 4 and content[2] == 0 and content[3] < 2
 
 
 def _join_flags(**parts: int) -> int:

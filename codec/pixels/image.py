@@ -16,8 +16,8 @@ from PIL import Image, ImageCms
 
 from ..coding import exact
 from ..errors import BadImage, BadOption, TooLarge
-from . import deep, metadata, pil
-from .formats import png
+from . import colour, deep, exif, metadata, pil, xmp
+from .formats import ancillary, avif, jpeg, png
 
 MAX_PIXELS = 2**28
 
@@ -30,7 +30,8 @@ class Picture:
     metadata.
 
     `exif` is the bare TIFF block, without the b"Exif\\0\\0" of JPEG files; `suffix` that of the source file, such as
-    "png", or "".
+    "png", or ""; `cicp` code points of the colours, as `colour.cicp`; `notes` what of the source could not be kept,
+    each to follow the word "lost".
     """
 
     pixels: np.ndarray
@@ -39,6 +40,8 @@ class Picture:
     exif: bytes | None = None
     xmp: bytes | None = None
     suffix: str = ""
+    cicp: bytes | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def height(self):
@@ -147,18 +150,40 @@ def _from_array(array, max_pixels):
 def load_file(file, suffix, max_pixels):
     """Picture of a seekable binary file, read whole. Call it inside `pil.refusing`."""
     file.seek(0)
+    if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
+        return _load_png(file, suffix, max_pixels)
+    file.seek(0)
     image = pil.open_picture(file)
     check_size(*image.size, max_pixels)
-    if image.format == "PNG":
-        png.check(file)
-        _, _, depth, colour, _ = png.header(file)
-        if colour == 0 and depth in (2, 4) and "transparency" in image.info:
-            image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow widens the pixels only
-    return _from_pil(image, file, suffix)
+    notes = []
+    if image.format in ("JPEG", "MPO"):
+        image.info["xmp"], whole = jpeg.with_extension(file, image.info.get("xmp"))
+        notes += [] if whole else ["a part of its XMP that is not in the file"]
+    elif image.format == "AVIF":
+        file.seek(0)
+        code, depth = avif.described(file.read())
+        if code and not image.info.get("icc_profile"):
+            image.info["cicp"] = colour.cicp(*code)
+        notes += [] if depth == 8 else [f"all but 8 of its {depth} bits per sample"]
+    return _from_pil(image, file, suffix, notes)
 
 
-def _from_pil(image, file, suffix):
+def _load_png(file, suffix, max_pixels):
+    width, height, depth, kind, _ = png.header(file)
+    check_size(width, height, max_pixels)
+    png.check(file)
+    pixels = ancillary.bare(file)
+    image = pil.open_picture(pixels)
+    if kind == 0 and depth in (2, 4) and "transparency" in image.info:
+        image.info["transparency"] *= 255 // (2**depth - 1)  # Pillow widens the pixels only
+    described, notes = ancillary.described(file)
+    image.info.update(described)
+    return _from_pil(image, pixels, suffix, notes)
+
+
+def _from_pil(image, file, suffix, notes=()):
     """Picture of a PIL image; `file` is the binary file under one that was opened here, else None."""
+    was_turned = image.format == "TIFF" and image.getexif().get(exif.ORIENTATION, 1) in range(2, 9)  # Pillow does that
     if image.format == "TIFF" and file is not None:
         pil.check_strips(image)
         pil.check_pages(pil.reopen(image, file))
@@ -173,7 +198,10 @@ def _from_pil(image, file, suffix):
     if alpha is None and key is not None:  # one gray level or colour that means transparent
         key = np.bitwise_and(key, np.iinfo(pixels.dtype).max)
         alpha = np.where((pixels == key).all(axis=2), 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
-    return Picture(pixels, alpha, *metadata.from_pil(image, gray=pixels.shape[2] == 1), suffix)
+    described = metadata.from_pil(image, pixels.shape[2] == 1, notes)
+    if was_turned and described["xmp"]:
+        described["xmp"] = xmp.upright(described["xmp"])
+    return Picture(pixels, alpha, suffix=suffix, **described)
 
 
 def _samples(image):
@@ -236,16 +264,25 @@ def strip(picture, kinds):
             f"not {', '.join(sorted(map(str, unknown)))}"
         )
     kinds = set(metadata.KINDS) if "all" in kinds else kinds
-    orientation = metadata.orientation(picture.exif) if "exif" in kinds and picture.exif else 1
-    if orientation > 1:
-        picture = picture.whole()  # the first row of a turned picture may need all rows
-    stripped = replace(picture, **dict.fromkeys(kinds))
-    if orientation > 1:
-        stripped.pixels = _turn(picture.pixels, orientation)
-        stripped.alpha = None if picture.alpha is None else _turn(picture.alpha, orientation)
-        if stripped.xmp:  # XMP may repeat the orientation, and some viewers would turn the picture once more
-            stripped.xmp = re.sub(rb"""(tiff:Orientation(?:=["']|>))[2-8]""", rb"\g<1>1", stripped.xmp)
-    return stripped
+    if "exif" in kinds:
+        picture = turned(picture)
+    return replace(picture, **dict.fromkeys(kinds))
+
+
+def turned(picture):
+    """The Picture, or Scan, with its pixels as its EXIF's orientation says, and this and XMP's set to 1."""
+    orientation = exif.orientation(picture.exif)
+    if orientation == 1:
+        return picture
+    picture = picture.whole()  # the first row of a turned picture may need all rows
+    return replace(
+        picture,
+        pixels=_turn(picture.pixels, orientation),
+        alpha=None if picture.alpha is None else _turn(picture.alpha, orientation),
+        exif=exif.upright(picture.exif),
+        # XMP may repeat the orientation, and some viewers would turn the picture once more.
+        xmp=picture.xmp and xmp.upright(picture.xmp),
+    )
 
 
 def _turn(array, orientation):

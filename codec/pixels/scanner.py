@@ -41,22 +41,29 @@ def opened(source, max_pixels=MAX_PIXELS):
 def _scan(file, suffix, max_pixels):
     """Scan of a binary file, None if it is to be read whole."""
     file.seek(0)
-    whole = pil.open_picture(file)
-    image.check_size(*whole.size, max_pixels)
-    width, height = whole.size
-    if width * height <= SMALL or whole.format not in CUT:
+    if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
+        whole, name, size = None, "PNG", png.header(file)[:2]
+    else:
+        file.seek(0)
+        whole = pil.open_picture(file)
+        name, size = whole.format, whole.size
+    image.check_size(*size, max_pixels)
+    if size[0] * size[1] <= SMALL or name not in CUT:
         return None
-    if whole.format == "TIFF":
+    if name == "TIFF":
         pil.check_pages(pil.reopen(whole, file))
-    parts = CUT[whole.format](file, whole)
+    parts = CUT[name](file, whole)
     if parts is None:
         return None
     small, pieces = parts
     first = image.load(small, max_pixels=0)
-    described = (first.icc, first.exif, first.xmp) if whole.format == "PNG" else metadata.from_pil(whole, first.gray)
+    if name == "PNG":  # its small file has all metadata
+        described = {kind: getattr(first, kind) for kind in (*metadata.KINDS, "notes")}
+    else:
+        described = metadata.from_pil(whole, first.gray)
 
     def strips():
         for piece in pieces():
             yield image.load(piece, max_pixels=0)
 
-    return Scan(width, height, first.channels, first.depth, first.has_alpha, strips, *described, suffix)
+    return Scan(*size, first.channels, first.depth, first.has_alpha, strips, suffix=suffix, **described)

@@ -34,6 +34,8 @@ class Scan:
     exif: bytes | None = None
     xmp: bytes | None = None
     suffix: str = ""
+    cicp: bytes | None = None
+    notes: tuple[str, ...] = ()  # as a Picture's
 
     def whole(self):
         """The Picture."""
@@ -45,7 +47,7 @@ class Scan:
             if alpha is not None:
                 alpha[top : top + strip.height] = strip.alpha
             top += strip.height
-        return Picture(pixels, alpha, self.icc, self.exif, self.xmp, self.suffix)
+        return Picture(pixels, alpha, self.icc, self.exif, self.xmp, self.suffix, self.cicp, self.notes)
 
 
 class Window:

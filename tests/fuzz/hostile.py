@@ -344,6 +344,7 @@ def seeds(coder):
         exif=b"II*\0\x08\0\0\0" + bytes(6),
         xmp=b"<x/>",
         suffix="webp",
+        cicp=b"\x0c\x0d\0\1",
     )
     files["everything"] = coder.encode(everything, 50, lossless=False)
     files["alpha16"] = coder.encode(

@@ -87,6 +87,7 @@ def pictures():
         "tiny-lowest": (Picture(scene(70, 66)), 1),
         "tiny-alpha-16": (Picture(scene(20, 20, 1, 16), alpha(20, 20, 16), suffix="tif"), 75),
         "tiny-everything": (full, 99.99),
+        "tiny-cicp": (Picture(scene(21, 18), cicp=b"\x09\x10\0\1", suffix="avif"), 60),
         "tiny-two-tiles": (Picture(scene(5, 1030)), 80),
         "tiny-tall": (Picture(scene(1040, 2, 1)), 20),
         "exact-gray": (Picture(scene(33, 70, 1)), 60),
@@ -123,7 +124,9 @@ def make_good(kind):
             )
             (GOOD / f"{name}.aec").write_bytes(file)
             decoded = coder.decode_picture(file)
-            write.save(dataclasses.replace(decoded, icc=None, exif=None, xmp=None), GOOD / f"{name}.png", "png")
+            write.save(
+                dataclasses.replace(decoded, icc=None, exif=None, xmp=None, cicp=None), GOOD / f"{name}.png", "png"
+            )
             golden[name] = {
                 "model": codec.info(file)["model"],
                 "sha256": hashlib.sha256(file).hexdigest(),
@@ -267,6 +270,16 @@ def bad(coder):
         **lossless_tiles(),
         # drawn parts
         **drawn_parts(fields, model),
+        # code points of colours
+        **{
+            f"cicp-{name}": fields(flags=2048, sections=[code])
+            for name, code in {
+                "of-3": b"\x09\x10\0",
+                "of-5": b"\x09\x10\0\1\0",
+                "matrix": b"\x09\x10\x09\1",
+                "range": b"\x09\x10\0\2",
+            }.items()
+        },
     }
 
 

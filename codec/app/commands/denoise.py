@@ -8,10 +8,10 @@ import click
 
 from ...errors import CodecError
 from ..batch import Job
-from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, PICTURES, SPEECH, WORK, Failure, Options, takes
+from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, PICTURES, SPEECH, STRIP, WORK, Failure, Options, takes
 from ..report import Stopwatch, shown
 from ..work import Draft, Result
-from .shared import QUALITY, STRIP, content
+from .shared import QUALITY, content
 
 
 @click.command()

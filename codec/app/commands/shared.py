@@ -10,7 +10,7 @@ from ..batch import STREAM, Job
 from ..options import PICTURE, Failure, Options
 from ..report import shown
 
-QUALITY, _, _, STRIP = ([option] for option in PICTURE)
+QUALITY = PICTURE[:1]
 FORCE = [click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")]
 
 

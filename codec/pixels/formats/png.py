@@ -192,13 +192,15 @@ class Writer:
     channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; depth: 8 or 16; `exif` is the bare TIFF block.
     """
 
-    def __init__(self, file, width, height, channels, depth, icc=None, exif=None, xmp=None, level=LEVEL):
+    def __init__(self, file, width, height, channels, depth, icc=None, exif=None, xmp=None, cicp=None, level=LEVEL):
         self._file, self._pixel, self._type = file, channels * depth // 8, np.dtype(f">u{depth // 8}")
         self._deflate = zlib.compressobj(level)
         self._above = np.zeros(width * self._pixel, np.uint8)
         file.write(
             SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, COLOURS[channels], 0, 0, 0))
         )
+        if cicp:
+            file.write(chunk(b"cICP", cicp))
         if icc:
             file.write(chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc)))
         if exif:

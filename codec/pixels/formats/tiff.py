@@ -13,7 +13,8 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from ...errors import BadImage
-from .. import metadata, pil
+from .. import exif as blocks
+from .. import pil
 
 STRETCH = 1 << 22  # bytes of a strip written, or least bytes of pixels read, at a time
 CLASSIC = 2**32 - 2**24  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
@@ -78,7 +79,7 @@ class Writer:
             directory = TiffImagePlugin.ImageFileDirectory_v2(
                 b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4)
             )
-            for tag, value in (exif and metadata.describe(exif) or {}).items():
+            for tag, value in (exif and blocks.describe(exif) or {}).items():
                 directory[tag] = value
             directory[WIDTH], directory[HEIGHT] = width, height
             directory[BITS] = (depth,) * channels

@@ -1,0 +1,66 @@
+"""XMP of JPEG files beyond one segment, which Pillow neither reads nor writes; used by `image` and `write`."""
+
+import struct
+
+from .. import xmp as packets
+
+SEGMENT = 65533  # bytes that a segment holds
+STANDARD, EXTENSION = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+PIECE = 65400  # bytes of an extension in a segment, a little less than fit
+MOST_XMP, MOST_EXIF, MOST_ICC = SEGMENT - len(STANDARD), SEGMENT - len(b"Exif\0\0"), 255 * 65519  # bytes
+
+
+def with_extension(file, xmp: bytes | None) -> tuple[bytes | None, bool]:
+    """(the packet merged with its extension, whether all of this was there) of a JPEG whose first XMP segment Pillow
+    has read.
+    """
+    if not xmp or not (name := packets.extension(xmp)):
+        return xmp, True
+    size, pieces = 0, {}
+    for data in _segments(file):
+        head = len(EXTENSION) + 32
+        if (
+            data.startswith(EXTENSION)
+            and data[len(EXTENSION) : head].decode("latin-1").upper() == name
+            and len(data) > head + 8
+        ):
+            size, offset = struct.unpack_from(">II", data, head)
+            pieces[offset] = data[head + 8 :]
+    more = b""
+    while len(more) in pieces and len(more) < size:
+        more += pieces[len(more)]
+    if not size or len(more) != size:
+        return packets.without_note(xmp), False
+    return packets.merged(xmp, more), True
+
+
+def with_long_xmp(data: bytes, xmp: bytes) -> bytes:
+    """The JPEG with an XMP packet of any length, which it has none of."""
+    packet, name = packets.split(xmp)
+    contents = [STANDARD + packet]
+    for start in range(0, len(xmp), PIECE):
+        contents.append(EXTENSION + name + struct.pack(">II", len(xmp), start) + xmp[start : start + PIECE])
+    place = 2
+    while data[place : place + 2] in (b"\xff\xe0", b"\xff\xe1"):  # behind JFIF and EXIF
+        place += 2 + struct.unpack_from(">H", data, place + 2)[0]
+    segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content for content in contents)
+    return data[:place] + segments + data[place:]
+
+
+def _segments(file):
+    """Yields the contents of the APP1 segments before the pixels."""
+    file.seek(2)
+    while len(head := file.read(2)) == 2 and head[0] == 0xFF:
+        marker = head[1]
+        while marker == 0xFF and (more := file.read(1)):
+            marker = more[0]
+        if marker in (0xDA, 0xD9, 0xFF):
+            return
+        if marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            continue
+        length = file.read(2)
+        if len(length) < 2 or (size := struct.unpack(">H", length)[0]) < 2:
+            return
+        data = file.read(size - 2)
+        if marker == 0xE1:
+            yield data

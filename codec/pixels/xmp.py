@@ -1,0 +1,81 @@
+"""XMP packets as bytes: the orientation they repeat, and what JPEG files keep apart because a segment is too short for
+it.
+
+They are edited as text and not parsed, so that what is not understood stays as it is. Whatever a packet says is
+untrusted.
+"""
+
+import hashlib
+import re
+
+TIFF = rb"http://ns\.adobe\.com/tiff/1\.0/"
+# The packet that stays in a JPEG's first segment when all of it goes into an extension.
+EXTENDED = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="%s"/>'
+    b"</rdf:RDF></x:xmpmeta>"
+)
+NOTE = re.compile(
+    rb"""\s+[\w.-]+:HasExtendedXMP\s*=\s*(?P<quote>["'])\s*(?P<attribute>[0-9A-Fa-f]{32})\s*(?P=quote)"""
+    rb"""|<(?P<name>[\w.-]+:HasExtendedXMP)(?:\s[^>]*)?>\s*(?P<element>[0-9A-Fa-f]{32})\s*</(?P=name)\s*>"""
+)
+RDF, META = rb"<[\w.-]+:RDF\b[^>]*>", rb"<[\w.-]+:(?:xmpmeta|xapmeta)\b[^>]*>"
+SPACES = re.compile(rb"""\s(xmlns:[\w.-]+)\s*=\s*("[^"]*"|'[^']*')""")
+
+
+def upright(xmp: bytes) -> bytes:
+    """The packet with the orientation 1 wherever it says one, as an attribute or as an element, under any prefix."""
+    named = re.findall(rb"""xmlns:([\w.-]+)\s*=\s*["']\s*""" + TIFF, xmp)
+    prefixes = rb"|".join(re.escape(name) + b":" for name in {b"tiff", *named})
+    if re.search(rb"""xmlns\s*=\s*["']\s*""" + TIFF, xmp):
+        prefixes += b"|"
+    attribute = rb"""([\s<"'](?:%s)Orientation\s*=\s*["']\s*)[0-9]+(?=\s*["'])""" % prefixes
+    element = rb"""(<(?:%s)Orientation(?:\s[^>]*)?>\s*)[0-9]+(?=\s*<)""" % prefixes
+    return re.sub(element, rb"\g<1>1", re.sub(attribute, rb"\g<1>1", xmp))
+
+
+def extension(xmp: bytes) -> str:
+    """The 32 hexadecimal digits that name a packet's extension in a JPEG, "" if it has none."""
+    found = NOTE.search(xmp)
+    return (found["attribute"] or found["element"]).decode().upper() if found else ""
+
+
+def without_note(xmp: bytes) -> bytes:
+    """The packet that names no extension."""
+    return NOTE.sub(b"", xmp)
+
+
+def merged(xmp: bytes, more: bytes) -> bytes:
+    """A packet with what its extension says; the extension alone where the packet says nothing else."""
+    if xmp == EXTENDED % extension(xmp).encode():
+        return more
+    xmp = without_note(xmp)
+    start, end = _inside(more)
+    outer = re.findall(RDF + b"|" + META, more[:start])
+    spaces = {name: value for tag in outer for name, value in SPACES.findall(tag)}
+    place, close = _inside(xmp)
+    opening = re.search(rb"<[\w.-]+(?::[\w.-]+)?[^>]*>\s*$", xmp[:place])
+    if opening:
+        missing = b"".join(b" %s=%s" % space for space in spaces.items() if not _declares(opening[0], space[0]))
+        at = opening.start() + len(opening[0].rstrip()) - 1
+        xmp, close = xmp[:at] + missing + xmp[at:], close + len(missing)
+    return xmp[:close] + more[start:end] + xmp[close:]
+
+
+def split(xmp: bytes) -> tuple[bytes, bytes]:
+    """(packet for a JPEG's first segment, name of the extension that is all of `xmp`)."""
+    name = hashlib.md5(xmp, usedforsecurity=False).hexdigest().upper().encode()
+    return EXTENDED % name, name
+
+
+def _inside(xmp: bytes) -> tuple[int, int]:
+    """Where the content of a packet's RDF begins and ends, of its outermost element where there is none."""
+    for opening, closing in ((RDF, rb"</[\w.-]+:RDF\s*>"), (META, rb"</[\w.-]+:(?:xmpmeta|xapmeta)\s*>")):
+        first, ends = re.search(opening, xmp), [match.start() for match in re.finditer(closing, xmp)]
+        if first and ends and first.end() <= ends[-1]:
+            return first.end(), ends[-1]
+    return 0, len(xmp)
+
+
+def _declares(tag: bytes, name: bytes) -> bool:
+    return any(found == name for found, _ in SPACES.findall(tag))

@@ -1,0 +1,193 @@
+"""Colours described outside of an ICC profile: PNG's chunks and AVIF's boxes, kept as they are or as a profile that
+says the same.
+"""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+from test_image import SRGB, chunk, photo
+
+import codec
+from codec.pixels import colour, image, write
+from codec.pixels.formats import avif
+from codec.pixels.image import Picture
+
+P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)  # white, red, green, blue as in cHRM
+SRGB_CORNERS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
+REC2020_PQ = b"\x09\x10\0\1"
+
+
+def png(samples, *chunks):
+    file = io.BytesIO()
+    Image.fromarray(samples.squeeze()).save(file, "PNG")
+    data = file.getvalue()
+    return data[:33] + b"".join(chunk(*each) for each in chunks) + data[33:]
+
+
+def gamma(value):
+    return b"gAMA", struct.pack(">I", round(100000 * value))
+
+
+def corners(values):
+    return b"cHRM", struct.pack(">8I", *(round(100000 * value) for value in values))
+
+
+def written(picture, suffix):
+    file = io.BytesIO()
+    notes = write.save(picture, file, suffix)
+    return file.getvalue(), notes
+
+
+def linear(values):
+    """sRGB's samples 0..1 as light."""
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def light(point):
+    x, y = point
+    return np.array([x / y, 1, (1 - x - y) / y])
+
+
+def matrix(values):
+    """XYZ of the corners' linear colours, by the book."""
+    white, *points = [light(pair) for pair in zip(values[::2], values[1::2])]
+    columns = np.stack(points, 1)
+    return columns * np.linalg.solve(columns, white)
+
+
+def shown(icc, samples):
+    """What a screen of sRGB shows of samples [N, 3] of a profile, clipped."""
+    pixels = Image.fromarray(samples[None])
+    source, screen = ImageCms.ImageCmsProfile(io.BytesIO(icc)), ImageCms.createProfile("sRGB")
+    return np.asarray(ImageCms.profileToProfile(pixels, source, screen, renderingIntent=1))[0]
+
+
+COLOURS = np.random.default_rng(3).integers(60, 190, (40, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("values, power", [(P3, None), (SRGB_CORNERS, 1 / 1.8), (P3, 1 / 2.2), (SRGB_CORNERS, 1.0)])
+def test_a_profile_shows_what_gamma_and_chromaticities_say(values, power):
+    chunks = [corners(values)] + ([gamma(power)] if power else [])
+    icc = image.load(png(photo(9, 8, 3), *chunks)).icc
+    assert icc and codec.pixels.metadata.profile_space(icc) == b"RGB "
+    samples = COLOURS / 255
+    expected = linear(samples) if power is None else samples ** (1 / power)
+    expected = np.linalg.inv(matrix(SRGB_CORNERS)) @ matrix(values) @ expected.T
+    inside = ((expected > 0.01) & (expected < 0.99)).all(0)
+    assert inside.sum() > 10
+    assert np.abs(linear(shown(icc, COLOURS) / 255) - expected.T)[inside].max() < 0.012
+
+
+def test_what_says_srgb_needs_no_profile():
+    for chunks in (
+        [gamma(0.45455)],
+        [gamma(0.45455), corners(SRGB_CORNERS)],
+        [(b"sRGB", b"\0"), gamma(0.7)],
+        [(b"cICP", b"\1\x0d\0\1"), gamma(1.0)],
+        [(b"iCCP", b"x\0\0" + zlib.compress(SRGB)), gamma(1.0)],
+    ):
+        picture = image.load(png(photo(9, 8, 3), *chunks))
+        assert picture.icc in (None, SRGB) and not picture.cicp and not picture.notes
+
+
+def test_gray_has_a_profile_of_gray():
+    picture = image.load(png(photo(9, 8, 1), gamma(1.0), corners(P3)))
+    assert picture.icc[16:20] == b"GRAY" and picture.channels == 1
+    ImageCms.getOpenProfile(io.BytesIO(picture.icc))
+    assert image.load(written(picture, "png")[0]).icc == picture.icc
+
+
+@pytest.mark.parametrize("chunks", [[gamma(0)], [gamma(20000)], [corners([0] * 8)], [corners([0.3] * 8), gamma(1)]])
+def test_what_no_picture_means_is_said_and_left_out(chunks):
+    picture = image.load(png(photo(9, 8, 3), *chunks))
+    assert picture.icc is None and len(picture.notes) == 1
+
+
+@pytest.mark.parametrize("code", [REC2020_PQ, b"\x0c\x0d\0\1", b"\x09\x12\0\1", b"\x09\x01\0\0"])
+def test_code_points_survive_in_aec_and_png(code):
+    source = photo(33, 21, 3)
+    picture = image.load(png(source, (b"cICP", code), gamma(0.45455)))
+    assert picture.cicp == code and picture.icc is None and picture.notes == ()
+    coder = codec.Codec(device="cpu")
+    decoded = coder.decode_picture(coder.encode(picture, 90))
+    assert decoded.cicp == code
+    data, notes = written(decoded, "png")
+    assert chunk(b"cICP", code) in data and data.index(b"cICP") < data.index(b"IDAT") and notes == ()
+    assert image.strip(decoded, "cicp").cicp is None and image.strip(decoded, "all").cicp is None
+
+
+def test_code_points_in_avif():
+    for code in (REC2020_PQ, b"\x0c\x0d\0\1"):
+        data, notes = written(Picture(photo(40, 50, 3), cicp=code), "avif")
+        assert avif.described(data) == (tuple(code[:2]), 8) and notes == ()
+        again = image.load(data)
+        assert again.cicp == code and again.icc is None
+        plain, _ = written(Picture(photo(40, 50, 3)), "avif")
+        assert np.array_equal(again.pixels, image.load(plain).pixels)
+    assert avif.described(plain)[0] in colour.PLAIN and image.load(plain).cicp is None
+
+
+def test_a_profile_in_the_place_of_code_points():
+    """Where there is no place for them; what a profile cannot say is said."""
+    for suffix in ("jpg", "webp", "tif"):
+        data, notes = written(Picture(photo(40, 50, 3), cicp=b"\x0c\x0d\0\1"), suffix)
+        icc = image.load(data).icc
+        assert icc == colour.profile_of(b"\x0c\x0d\0\1", False) and notes == ()
+        data, notes = written(Picture(photo(40, 50, 3), cicp=REC2020_PQ), suffix)
+        assert image.load(data).icc is None and notes == ("the meaning of its colours (Rec. 2020, PQ)",)
+        data, notes = written(Picture(photo(40, 50, 3), cicp=REC2020_PQ, icc=SRGB), suffix)
+        assert image.load(data).icc == SRGB and notes == ()
+    assert image.to_pil(Picture(photo(40, 50, 3), cicp=b"\x0c\x0d\0\1")).info["icc_profile"]
+    samples = COLOURS / 255
+    for code, curve in ((b"\x0c\x0d\0\1", linear), (b"\x0c\x08\0\1", lambda v: v), (b"\x0c\x04\0\1", lambda v: v**2.2)):
+        expected = np.linalg.inv(matrix(SRGB_CORNERS)) @ matrix(P3) @ curve(samples).T
+        inside = ((expected > 0.01) & (expected < 0.99)).all(0)
+        found = linear(shown(colour.profile_of(code, False), COLOURS) / 255)
+        assert np.abs(found - expected.T)[inside].max() < 0.012
+
+
+def test_every_code_point_is_a_profile_or_none():
+    for primaries in range(256):
+        for transfer in (*range(20), 255):
+            for gray in (False, True):
+                icc = colour.profile_of(bytes([primaries, transfer, 0, 1]), gray)
+                known = primaries in (*colour.PRIMARIES, 2) and transfer in (*colour.TRANSFERS, 2)
+                assert (icc is not None) == known
+                if icc and (primaries + transfer) % 7 == 0:
+                    ImageCms.getOpenProfile(io.BytesIO(icc))
+
+
+def test_broken_boxes_say_nothing():
+    data, _ = written(Picture(photo(40, 50, 3), cicp=REC2020_PQ), "avif")
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        broken = bytearray(data[: rng.integers(20, 600)])
+        for place in rng.integers(0, len(broken), rng.integers(1, 6)):
+            broken[place] = rng.integers(256)
+        code, depth = avif.described(bytes(broken))
+        assert (code is None or len(code) == 2) and 0 <= depth < 256
+
+
+def test_the_command_line_says_what_is_lost(tmp_path, monkeypatch, capfd):
+    from click.testing import CliRunner
+
+    from codec.app.cli import cli
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").write_bytes(png(photo(33, 21, 3), (b"cICP", REC2020_PQ)))
+    (tmp_path / "b.png").write_bytes(png(photo(33, 21, 3), gamma(20000)))
+    result = CliRunner().invoke(cli, ["compress", "a.png", "b.png"])
+    assert result.exit_code == 0
+    assert result.stderr == "aecodec: b.png: lost its gamma and chromaticities (those of no picture)\n"
+    result = CliRunner().invoke(cli, ["decompress", "a.aec", "-o", "a.jpg"])
+    assert result.exit_code == 0
+    assert result.stderr == "aecodec: a.aec: lost the meaning of its colours (Rec. 2020, PQ)\n"
+    result = CliRunner().invoke(cli, ["decompress", "-f", "--quiet", "--json", "a.aec", "-o", "a.jpg"])
+    assert result.exit_code == 0 and result.stderr == "" and '"lost": ["the meaning' in result.stdout
+    for strip in ("all", "cicp"):
+        result = CliRunner().invoke(cli, ["decompress", "-f", "--strip", strip, "a.aec", "-o", "a.jpg"])
+        assert result.exit_code == 0 and result.stderr == ""
