@@ -109,12 +109,24 @@ def spread(values):
     """
     if not values:
         return {"mean": None, "interval": None, "worst": {}}
-    ratios = np.log1p(np.array(list(values.values())) / 100)
+    ratios = _ratios(values.values())
     drawn = np.random.default_rng(0).integers(0, len(ratios), (RESAMPLES, len(ratios)))
     edges = np.quantile(ratios[drawn].mean(axis=1), ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     worst = sorted(values, key=values.get, reverse=True)[: math.ceil(WORST * len(values))]
-    mean_, low, high = (float(np.expm1(ratio)) * 100 for ratio in (ratios.mean(), *edges))
-    return {"mean": mean_, "interval": [low, high], "worst": {name: values[name] for name in worst}}
+    return {
+        "mean": average(values.values()),
+        "interval": [float(np.expm1(edge)) * 100 for edge in edges],
+        "worst": {name: values[name] for name in worst},
+    }
+
+
+def average(percents):
+    """Mean of percents as ratios of sizes, on a logarithmic scale: 0 of half and twice as much, None of none."""
+    return float(np.expm1(_ratios(percents).mean())) * 100 if percents else None
+
+
+def _ratios(percents):
+    return np.log1p(np.array(list(percents)) / 100)
 
 
 def curves(points, metric):

@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import AvifImagePlugin, Image, ImageFilter, features
 
+from . import metrics
+
 NAMES = (
     "aec",
     "aec-effort3",
@@ -87,6 +89,8 @@ class Aec:
 
     def __init__(self, name="aec", device="cpu", threads=1):
         import codec
+        from codec.model.purpose import objective_of
+        from codec.model.weights import path_of
 
         variant, _, model = name.partition(":")
         self.name, (self.label, self.effort, self.fast) = name, VARIANTS[variant]
@@ -101,6 +105,8 @@ class Aec:
         except (codec.CodecError, ImportError) as error:
             raise Unavailable(f"aec cannot run: {error}") from None
         self.model = self._codec.model.id.hex()
+        # The metrics that say nothing about this model, as it was trained on them.
+        self.trained_on = metrics.TRAINED_ON.get(objective_of(path_of(self._source)), metrics.NAMES)
 
     @property
     def settings(self):

@@ -89,7 +89,7 @@ def _interval(edges):
 
 
 def _worst(pictures):
-    return _percent(sum(pictures.values()) / len(pictures) if pictures else None)
+    return _percent(bdrate.average(pictures.values()))
 
 
 def _short(name, width):

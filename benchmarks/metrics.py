@@ -197,6 +197,8 @@ NAMES = tuple(METRICS)
 DEFAULT = ("psnr", "psnr_y", "msssim")  # the cheap ones
 # All that a judgement needs, in its order.
 EYE = ("ssimulacra2", "butteraugli", "cvvdp", "iwssim", "psnr_hvsm", "msssim", "psnr")
+# What the objectives of our weight files (codec.model.purpose) have seen in training: no proof of anything.
+TRAINED_ON = {"psnr": ("psnr", "psnr_y", "psnr_c"), "visual": ("ssimulacra2", "psnr", "psnr_y", "psnr_c")}
 UNITS = {name: metric.unit for name, metric in METRICS.items()}
 
 
@@ -212,6 +214,12 @@ def available(names: Iterable[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     return tuple(n for n, why in reasons.items() if why is None), {
         n: why for n, why in reasons.items() if why is not None
     }
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """The names in the order in which people should see them: what follows the eye first."""
+    wanted = set(names)
+    return [name for name in NAMES if name in wanted]
 
 
 def versions(names: Iterable[str]) -> dict[str, str]:

@@ -85,6 +85,7 @@ def measure(request):
                 "label": codec.label,
                 "settings": codec.settings,
                 "trained": codec.trained,
+                "trained_on": list(getattr(codec, "trained_on", ())),
                 "options": codec.options,
                 "identity": identities[name],
             }

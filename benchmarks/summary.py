@@ -1,6 +1,9 @@
 """The tables of a result as text for the terminal. Before: `record`."""
 
-ANCHORS = ("webp", "jpeg")  # the file has more
+from . import bdrate, metrics
+
+# The file has more.
+ANCHORS = ("avif444", "jxl", "webp", "jpeg")
 
 
 def text(run):
@@ -28,33 +31,39 @@ def failure(entry):
 
 
 def _rates(run):
-    wanted = [r for r in run["bd_rate"] if r["metric"] in run["metrics"]]
     lines, notes = [], {}
-    for metric in run["metrics"]:
+    for metric in metrics.ordered(run["metrics"]):
         for anchor in ANCHORS:
-            rows = {
-                (r["codec"], r["scope"], r["method"]): r
-                for r in wanted
-                if (r["anchor"], r["metric"]) == (anchor, metric)
-            }
+            entries = (r for r in run["bd_rate"] if (r["anchor"], r["metric"]) == (anchor, metric))
+            rows = {(r["codec"], r["scope"], r["method"]): r for r in entries}
             if not rows:
                 continue
             title = f"BD-rate on {metric} against {anchor}, % (negative: smaller files)"
-            lines += ["", f"{title:62}{'set PCHIP':>12}{'set Akima':>12}{'pictures':>12} [quartiles]"]
+            heads = f"{'set PCHIP':>12}{'set Akima':>12}{'pictures':>12}  95 % interval, worst 5 %"
+            lines += ["", f"{title:62}{heads}"]
             for codec in dict.fromkeys(c for c, _, _ in rows):
-                whole, akima, single = [
+                whole, akima, single = (
                     rows[codec, scope, method]
                     for scope, method in (("set", "pchip"), ("set", "akima"), ("picture", "pchip"))
-                ]
-                quartiles = (
-                    f"[{_percent(single['p25'])} {_percent(single['p75'])}]" if single["value"] is not None else ""
                 )
-                span = f"   over {whole['low']:.1f}..{whole['high']:.1f}" if whole["value"] is not None else ""
-                numbers = "".join(f"{_percent(r['value']):>12}" for r in (whole, akima, single))
-                lines.append(f"  {codec:60}{numbers} {quartiles}{span}")
+                name = codec + " (trained on it)" * (metric in run["codecs"][codec]["trained_on"])
+                numbers = "".join(f"{_percent(v):>12}" for v in (whole["value"], akima["value"], single["mean"]))
+                lines.append(f"  {name:60}{numbers}{_spread(single)}{_range(whole)}")
                 if whole["reason"]:
                     notes[f"  {codec} against {anchor} on {metric}: {whole['reason']}"] = None
-    return lines + (["", "Not computed"] + list(notes) if notes else [])
+    return lines + (["", "Not computed", *notes] if notes else [])
+
+
+def _spread(single):
+    """The interval of the mean of the pictures, and the worst of them."""
+    if single["interval"] is None:
+        return ""
+    low, high = map(_percent, single["interval"])
+    return f"  [{low} {high}], {_percent(bdrate.average(single['worst'].values()))}"
+
+
+def _range(whole):
+    return "" if whole["value"] is None else f"   over {whole['low']:.1f}..{whole['high']:.1f}"
 
 
 def _percent(value):

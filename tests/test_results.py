@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("bjontegaard")
 pytest.importorskip("matplotlib")
 
-from benchmarks import bdrate, figure, pages, record
+from benchmarks import bdrate, figure, metrics, pages, record
 from benchmarks.latents import words
 
 KODAK = Path(bdrate.__file__).parent / "results" / "kodak.json"
@@ -82,10 +82,20 @@ def held(page, command, name):
 
 def test_the_pages_say_what_the_results_say(run):
     tables = figure.tables(run)
-    where = {"rates": "README.md", "speeds": "benchmarks/README.md", "settings": "benchmarks/README.md"}
+    where = {"rates": "README.md"} | dict.fromkeys(("spread", "variants", "speeds", "settings"), "benchmarks/README.md")
     assert where.keys() == tables.keys()
     for name, page in where.items():
         assert held(page, figure.COMMAND, name) == tables[name], "the command is in benchmarks/README.md"
+
+
+def test_the_records_are_those_of_the_points(run):
+    """The committed BD-rates, intervals and worst pictures are made by this code from the committed points."""
+    made = bdrate.table(run["points"], run["metrics"])
+    for found, wanted in zip(made, run["bd_rate"], strict=True):
+        assert found.keys() == wanted.keys()
+        for key, value in wanted.items():
+            exact = value is None or isinstance(value, str)
+            assert found[key] == (value if exact else pytest.approx(value, rel=1e-6, abs=1e-6)), (wanted["codec"], key)
 
 
 def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
@@ -95,12 +105,29 @@ def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
         for r in run["bd_rate"]
         if (r["codec"], r["anchor"], r["metric"], r["method"], r["scope"]) == ("aec", "webp", "psnr", "pchip", "set")
     )
-    line = next(line for line in rates if line.startswith("| WebP"))
-    assert line.split(" | ")[1] == f"{found['value']:+.1f} %".replace("-", "−")
-    assert len(rates) == 2 + sum(
-        codec["trained"] for name, codec in run["codecs"].items() if not name.startswith("aec")
-    ) and len(speeds) == 2 + len(run["codecs"])
-    assert len({line.count("|") for line in rates}) == len({line.count("|") for line in speeds}) == 1
+    heads, line = rates[0].split(" | "), next(line for line in rates if line.startswith("| WebP"))
+    at = next(i for i, head in enumerate(heads) if head.startswith("PSNR (RGB)"))
+    assert line.split(" | ")[at] == f"{found['value']:+.1f} %".replace("-", "−")
+    assert heads[1].startswith("SSIMULACRA2") and at > max(i for i, head in enumerate(heads) if "SSIM" in head)
+    others = sum(codec["trained"] for name, codec in run["codecs"].items() if not name.startswith("aec"))
+    table = [line for line in rates if line.startswith("|")]
+    assert len(table) == 2 + others and len(speeds) == 2 + len(run["codecs"])
+    assert len({line.count("|") for line in table}) == len({line.count("|") for line in speeds}) == 1
+
+
+def test_the_tables_say_what_the_model_was_trained_on_and_what_the_pictures_say(run):
+    seen = [head.removesuffix(figure.MARK) for head in figure.rates(run)[0].strip("| ").split(" | ") if "¹" in head]
+    trained = metrics.ordered(set(run["metrics"]) & set(run["codecs"]["aec"]["trained_on"]))
+    assert trained and seen == [metrics.METRICS[name].title for name in trained]
+    blind = {**run, "codecs": {name: {**codec, "trained_on": []} for name, codec in run["codecs"].items()}}
+    assert "¹" not in "".join(figure.rates(blind))
+    wanted = {"codec": "aec", "anchor": "avif444", "metric": "msssim", "scope": "picture", "method": "pchip"}
+    found = next(r for r in run["bd_rate"] if r.items() >= wanted.items())
+    rows = {line.split(" | ")[0]: line.split(" | ") for line in figure.spread(run)}
+    at = rows["| single pictures"].index("MS-SSIM")
+    assert rows["| AVIF 4:4:4: mean"][at] == f"{found['mean']:+.1f} %".replace("-", "−")
+    assert len(found["worst"]) == 2 and found["interval"][0] < found["mean"] < found["interval"][1]
+    assert max(v for v in found["by_picture"].values() if v is not None) == next(iter(found["worst"].values()))
 
 
 def test_a_curve_is_drawn(run, tmp_path):
