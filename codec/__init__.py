@@ -24,10 +24,16 @@ __all__ = ["Codec", "CodecError", "compress", "decompress", "info"]
 
 def __getattr__(name):
     if name == "Codec":
-        from .pipeline.codec import Codec
-
-        return Codec
+        return _codec()
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
+
+
+def _codec():
+    from .loading import loading
+
+    with loading():
+        from .pipeline.codec import Codec
+    return Codec
 
 
 def compress(
@@ -52,9 +58,7 @@ def compress(
     small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per
     pixel, psnr: the smallest of so many dB, each in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
-    from .pipeline.codec import Codec
-
-    return Codec(model, device).encode(
+    return _codec()(model, device).encode(
         image,
         quality,
         effort=effort,
@@ -75,9 +79,7 @@ def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, devi
     crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are
     decoded. fast: in bfloat16 where the device multiplies it, samples of photographs then off by a level.
     """
-    from .pipeline.codec import Codec
-
-    return Codec(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)
+    return _codec()(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)
 
 
 def info(source):

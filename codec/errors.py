@@ -49,3 +49,7 @@ class BadData(CodecError, ValueError):
     """An array or table that cannot be learned from or does not fit what was learned; a ValueError too, as scikit-learn
     expects.
     """
+
+
+class Missing(CodecError, ImportError):
+    """A package that the codec needs is not there, or cannot be loaded."""

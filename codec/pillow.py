@@ -67,13 +67,13 @@ class AecImageFile(ImageFile.ImageFile):
         Raises OSError for a damaged or truncated file, and for one whose model is not installed.
         """
         if self.tile:
-            from .pipeline.codec import Codec
+            import codec
 
             # Pillow's own limit, checked once more where memory is taken.
             limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
             try:
                 self._file.seek(0)
-                decoded = Codec(*self._coder).decode(self._file, max_pixels=limit, scale=1 / self._step)
+                decoded = codec.Codec(*self._coder).decode(self._file, max_pixels=limit, scale=1 / self._step)
             except CodecError as error:
                 raise OSError(str(error)) from error
             self.im, self.tile, self.readonly = decoded.im, [], 0

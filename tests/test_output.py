@@ -143,3 +143,18 @@ def test_output_that_is_the_input_is_refused_under_any_name(tmp_path):
 def test_directory_as_output_is_refused(tmp_path):
     with pytest.raises(IsADirectoryError):
         output.check("source", str(tmp_path), overwrite=True)
+
+
+def test_times_and_permissions_of_another_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "source").write_bytes(b"")
+    os.chmod("source", 0o604)
+    os.utime("source", ns=(10**18 + 7, 9 * 10**17 + 123456789))
+    os.symlink("file", "link")
+    for name in ("new", "link"):
+        draft = output.draft(name, overwrite=True)
+        draft.write(b"x")
+        draft.keep(os.stat("source"))
+        status = os.stat(name)
+        assert (status.st_atime_ns, status.st_mtime_ns) == (10**18 + 7, 9 * 10**17 + 123456789)
+        assert stat.S_IMODE(status.st_mode) == 0o604

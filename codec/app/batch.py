@@ -17,6 +17,7 @@ from typing import TypeVar
 import click
 
 from ..errors import CodecError
+from ..loading import loading
 from . import output
 from .report import Report, shown
 
@@ -190,7 +191,7 @@ def run(
     and gives the arguments of the report's `done`.
     """
     todo = [job for job in jobs if not (job.problem or job.skipped)]
-    here = functools.cache(prepare)
+    here = functools.cache(loading()(prepare))
     processes = min(processes, sum(not streams(job) for job in todo))
     if todo and processes <= 1:
         here()

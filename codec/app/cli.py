@@ -20,6 +20,7 @@ from pathlib import Path
 
 import click
 
+from .. import loading
 from ..errors import CodecError
 from ..model import purpose
 from . import batch, output, work
@@ -77,6 +78,11 @@ def main() -> None:
         code = 1
     except OSError as error:  # standard output is full, or has another trouble
         Failure(str(error.strerror or error)).show()
+        code = 1
+    except Exception as error:
+        if (said := loading.sentence(error)) is None:
+            raise
+        Failure(said).show()
         code = 1
     except SystemExit as leave:  # click's answer to a reader that has gone
         code = leave.code or 0
@@ -314,7 +320,7 @@ def produce(
             result = write(job, draft)
             start = time.perf_counter()
             if isinstance(draft, output.Draft):
-                draft.keep()
+                draft.keep(os.stat(job.source) if options.preserve and not batch.streams(job) else None)
                 if options.remove:
                     os.unlink(job.source)
             return draft, result, {**result.stages, "write": time.perf_counter() - start}

@@ -257,6 +257,9 @@ OUTPUTS = [
     click.option(
         "-n", "--no-clobber", is_flag=True, help="Skip inputs whose output exists, whatever is in it, without an error."
     ),
+    click.option(
+        "-p", "--preserve", is_flag=True, help="Give outputs the times and permissions of their inputs, as cp -p does."
+    ),
     click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
     click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is proved to decode."),
 ]
@@ -292,6 +295,7 @@ class Options:
     stdout: bool = False
     force: bool = False
     no_clobber: bool = False
+    preserve: bool = False
     keep: bool = False
     remove: bool = False
 

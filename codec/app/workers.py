@@ -24,6 +24,7 @@ from multiprocessing.reduction import ForkingPickler
 import click
 
 from ..errors import CodecError
+from ..loading import loading
 from . import output
 
 START = "import sys; sys.path[:] = sys.argv[2:]; from codec.app.workers import serve; serve(int(sys.argv[1]))"
@@ -176,7 +177,7 @@ def serve(descriptor: int) -> None:
     while True:
         try:
             if work is None:
-                work, answer = prepare(), (True, None)
+                work, answer = loading()(prepare)(), (True, None)
             else:
                 answer = True, work(*calls.get())
         except Exception as error:

@@ -1,0 +1,86 @@
+"""Packages that cannot be loaded, said in one sentence.
+
+They may be missing, broken, or need more memory than the system gives, of which torch dies without a Python exception.
+"""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+from .errors import CodecError, Missing
+
+PACKAGES = ("numpy", "PIL", "safetensors", "torch", "compressai")
+PROBE = "import sys; sys.path[:] = sys.argv[1:]; import numpy, torch"
+LIMITS = {"address space": resource.RLIMIT_AS, "data": resource.RLIMIT_DATA}
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Around what imports the codec's packages. Raises Missing in place of what importing them raises."""
+    _probe()
+    try:
+        yield
+    except CodecError:
+        raise
+    except Exception as error:
+        if (said := sentence(error)) is None:
+            raise
+        raise Missing(said) from error
+
+
+def sentence(error: Exception) -> str | None:
+    """What is said of an exception if a package that could not be loaded raised it, else None."""
+    if isinstance(error, CodecError):
+        return str(error) if isinstance(error, Missing) else None
+    name = _culprit(error)
+    if name is None and not isinstance(error, ImportError):
+        return None
+    if isinstance(error, MemoryError):
+        return f"{name} cannot be loaded: there is not enough memory{_limit()}"
+    reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return f"{name or 'a part of the codec'} cannot be loaded: {reason}"
+
+
+def _culprit(error: Exception) -> str | None:
+    """The package whose code, or whose lack, the exception comes from."""
+    names = []
+    trace = error.__traceback__
+    while trace is not None:
+        names.append(trace.tb_frame.f_globals.get("__name__"))
+        trace = trace.tb_next
+    if isinstance(error, ImportError):
+        names.append(error.name)
+    if isinstance(error, SyntaxError) and error.filename:
+        names += error.filename.split(os.sep)
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        names.append(error.obj.__name__)
+    tops = [name.partition(".")[0] for name in names if name]
+    return next((name for name in reversed(tops) if name in PACKAGES), None)
+
+
+def _probe() -> None:
+    """Raises Missing where another process dies of importing torch: asked only where memory is limited."""
+    if "torch" in sys.modules or not _limit():
+        return
+    import subprocess
+
+    command = [sys.executable, "-c", PROBE, *sys.path]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if done.returncode:
+        code = done.returncode
+        reason = signal.Signals(-code).name if code < 0 else (done.stderr.split("\n")[-2:] or [""])[0] or f"code {code}"
+        raise Missing(f"torch cannot be loaded: trying it ended with {reason}{_limit()}")
+
+
+def _limit() -> str:
+    """In brackets the smallest limit on memory that this process has; "" for none."""
+    limits = [(resource.getrlimit(kind)[0], name) for name, kind in LIMITS.items()]
+    limits = [(size, name) for size, name in limits if size != resource.RLIM_INFINITY]
+    if not limits:
+        return ""
+    size, name = min(limits)
+    return f" (this process's {name} is limited to {size / 1e9:.1f} GB)"

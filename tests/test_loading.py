@@ -1,0 +1,111 @@
+"""Packages that cannot be loaded: one sentence, exit code 1, no traceback, from the command line and from the
+library.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import photograph
+from PIL import Image
+
+import codec
+from codec import loading
+from codec.errors import Missing
+
+COMMAND = [sys.executable, "-m", "codec"]
+BROKEN = {
+    "a library is missing": (
+        "torch",
+        'raise ImportError("libx.so: cannot open shared object file")',
+        "libx.so: cannot open",
+    ),
+    "the loader fails": ("torch", 'raise OSError(2, "libcudart.so: cannot open shared object file")', "libcudart.so"),
+    "cut off": ("torch", "def f(:", "invalid syntax"),
+    "empty": ("torch", "", "torch"),
+    "of another build": ("numpy", 'raise RuntimeError("module compiled against ABI version 9")', "ABI version 9"),
+    "no coder": ("compressai", 'raise ImportError("_CXX.so: undefined symbol: x\\nmore")', "undefined symbol: x"),
+    "no weights": (
+        "safetensors",
+        'raise ModuleNotFoundError("No module named 1", name="safetensors")',
+        "No module named",
+    ),
+    "pictures": ("PIL", 'raise ImportError("libjpeg.so.62")', "libjpeg.so.62"),
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photograph(40, 56)).save("p.png")
+    return tmp_path
+
+
+def run(*command, path=(), **more):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*map(str, path), os.getcwd(), *filter(None, sys.path)])}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, **more)
+
+
+def said(done, package, reason):
+    assert done.returncode == 1 and done.stdout == "", done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"aecodec: {package} cannot be loaded: ") and reason in line, line
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_broken_packages(folder, kind):
+    package, code, reason = BROKEN[kind]
+    (folder / "broken" / package).mkdir(parents=True)
+    for module in ("__init__", "ans"):  # of compressai its coder alone is loaded
+        (folder / "broken" / package / f"{module}.py").write_text(code)
+    said(run(*COMMAND, "compress", "p.png", path=["broken"]), package, reason)
+    assert sorted(os.listdir()) == ["broken", "p.png"]
+    done = run(*COMMAND, "--help", path=["broken"])
+    assert done.returncode == 0 and not done.stderr
+
+
+def test_every_way_in(folder):
+    """Worker processes, commands that import elsewhere, the library and the plugin."""
+    (folder / "broken" / "torch").mkdir(parents=True)
+    (folder / "broken" / "torch" / "__init__.py").write_text('raise ImportError("libx.so")')
+    (folder / "q.aec").write_bytes(codec.compress("p.png", device="cpu"))
+    for line in ("compress -j 2 p.png q.aec", "decompress q.aec", "embed p.png -o x.npy", "train", "sample -o x.png"):
+        said(run(*COMMAND, *line.split(), path=["broken"]), "torch", "libx.so")
+    assert run(*COMMAND, "info", "q.aec", path=["broken"]).returncode == 0
+    code = """
+import codec, codec.pillow
+from PIL import Image
+for kind, call in (
+    (codec.CodecError, lambda: codec.compress("p.png")), (ImportError, lambda: codec.Codec()),
+    (codec.CodecError, lambda: codec.decompress("q.aec")), (OSError, lambda: Image.open("q.aec").load()),
+):
+    try:
+        call()
+    except kind as error:
+        print(error)
+"""
+    done = run(sys.executable, "-c", code, path=["broken"])
+    assert done.stdout == "torch cannot be loaded: libx.so\n" * 4 and done.stderr == "", done
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the address space")
+def test_little_address_space(folder):
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, 2 * 10**9))
+
+    done = run(*COMMAND, "compress", "p.png", preexec_fn=limit)
+    said(done, "torch", "(this process's address space is limited to 2.0 GB)")
+
+
+def test_other_errors_stay_what_they_are():
+    for error in (ValueError("x"), OSError("y"), MemoryError(), KeyError("numpy")):
+        assert loading.sentence(error) is None
+        with pytest.raises(type(error)):
+            with loading.loading():
+                raise error
+    with pytest.raises(Missing, match="a part of the codec cannot be loaded: x"):
+        with loading.loading():
+            raise ImportError("x")
