@@ -172,6 +172,17 @@ def test_broken_boxes_say_nothing():
         assert (code is None or len(code) == 2) and 0 <= depth < 256
 
 
+def test_the_profile_in_a_bmp():
+    samples = photo(9, 8, 3)
+    info = struct.pack("<IiiHHIIiiII", 124, 8, 9, 1, 24, 0, 0, 2835, 2835, 0, 0) + bytes(16) + b"DEBM" + bytes(48)
+    rows = samples[::-1, :, ::-1].tobytes()
+    info += struct.pack("<IIII", 4, 124 + len(rows), len(SRGB), 0)
+    for kind, found in ((b"DEBM", SRGB), (b"BGRs", None)):
+        data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 124) + info.replace(b"DEBM", kind) + rows + SRGB
+        picture = image.load(data)
+        assert picture.icc == found and np.array_equal(picture.pixels, samples)
+
+
 def test_the_command_line_says_what_is_lost(tmp_path, monkeypatch, capfd):
     from click.testing import CliRunner
 

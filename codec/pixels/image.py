@@ -17,7 +17,7 @@ from PIL import Image, ImageCms
 from ..coding import exact
 from ..errors import BadImage, BadOption, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
-from .formats import ancillary, avif, jpeg, png
+from .formats import ancillary, avif, bmp, jpeg, jpeg2000, png
 
 MAX_PIXELS = 2**28
 
@@ -159,12 +159,21 @@ def load_file(file, suffix, max_pixels):
     if image.format in ("JPEG", "MPO"):
         image.info["xmp"], whole = jpeg.with_extension(file, image.info.get("xmp"))
         notes += [] if whole else ["a part of its XMP that is not in the file"]
-    elif image.format == "AVIF":
+    elif image.format == "BMP" and (icc := bmp.profile(file)):
+        image.info["icc_profile"] = icc
+    elif image.format in ("AVIF", "JPEG2000"):
         file.seek(0)
-        code, depth = avif.described(file.read())
-        if code and not image.info.get("icc_profile"):
-            image.info["cicp"] = colour.cicp(*code)
-        notes += [] if depth == 8 else [f"all but 8 of its {depth} bits per sample"]
+        data = file.read()
+        if image.format == "AVIF":
+            code, depth = avif.described(data)
+            if code and not image.info.get("icc_profile"):
+                image.info["cicp"] = colour.cicp(*code)
+        else:
+            icc, depth = jpeg2000.described(data)
+            if icc:
+                image.info["icc_profile"] = icc
+        if depth > 8 and not image.mode.startswith("I"):
+            return _from_pil(image, file, suffix, notes, lambda decoded: deep.of_boxes(data, decoded, depth))
     return _from_pil(image, file, suffix, notes)
 
 
@@ -181,8 +190,11 @@ def _load_png(file, suffix, max_pixels):
     return _from_pil(image, pixels, suffix, notes)
 
 
-def _from_pil(image, file, suffix, notes=()):
-    """Picture of a PIL image; `file` is the binary file under one that was opened here, else None."""
+def _from_pil(image, file, suffix, notes=(), deeper=None):
+    """Picture of a PIL image; `file` is the binary file under one that was opened here, else None.
+
+    deeper(decoded samples): (samples, notes) with all of its bits, where Pillow gives 8 of them only.
+    """
     was_turned = image.format == "TIFF" and image.getexif().get(exif.ORIENTATION, 1) in range(2, 9)  # Pillow does that
     if image.format == "TIFF" and file is not None:
         pil.check_strips(image)
@@ -193,6 +205,9 @@ def _from_pil(image, file, suffix, notes=()):
     samples = deep.read(file, image) if file is not None else None
     if samples is None:
         samples = _samples(pil.decode(image))
+    if deeper:
+        samples, more = deeper(samples)
+        notes = [*notes, *more]
     pixels, alpha = _split(samples)
     key = image.info.get("transparency")
     if alpha is None and key is not None:  # one gray level or colour that means transparent

@@ -2,6 +2,8 @@
 
 import struct
 
+from .boxes import boxes
+
 MOST_SIDE, MOST_PIXELS = 32768, 2**28  # of a picture that libavif, and with it Pillow and the browsers, reads
 
 
@@ -31,12 +33,12 @@ def with_code(data: bytes, code: bytes) -> bytes:
 def _properties(data: bytes):
     """(kind, start, end) of the contents of the boxes that belong to the primary picture; nothing of what is broken."""
     try:
-        (meta,) = [place for kind, *place in _boxes(data, 0, len(data)) if kind == b"meta"]
-        parts = {kind: place for kind, *place in _boxes(data, meta[0] + 4, meta[1])}
+        (meta,) = [place for kind, *place in boxes(data, 0, len(data)) if kind == b"meta"]
+        parts = {kind: place for kind, *place in boxes(data, meta[0] + 4, meta[1])}
         start, _ = parts[b"pitm"]
         (primary,) = struct.unpack_from(">I" if data[start] else ">H", data, start + 4)
-        inner = {kind: place for kind, *place in _boxes(data, *parts[b"iprp"])}
-        properties = list(_boxes(data, *inner[b"ipco"]))
+        inner = {kind: place for kind, *place in boxes(data, *parts[b"iprp"])}
+        properties = list(boxes(data, *inner[b"ipco"]))
         return [
             properties[number - 1]
             for number in _numbers(data, inner[b"ipma"][0], primary)
@@ -60,20 +62,3 @@ def _numbers(data: bytes, start: int, item: int) -> list[int]:
         if found == item:
             return [number & (0x7FFF if wide else 0x7F) for number in numbers]
     return []
-
-
-def _boxes(data: bytes, start: int, end: int):
-    """Yields (kind, start, end) of the contents of the boxes one after the other. Raises ValueError where they do not
-    fill the place.
-    """
-    while start < end:
-        size, kind = struct.unpack_from(">I4s", data, start)
-        head = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", data, start + 8)
-            head = 16
-        size = size or end - start
-        if size < head or start + size > end:
-            raise ValueError("a box longer than its place")
-        yield kind, start + head, start + size
-        start += size
