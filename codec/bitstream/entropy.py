@@ -6,6 +6,7 @@ coder in C++ is fast and checks nothing: a wrong index, a second flush or too fe
 buffers, damaged data make it read there. Everything that reaches it is therefore checked here first.
 """
 
+import functools
 import heapq
 import importlib.util
 import math
@@ -46,7 +47,8 @@ DRIFT = 2.0**-13  # bits per word of 32 bits
 CHUNK = 1 << 15  # symbols read between two looks at whether the data are spent
 
 
-def _load_rans() -> ModuleType:
+@functools.cache
+def _rans() -> ModuleType:
     """The extension alone, in milliseconds: `import compressai` brings torch and pandas along and takes seconds.
 
     pybind11 aborts the process when an extension is loaded twice, so it is registered under the name by which a later
@@ -65,8 +67,6 @@ def _load_rans() -> ModuleType:
         sys.modules[name] = module
     return sys.modules[name]
 
-
-_rans = _load_rans()
 
 Integers = NDArray[Any]  # of whatever width
 Puts = list[tuple["Tables", Integers, Integers]]  # tables, ranks [n], indexes [n]
@@ -347,7 +347,7 @@ def pmf_to_cdf(pmf: ArrayLike, escape_mass: float) -> NDArray[np.int32]:
 
 def _write(puts: Puts) -> bytes:
     """The stream of (tables, ranks [n], indexes [n]), n > 0; runs of one table become one call of the coder."""
-    coder, total = _rans.BufferedRansEncoder(), 0
+    coder, total = _rans().BufferedRansEncoder(), 0
     for _, run in groupby(puts, key=lambda put: id(put[0])):
         (tables, *_), *arrays = zip(*run)
         ranks, indexes = map(np.concatenate, arrays)
@@ -370,7 +370,7 @@ def _decoder(words: NDArray[np.uint32], symbols: int) -> Any:
     """
     padded = np.zeros(len(words) * 16 + symbols * 2 + 1024, np.uint32)
     padded[: len(words)] = words
-    coder = _rans.RansDecoder()
+    coder = _rans().RansDecoder()
     coder.set_stream(padded.tobytes())
     return coder
 

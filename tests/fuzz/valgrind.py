@@ -64,7 +64,7 @@ def unfenced():
     tables = Tables([[0, 20000, 40000, 65000, 65536]], [5], [-2])
     encoder = Encoder()
     encoder.put([-2, -1, 0, 1] * 500, [0] * 2000, tables)
-    coder = _rans.RansDecoder()
+    coder = _rans().RansDecoder()
     coder.set_stream(encoder.finish()[:40])
     coder.decode_stream([0] * 2000, [[0, 20000, 40000, 65000, 65536]], [5], [0])
     print(json.dumps({"streams": 1}), flush=True)
