@@ -152,10 +152,11 @@ int32_t aec_analyse(const aec_model *m, int32_t quality, const void *pixels, int
         if (halo[i] < 0 || halo[i] >= MAX_POSITIONS) return AEC_ARGUMENT;
     if (halo[0] + halo[1] >= window.height || halo[2] + halo[3] >= window.width) return AEC_ARGUMENT;
     Arena arena = {0};
+    aec_borrow(&arena);
     Entry e = {
         .pixels = pixels, .stride = stride, .height = height, .width = width, .channels = channels, .depth = depth};
     const int result = analyse(m, quality, &e, window, latents, &arena);
-    aec_give(&arena);
+    aec_return(&arena);
     return result;
 }
 
@@ -223,13 +224,9 @@ int aec_hyper(const aec_model *m, int32_t quality, const int32_t *y, int h, int 
                         .keep_pitch = (size_t)w4});
     aec_between(m, m->gain_z, m->config.hyper, quality, log2);
     for (int c = 0; c < m->config.hyper; c++) {
-        const Factor f = aec_factor(m, log2[c], -HYPER_BITS, 31);
-        for (int i = 0; i < h4 * w4; i++) {
-            const int64_t v = scaled(out[(size_t)i * hyper + c], &f);
-            z[(size_t)c * h4 * w4 + i] = (int32_t)(v < -MAX_RESIDUAL  ? -MAX_RESIDUAL
-                                                   : v > MAX_RESIDUAL ? MAX_RESIDUAL
-                                                                      : v);
-        }
+        const double factor = aec_power(m, log2[c], -HYPER_BITS);
+        for (int i = 0; i < h4 * w4; i++)
+            z[(size_t)c * h4 * w4 + i] = scaled(out[(size_t)i * hyper + c], factor, MAX_RESIDUAL);
     }
     return AEC_FINE;
 }

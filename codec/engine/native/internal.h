@@ -35,25 +35,31 @@ static inline int32_t clamp(int32_t x, int32_t low, int32_t high) { return x < l
 static inline int32_t input_of(int32_t x, int cut, int32_t limit)
 { return clamp(cut ? ((x >> (cut - 1)) + 1) >> 1 : x, -limit, limit); }
 
-/* Memory of one call: taken piece by piece, given back together. What is taken is aligned to 64 bytes and not cleared.
- * After a failure `failed` is set, and every piece is NULL. */
+/* Memory, taken piece by piece and given back together: of a model with aec_free, of a call between aec_borrow and
+ * aec_return. What is taken is aligned to 64 bytes and not cleared. After a failure `failed` is set, and every piece is
+ * NULL. */
 typedef struct {
-    struct chunk *chunks;
+    struct block *blocks;
     size_t total;
     int failed;
 } Arena;
+void aec_borrow(Arena *arena);
 void *aec_take(Arena *arena, size_t count, size_t size);
-void aec_give(Arena *arena);
+void aec_return(Arena *arena);
+void aec_free(Arena *arena);
 
 /* fn(context, begin, end) for stretches that together are 0 to count - 1, in threads. */
 void aec_parallel(int count, void (*fn)(void *context, int begin, int end), void *context);
 
-/* x times a power of two that is a fraction: r(x * multiplier / 2^shift). */
-typedef struct {
-    int64_t multiplier, half;
-    int32_t shift;
-} Factor;
-static inline int64_t scaled(int64_t x, const Factor *f) { return (x * f->multiplier + f->half) >> f->shift; }
+/* r(x * factor) within +-most, of a factor that is a mantissa of 17 bits times a power of two: a double holds the
+ * product exactly, and the half beside it wherever that decides. */
+static inline int32_t scaled(int32_t x, double factor, int32_t most)
+{
+    double v = x * factor + 0.5;
+    v = v < -most ? -most : v > most ? most : v;
+    const int32_t whole = (int32_t)v;
+    return whole - (whole > v);
+}
 
 /* A layer of FORMAT.md ("A layer"), its weights in the order in which the kernel reads them. */
 typedef struct {
@@ -61,6 +67,7 @@ typedef struct {
     int kernel, groups; /* 1 or 3; 4 where the outputs are shuffled by 2, each of which then has outputs / 4 channels,
                            padded to GROUP, else 1 */
     int leaky; /* the prior's activation */
+    int shift_of_all; /* or -1 where each output has its own */
     int cut; /* bits that the input has and the layer drops */
     int block, blocks; /* outputs that the kernel computes at once */
     int16_t *weight; /* [blocks][kernel^2 * inputs / 2][block][2] */
@@ -79,7 +86,7 @@ typedef struct {
 /* Where the heads' outputs go: means and table rows of a group's channels at the positions of one phase, channel after
  * channel. */
 typedef struct {
-    const Factor *to_mean; /* [M/4] */
+    const double *to_mean; /* [M/4] */
     const int32_t *row_offset; /* [M/4] */
     int32_t *mean; /* [M/4][positions] */
     uint8_t *row; /* [M/4][positions] */
@@ -180,11 +187,10 @@ struct aec_model {
     } hyper;
     int encodes; /* whether it has what a writer needs */
 };
-/* FORMAT.md, "Quality": the anchor nearest to a quality, a vector between anchors, and the fraction r(x *
- * pow(log2_gain) * 2^octaves) for |x| < 2^bits. */
+/* FORMAT.md, "Quality": the anchor nearest to a quality, a vector between anchors, and pow(log2_gain) * 2^octaves. */
 int aec_nearest_anchor(const aec_model *model, int32_t quality);
 void aec_between(const aec_model *model, const int32_t *table, int channels, int32_t quality, int32_t *out);
-Factor aec_factor(const aec_model *model, int32_t log2_gain, int octaves, int bits);
+double aec_power(const aec_model *model, int32_t log2_gain, int octaves);
 void aec_layer(const aec_model *model, const Job *job);
 
 /* A rectangle of a window's positions, and how many of them on each side (top, bottom, left, right) are there for the

@@ -1,7 +1,10 @@
 /* The kernel of a layer, once for every instruction set, which defines before it includes this:
- * NAME, LANES (sums in a vector), VECTOR, LOAD(p), PAIR(p) (two neighbouring inputs, for all lanes), DOT(sums, pair,
- * weights), STORE(p, sums), PLACE(output, half) (of the weights of two inputs in a block), SHAPES(S) (S(positions,
- * vectors) of sums held in registers, wide ones first) and MOST_SUMS in them. */
+ * NAME; VECTOR, of LANES sums; LOAD(p) and STORE(p, v) of one, STORE16(p, v) of what fits into int16; ALL(n);
+ * PAIR(p), two neighbouring inputs for all lanes; DOT(sums, pair, weights);
+ * PLACE(output, half), where in a block the two weights of a pair lie;
+ * ADD, MULTIPLY (the low 32 bits), MIN, MAX, NEGATED, IF_NEGATIVE(v, a, b) lane by lane, SHIFT_LEFT(v, n), and, to the
+ * right, SHIFT(v, n) and SHIFT_EACH(v, counts), which may expect |v| < 2^24;
+ * SHAPES(S): S(positions, vectors) of sums held in registers, the most positions first; MOST_SUMS in any of them. */
 #include "internal.h"
 #include <string.h>
 
@@ -10,10 +13,8 @@
 #define PART(name) JOIN(NAME, name)
 #if defined(__clang__)
 #define TIMES(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < n; i++)
-#define EACH(i) _Pragma("clang loop vectorize(assume_safety)") for (int i = 0; i < GROUP; i++)
 #else
 #define TIMES(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < n; i++)
-#define EACH(i) _Pragma("GCC ivdep") for (int i = 0; i < GROUP; i++)
 #endif
 
 /* Sums of C * LANES outputs at R positions that follow each other, into out [R][C * LANES]. The three inputs side by
@@ -43,45 +44,35 @@ SHAPES(SUMS)
 static void PART(settle)(const Job *j, const int32_t *sums, int b, int y, int x, int count)
 {
     const Layer *l = j->layer;
-    const int block = l->block, channels = l->outputs / l->groups, per_group = l->blocks / l->groups,
-              part = b / per_group;
-    const int row = y * j->zoom + (part >> 1), column = x * j->zoom + (part & 1);
-    for (int g = 0; g < block; g += GROUP) {
-        const int c = b % per_group * block + g;
-        if (c >= channels) return;
-        const int32_t *half = l->half + b * block + g, *shift = l->shift + b * block + g;
+    const int block = l->block, channels = l->outputs / l->groups, per_group = l->blocks / l->groups;
+    const int part = b / per_group, row = y * j->zoom + (part >> 1), column = x * j->zoom + (part & 1);
+    const VECTOR cut_half = ALL((1 << j->cut) >> 1), activation_half = ALL(1 << 14);
+    const VECTOR lowest = ALL(INT16_MIN), highest = ALL(INT16_MAX), three = ALL(3);
+    for (int g = 0, c = b % per_group * block; g < block && c < channels; g += LANES, c += LANES) {
+        const VECTOR half = LOAD(l->half + b * block + g), shift = LOAD(l->shift + b * block + g);
         for (int r = 0; r < count; r++) {
             const int at = column + r * j->zoom, phase = (row & 1) * 2 + (at & 1);
-            const int32_t *sum = sums + r * block + g;
-            int32_t v[GROUP];
-            if (l->leaky)
-                EACH(i) v[i] = sum[i] < 0 ? (sum[i] + 8 * half[i]) >> (shift[i] + 3) : (sum[i] + half[i]) >> shift[i];
-            else
-                EACH(i) v[i] = sum[i] >> shift[i];
+            VECTOR v = LOAD(sums + r * block + g);
+            if (l->leaky) {
+                const VECTOR rounded = ADD(v, IF_NEGATIVE(v, SHIFT_LEFT(half, 3), half));
+                v = SHIFT_EACH(rounded, IF_NEGATIVE(v, ADD(shift, three), shift));
+            } else if (l->shift_of_all < 0) {
+                v = SHIFT_EACH(v, shift);
+            } else {
+                v = SHIFT(v, l->shift_of_all);
+            }
             if (j->positive) {
-                const int32_t *positive = j->positive + c, *negative = j->negative + c;
-                EACH(i) {
-                    const int32_t u = clamp(v[i], INT16_MIN, INT16_MAX);
-                    v[i] = (u * (u < 0 ? negative[i] : positive[i]) + (1 << 14)) >> 15;
-                }
+                v = MAX(MIN(v, highest), lowest);
+                const VECTOR factor = IF_NEGATIVE(v, LOAD(j->negative + c), LOAD(j->positive + c));
+                v = SHIFT(ADD(MULTIPLY(v, factor), activation_half), 15);
             }
-            if (j->parity) {
-                const int32_t *add = j->parity + phase * channels + c;
-                EACH(i) v[i] += add[i];
-            }
-            if (j->add) {
-                const int32_t *add = j->add + (row * j->add_pitch + at) * channels + c;
-                EACH(i) v[i] += add[i];
-            }
-            if (j->keep) {
-                int32_t *keep = j->keep + (row * j->keep_pitch + at) * channels + c;
-                EACH(i) keep[i] = v[i];
-            }
+            if (j->parity) v = ADD(v, LOAD(j->parity + phase * channels + c));
+            if (j->add) v = ADD(v, LOAD(j->add + (row * j->add_pitch + at) * channels + c));
+            if (j->keep) STORE(j->keep + (row * j->keep_pitch + at) * channels + c, v);
             if (j->next) {
-                const int32_t *limit = j->limit + phase * j->limit_step + c;
-                int16_t *next = j->next + (row * j->next_pitch + at) * channels + c;
-                const int cut = j->cut;
-                EACH(i) next[i] = (int16_t)input_of(v[i], cut, limit[i]);
+                const VECTOR limit = LOAD(j->limit + phase * j->limit_step + c);
+                v = MAX(MIN(SHIFT(ADD(v, cut_half), j->cut), limit), NEGATED(limit));
+                STORE16(j->next + (row * j->next_pitch + at) * channels + c, v);
             }
         }
     }
@@ -96,12 +87,9 @@ static void PART(speak)(const Job *j, const int32_t *sums, int b, int y, int x, 
     for (int g = 0; g < l->block; g++) {
         const int c = b * l->block + g, shift = l->shift[c];
         if (c < h->channels) {
-            const Factor *f = h->to_mean + c;
             int32_t *mean = h->mean + c * h->positions + at;
-            for (int r = 0; r < count; r++) {
-                const int64_t v = scaled(sums[r * l->block + g] >> shift, f), most = MAX_RESIDUAL << LATENT;
-                mean[r] = (int32_t)(v < -most ? -most : v > most ? most : v);
-            }
+            for (int r = 0; r < count; r++)
+                mean[r] = scaled(sums[r * l->block + g] >> shift, h->to_mean[c], MAX_RESIDUAL << LATENT);
         } else if (c < 2 * h->channels) {
             const int32_t offset = h->row_offset[c - h->channels];
             uint8_t *row = h->row + (c - h->channels) * h->positions + at;

@@ -33,9 +33,7 @@ void aec_block(const aec_model *m, const ResBlock *b, int32_t quality, const Reg
     int32_t *positive = factors, *negative = factors + channels, *inner = x + (to->top * pitch + to->left) * channels;
     aec_between(m, b->gain, channels, quality, positive);
     for (int c = 0; c < channels; c++) {
-        const Factor f = aec_factor(m, positive[c], 15, 1);
-        const int64_t gain = scaled(1, &f);
-        positive[c] = gain > INT16_MAX ? INT16_MAX : (int32_t)gain;
+        positive[c] = scaled(1, aec_power(m, positive[c], 15), INT16_MAX);
         negative[c] = (positive[c] * 3277 + (1 << 14)) >> 15; /* a slope of 0.1 */
     }
     aec_layer(m, &(Job){.layer = &b->a,

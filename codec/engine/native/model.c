@@ -140,20 +140,15 @@ static int load_layer(Loading *g, Layer *l, const Form *f)
     const int channels = padded(f->outputs / f->groups), block = g->model->simd->block(channels),
               blocks = (channels + block - 1) / block * f->groups;
     Arena *memory = &g->model->memory;
-    *l = (Layer){padded(f->inputs) + padded(f->more),
-                 channels * f->groups,
-                 f->kernel,
-                 f->groups,
-                 f->leaky,
-                 prior ? 0 : *(const int8_t *)cut->data,
-                 block,
-                 blocks,
-                 NULL,
-                 NULL,
-                 NULL,
-                 NULL,
-                 NULL,
-                 NULL};
+    *l = (Layer){.inputs = padded(f->inputs) + padded(f->more),
+                 .outputs = channels * f->groups,
+                 .kernel = f->kernel,
+                 .groups = f->groups,
+                 .leaky = f->leaky,
+                 .shift_of_all = prior ? -1 : *(const int8_t *)shift->data,
+                 .cut = prior ? 0 : *(const int8_t *)cut->data,
+                 .block = block,
+                 .blocks = blocks};
     const size_t outputs = (size_t)block * blocks;
     l->weight = cleared(memory, (size_t)f->kernel * f->kernel * l->inputs * outputs, 2);
     l->start = cleared(memory, outputs, 4), l->half = cleared(memory, outputs, 4),
@@ -364,6 +359,6 @@ aec_model *aec_load(const aec_config *config, const aec_tensor *tensors, int64_t
 void aec_unload(aec_model *model)
 {
     if (!model) return;
-    aec_give(&model->memory);
+    aec_free(&model->memory);
     free(model);
 }

@@ -18,6 +18,7 @@ from . import library
 FORMAT = "aecodec model 2"
 FIXED = 12  # fractional bits of latents
 MAX_RESIDUAL = 1 << 14
+KEPT = "table.", "prior.gain_y", "prior.exp2"  # of the tensors, for what Python asks
 CORRUPT = {
     library.SIZE: "{size} bytes cannot be the entropy-coded data of a tile",
     library.STATE: "the entropy-coded data begin with an impossible state",
@@ -41,6 +42,7 @@ class Model:
         with refusing("the weight file does not hold a model"):
             self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
             tensors = tensors_of(data)
+            self._kept = {name: array for name, array in tensors.items() if name.startswith(KEPT)}
         self._library = library.load()
         sizes = library.Sizes(*(getattr(self.config, name) for name in library.SIZES))
         message = ctypes.create_string_buffer(240)
@@ -124,6 +126,25 @@ class Model:
         latents = _whole(latents)
         self._call("aec_render", quality, _at(latents), h, w, library.HALO(*halo), *pixels.shape, depth, _at(pixels))
         return pixels
+
+    def table(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Cumulative frequencies [rows, most] padded with 65536, sizes and offsets of the table y or z."""
+        cdfs, sizes, offsets = (self._kept[f"table.{name}.{part}"] for part in ("cdfs", "sizes", "offsets"))
+        padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
+        padded[np.arange(sizes.max()) < sizes[:, None]] = cdfs
+        return padded, sizes, offsets
+
+    def anchor(self, quality: int) -> int:
+        """The anchor nearest to a quality."""
+        low, part = self.config.position(quality)
+        return low + (part >= 4950)
+
+    def reciprocal(self, quality: int) -> np.ndarray:
+        """float64 [M]: what takes quantiser steps to the units of the analysis."""
+        low, part = self.config.position(quality)
+        below, above = self._kept["prior.gain_y"][low : low + 2].astype(np.int64)
+        log2 = -((below * (9900 - part) + above * part + 4950) // 9900)
+        return np.ldexp(self._kept["prior.exp2"][log2 & 1023].astype(np.float64), (log2 >> 10) - 15)
 
     def _call(self, function, *arguments):
         _raise(getattr(self._library, function)(self._handle, *arguments))

@@ -9,8 +9,8 @@ int aec_walk_start(Walk *k, const aec_model *m, int32_t quality, int h, int w, A
     const int H = (h + 3) / 4 * 4, W = (w + 3) / 4 * 4, P = padded(c->prior), M = padded(c->latent);
     const size_t n = (size_t)H * W;
     *k = (Walk){.model = m, .h = h, .w = w, .H = H, .W = W, .positions = n / 4};
-    k->to_mean = aec_take(arena, c->latent, sizeof(Factor)), k->to_context = aec_take(arena, c->latent, sizeof(Factor));
-    k->from_z = aec_take(arena, c->hyper, sizeof(Factor)), k->row_offset = aec_take(arena, c->latent, 4);
+    k->to_mean = aec_take(arena, c->latent, sizeof(double)), k->to_context = aec_take(arena, c->latent, sizeof(double));
+    k->from_z = aec_take(arena, c->hyper, sizeof(double)), k->row_offset = aec_take(arena, c->latent, 4);
     k->quality_bias = aec_take(arena, (size_t)4 * P, 4), k->limits = aec_take(arena, (size_t)4 * P, 4);
     k->a = aec_take(arena, n * P, 2), k->b = aec_take(arena, n * padded(c->prior_mid), 2),
     k->f = aec_take(arena, n * P, 2);
@@ -27,12 +27,12 @@ int aec_walk_start(Walk *k, const aec_model *m, int32_t quality, int h, int w, A
 
     aec_between(m, m->gain_y, c->latent, quality, gains);
     for (int i = 0; i < c->latent; i++) {
-        k->to_mean[i] = aec_factor(m, gains[i], LATENT - HEAD, 24);
-        k->to_context[i] = aec_factor(m, -gains[i], FRACTION - LATENT, 24);
+        k->to_mean[i] = aec_power(m, gains[i], LATENT - HEAD);
+        k->to_context[i] = aec_power(m, -gains[i], FRACTION - LATENT);
         k->row_offset[i] = gains[i] * (1 << (HEAD - GAIN)) + (5 << (HEAD - 1)); /* ROW_START is -2.5 */
     }
     aec_between(m, m->gain_z, c->hyper, quality, gains);
-    for (int i = 0; i < c->hyper; i++) k->from_z[i] = aec_factor(m, -gains[i], FRACTION, 16);
+    for (int i = 0; i < c->hyper; i++) k->from_z[i] = aec_power(m, -gains[i], FRACTION);
     aec_between(m, m->quality_bias, c->prior, quality, k->quality_bias);
     for (int i = P; i < 4 * P; i++) k->quality_bias[i] = k->quality_bias[i - P];
     return AEC_FINE;
@@ -83,10 +83,9 @@ static void unhyper(void *context, int begin, int end)
     const size_t n = u->walk->positions / 4;
     for (int i = begin; i < end; i++)
         for (int c = 0; c < l->inputs; c++) {
-            const int64_t v = c < u->walk->model->config.hyper ? scaled(u->z[c * n + i], u->walk->from_z + c) : 0;
-            u->out[(size_t)i * l->inputs + c] = (int16_t)(v < -l->limit[c]  ? -l->limit[c]
-                                                          : v > l->limit[c] ? l->limit[c]
-                                                                            : v);
+            const int32_t v =
+                c < u->walk->model->config.hyper ? scaled(u->z[c * n + i], u->walk->from_z[c], MAX_ACTIVATION) : 0;
+            u->out[(size_t)i * l->inputs + c] = (int16_t)clamp(v, -l->limit[c], l->limit[c]);
         }
 }
 
@@ -197,14 +196,11 @@ static void settling(void *context, int begin, int end)
             const int32_t *mean = k->mean + plane;
             int32_t *y = k->y + (c * (size_t)k->H + row) * k->W + phase % 2;
             int16_t *out = k->context + (row * k->W + phase % 2) * M + c;
-            const Factor factor = k->to_context[c];
+            const double factor = k->to_context[c];
             for (int j = 0; j < half; j++) {
                 const int32_t v = residual[j] * (1 << LATENT) + mean[j];
                 y[2 * j] = v;
-                const int64_t x = scaled(v, &factor);
-                out[(size_t)2 * j * M] = (int16_t)(x < -MAX_ACTIVATION  ? -MAX_ACTIVATION
-                                                   : x > MAX_ACTIVATION ? MAX_ACTIVATION
-                                                                        : x);
+                out[(size_t)2 * j * M] = (int16_t)scaled(v, factor, MAX_ACTIVATION);
             }
         }
 }

@@ -9,7 +9,7 @@ typedef struct {
     const aec_model *model;
     int h, w, H, W; /* positions of the tile, and of its grid */
     size_t positions; /* of a plane */
-    Factor *to_mean, *to_context, *from_z;
+    double *to_mean, *to_context, *from_z;
     int32_t *row_offset, *quality_bias;
     int16_t *a, *d, *b, *f, *g, *joined, *heard;
     int32_t *features, *x, *limits;

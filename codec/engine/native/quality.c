@@ -1,5 +1,6 @@
 /* FORMAT.md, "Quality": what lies between the anchors. */
 #include "internal.h"
+#include <math.h>
 
 static int anchor_below(const aec_model *m, int32_t quality, int *part)
 {
@@ -26,13 +27,5 @@ void aec_between(const aec_model *m, const int32_t *table, int channels, int32_t
     }
 }
 
-/* pow(v) = exp2[v mod 1024] * 2^(v // 1024 - 15). So large an x times so large a power that 62 bits do not hold it is
- * far beyond every clamp, and stays so with the largest power for which they do; below 2^-62 everything rounds to 0. */
-Factor aec_factor(const aec_model *m, int32_t log2_gain, int octaves, int bits)
-{
-    const int32_t mantissa = m->exp2[log2_gain & ((1 << GAIN) - 1)];
-    const int shift = 15 - (log2_gain >> GAIN) - octaves, most = 62 - 17 - bits;
-    if (shift <= 0) return (Factor){(int64_t)mantissa << least(-shift, most), 0, 0};
-    const int within = least(shift, 62);
-    return (Factor){mantissa, INT64_C(1) << (within - 1), within};
-}
+double aec_power(const aec_model *m, int32_t log2_gain, int octaves)
+{ return ldexp(m->exp2[log2_gain & ((1 << GAIN) - 1)], (log2_gain >> GAIN) - 15 + octaves); }

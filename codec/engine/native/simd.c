@@ -3,7 +3,7 @@
 #include <string.h>
 
 static const Simd *const known[] = {
-    /* the best first */
+/* the best first */
 #if defined(__x86_64__)
     &aec_avx512vnni,
     &aec_avx2,

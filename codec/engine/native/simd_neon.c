@@ -7,6 +7,17 @@
 #define VECTOR int32x4_t
 #define LOAD(p) vld1q_s32((const int32_t *)(const void *)(p))
 #define STORE(p, v) vst1q_s32(p, v)
+#define STORE16(p, v) vst1_s16(p, vmovn_s32(v))
+#define ALL(n) vdupq_n_s32(n)
+#define ADD(a, b) vaddq_s32(a, b)
+#define MULTIPLY(a, b) vmulq_s32(a, b)
+#define MIN(a, b) vminq_s32(a, b)
+#define MAX(a, b) vmaxq_s32(a, b)
+#define NEGATED(v) vnegq_s32(v)
+#define IF_NEGATIVE(v, a, b) vbslq_s32(vcltzq_s32(v), a, b)
+#define SHIFT_LEFT(v, n) vshlq_n_s32(v, n)
+#define SHIFT(v, n) vshlq_s32(v, vdupq_n_s32(-(n)))
+#define SHIFT_EACH(v, counts) vshlq_s32(v, vnegq_s32(counts))
 #define PAIR(p) pair_at(p)
 #define DOT(sums, pair, weights) dot(sums, pair, weights)
 #define PLACE(output, half) \

@@ -1,39 +1,42 @@
 /* Any processor: C alone. */
 #include "internal.h"
-#define NAME plain
-#define LANES 16
-#define VECTOR Sums
-#define LOAD(p) load(p)
-#define STORE(p, v) memcpy(p, &(v), sizeof(v))
-#define PAIR(p) pair_at(p)
-#define DOT(sums, pair, weights) dot(sums, pair, weights)
-#define PLACE(output, half) ((half) * LANES + (output))
-#define SHAPES(S) S(2, 1) S(1, 1)
-#define MOST_SUMS (2 * LANES)
 #include <string.h>
-typedef struct {
-    int32_t
-        of[LANES]; /* sums, or in the same bytes LANES weights of one input and LANES of the next, or the two inputs */
-} Sums;
-static inline Sums load(const void *p)
+#define NAME plain
+#define LANES 1
+#define VECTOR int32_t
+#define LOAD(p) loaded(p)
+#define STORE(p, v) *(p) = v
+#define STORE16(p, v) *(p) = (int16_t)(v)
+#define ALL(n) (n)
+#define PAIR(p) loaded(p)
+#define DOT(sums, pair, weights) ((sums) + dot(pair, weights))
+#define PLACE(output, half) (2 * (output) + (half))
+#define ADD(a, b) ((a) + (b))
+#define MULTIPLY(a, b) ((a) * (b))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define NEGATED(v) (-(v))
+#define IF_NEGATIVE(v, a, b) ((v) < 0 ? (a) : (b))
+#define SHIFT_LEFT(v, n) ((v) << (n))
+#define SHIFT(v, n) ((v) >> (n))
+#define SHIFT_EACH(v, counts) ((v) >> (counts))
+#define SHAPES(S) S(1, 16)
+#define MOST_SUMS 16
+static inline int32_t loaded(const void *p)
 {
-    Sums v;
+    int32_t v;
     memcpy(&v, p, sizeof v);
     return v;
 }
-static inline Sums pair_at(const int16_t *p)
+/* Of two inputs and two weights, 16 bits each. */
+static inline int32_t dot(int32_t pair, int32_t weights)
 {
-    Sums v = {{p[0], p[1]}};
-    return v;
-}
-static inline Sums dot(Sums sums, Sums pair, Sums weights)
-{
-    int16_t w[2 * LANES];
-    memcpy(w, &weights, sizeof w);
-    for (int i = 0; i < LANES; i++) sums.of[i] += pair.of[0] * w[i] + pair.of[1] * w[LANES + i];
-    return sums;
+    int16_t x[2], w[2];
+    memcpy(x, &pair, sizeof pair);
+    memcpy(w, &weights, sizeof weights);
+    return x[0] * w[0] + x[1] * w[1];
 }
 #include "kernel.h"
 static int here(void) { return 1; }
-static int block(int outputs) { return (void)outputs, LANES; }
+static int block(int outputs) { return (void)outputs, 16; }
 const Simd aec_plain = {"plain", here, block, plain_place, plain_run};

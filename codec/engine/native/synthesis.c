@@ -12,7 +12,7 @@ typedef struct {
     const int32_t *latents;
     const Region *region; /* of the window `latents` is */
     int pitch; /* positions in a row of the window */
-    const Factor *gain; /* [M] */
+    const double *gain; /* [M] */
     const Layer *layer;
     int16_t *out; /* [region] */
 } Entry;
@@ -22,17 +22,13 @@ static void enter(void *context, int begin, int end)
 {
     const Entry *e = context;
     const int M = e->model->config.latent, inputs = e->layer->inputs, cut = e->layer->cut;
-    const int32_t *limit = e->layer->limit, most = 1 << 28;
+    const int32_t *limit = e->layer->limit;
     for (int y = begin; y < end; y++)
         for (int x = 0; x < e->region->width; x++) {
             const int32_t *t = e->latents + ((size_t)(e->region->top + y) * e->pitch + e->region->left + x) * M;
             int16_t *out = e->out + ((size_t)y * e->region->width + x) * inputs;
             for (int c = 0; c < M; c++) {
-                const int64_t u = scaled(clamp(t[c], -most, most), e->gain + c);
-                out[c] = (int16_t)input_of((int32_t)(u < -MAX_ACTIVATION  ? -MAX_ACTIVATION
-                                                     : u > MAX_ACTIVATION ? MAX_ACTIVATION
-                                                                          : u),
-                                           cut, limit[c]);
+                out[c] = (int16_t)input_of(scaled(t[c], e->gain[c], MAX_ACTIVATION), cut, limit[c]);
             }
             for (int c = M; c < inputs; c++) out[c] = 0;
         }
@@ -118,7 +114,7 @@ static int render(const aec_model *m, int32_t quality, const int32_t *latents, R
     Region at8 = aec_doubled(at16);
     const size_t n = (size_t)window.height * window.width;
     int32_t *factors = aec_take(arena, (size_t)2 * GREATEST, 4), *log2 = aec_take(arena, (size_t)padded(M), 4);
-    Factor *gain = aec_take(arena, (size_t)M, sizeof *gain);
+    double *gain = aec_take(arena, (size_t)M, sizeof *gain);
     int16_t *u = aec_take(arena, n * padded(M), 2),
             *shortcut = aec_take(arena, (size_t)inner.height * inner.width * padded(M), 2);
     int32_t *x16 = aec_take(arena, n * deep, 4), *x8 = aec_take(arena, (size_t)at8.height * at8.width * width, 4);
@@ -126,7 +122,7 @@ static int render(const aec_model *m, int32_t quality, const int32_t *latents, R
     Map in8 = aec_map(arena, at8.height, at8.width, width), mid8 = aec_map(arena, at8.height, at8.width, width);
     if (arena->failed) return AEC_MEMORY;
     aec_between(m, m->synthesis.gain, M, quality, log2);
-    for (int c = 0; c < M; c++) gain[c] = aec_factor(m, log2[c], -PULL, 29);
+    for (int c = 0; c < M; c++) gain[c] = aec_power(m, log2[c], -PULL);
 
     aec_parallel(window.height, enter, &(Entry){m, latents, &window, window.width, gain, &m->synthesis.first, u});
     aec_parallel(inner.height, enter, &(Entry){m, latents, &inner, window.width, gain, &m->synthesis.linear, shortcut});
@@ -204,9 +200,10 @@ int32_t aec_render(const aec_model *m, int32_t quality, const int32_t *latents, 
         width <= (wide - 1) * STRIDE)
         return AEC_ARGUMENT;
     Arena arena = {0};
+    aec_borrow(&arena);
     Exit e = {.model = m, .height = height, .width = width, .channels = channels, .depth = depth, .pixels = pixels};
     const int result =
         render(m, quality, latents, (Region){0, 0, h, w, {halo[0], halo[1], halo[2], halo[3]}}, &e, &arena);
-    aec_give(&arena);
+    aec_return(&arena);
     return result;
 }

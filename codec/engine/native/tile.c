@@ -15,24 +15,23 @@ static void unpack(void *context, int begin, int end)
 {
     const Unpacking *u = context;
     const Walk *k = u->walk;
-    const int M = k->model->config.latent, q = M / 4, half = k->W / 2;
+    const int M = k->model->config.latent, half = k->W / 2;
+    const int32_t *pulls = k->model->pull;
     for (int i = begin; i < end; i++)
         for (int c = 0; c < M; c++) {
-            const Inside in = aec_inside(k, u->t, c / q);
-            const size_t plane = c * k->positions + (size_t)i * half, row = 2 * i + in.row,
-                         at = (c * (size_t)k->H + row) * k->W + in.column;
-            for (int j = 0; j < half; j++) {
-                const int residual = k->residual[plane + j];
-                if (i < in.height && j < in.width) {
-                    const int32_t pull = k->model->pull[k->row[plane + j]];
-                    u->latents[(row * k->w + 2 * j + in.column) * M + c] =
-                        k->y[at + 2 * j] * (1 << (PULL - LATENT)) - (residual > 0   ? pull
-                                                                     : residual < 0 ? -pull
-                                                                                    : 0);
-                }
-                if (u->symbols) u->symbols[at + 2 * j] = residual;
-                if (u->rows) u->rows[at + 2 * j] = k->row[plane + j];
+            const Inside in = aec_inside(k, u->t, c / (M / 4));
+            const size_t plane = c * k->positions + (size_t)i * half, row = 2 * i + in.row;
+            const size_t at = (c * (size_t)k->H + row) * k->W + in.column;
+            const int16_t *residual = k->residual + plane;
+            const uint8_t *table = k->row + plane;
+            const int32_t *y = k->y + at;
+            int32_t *out = u->latents + (row * k->w + in.column) * M + c;
+            for (int j = 0; j < in.width && i < in.height; j++) {
+                const int sign = (residual[j] > 0) - (residual[j] < 0);
+                out[(size_t)2 * j * M] = y[2 * j] * (1 << (PULL - LATENT)) - sign * pulls[table[j]];
             }
+            for (int j = 0; j < half && u->symbols; j++) u->symbols[at + 2 * j] = residual[j];
+            for (int j = 0; j < half && u->rows; j++) u->rows[at + 2 * j] = table[j];
         }
 }
 
@@ -89,11 +88,12 @@ int32_t aec_read(const aec_model *m, int32_t quality, const uint8_t *payload, in
     Reader r;
     aec_open(&r, payload, size);
     Arena arena = {0};
+    aec_borrow(&arena);
     Walk walk;
     Unpacking u = {&walk, 0, latents, symbols, rows};
     int result = r.result != AEC_FINE ? r.result : aec_walk_start(&walk, m, quality, h, w, &arena);
     if (result == AEC_FINE) result = read_tile(m, quality, &r, &walk, &u, check, hyper, &arena);
-    aec_give(&arena);
+    aec_return(&arena);
     *count = r.count;
     return result;
 }
@@ -116,18 +116,20 @@ static void rounding(void *context, int begin, int end)
             const Inside in = aec_inside(k, o->t, c / q);
             const size_t plane = c * k->positions + (size_t)i * half;
             const int32_t *target = o->target + ((size_t)(2 * i + in.row) * k->w + in.column) * M + c;
+            const uint8_t *rows = k->row + plane;
+            const int32_t *mean = k->mean + plane;
+            int16_t *residual = k->residual + plane;
             for (int j = 0; j < half; j++) {
-                const int row = k->row[plane + j];
-                int32_t symbol = 0;
-                if (row && i < in.height && j < in.width) {
-                    const int32_t wanted = clamp(target[(size_t)2 * j * M], -MAX_TARGET, MAX_TARGET) -
-                                           k->mean[plane + j] * (1 << (PULL - LATENT));
-                    const int32_t size = wanted < 0 ? -wanted : wanted,
-                                  whole = (size - mores[row] + (1 << PULL)) >> PULL;
-                    symbol = least(whole > 1 ? whole : size >= ones[row], MAX_RESIDUAL);
-                    symbol = wanted < 0 ? -symbol : symbol;
+                if (i >= in.height || j >= in.width) {
+                    residual[j] = 0;
+                    continue;
                 }
-                k->residual[plane + j] = (int16_t)symbol;
+                const int32_t wanted =
+                    clamp(target[(size_t)2 * j * M], -MAX_TARGET, MAX_TARGET) - mean[j] * (1 << (PULL - LATENT));
+                const int32_t sign = wanted >> 31, size = (wanted ^ sign) - sign;
+                const int32_t whole = (size - mores[rows[j]] + (1 << PULL)) >> PULL, one = size >= ones[rows[j]];
+                const int32_t symbol = least(whole > 1 ? whole : one, MAX_RESIDUAL) & -(rows[j] > 0);
+                residual[j] = (int16_t)((symbol ^ sign) - sign);
             }
         }
 }
@@ -188,11 +190,12 @@ int32_t aec_pack(const aec_model *m, int32_t quality, const int32_t *hyper, cons
 {
     if (!m->encodes || !fits(quality, h, w) || room < 0) return AEC_ARGUMENT;
     Arena arena = {0};
+    aec_borrow(&arena);
     Walk walk;
     int result = aec_walk_start(&walk, m, quality, h, w, &arena);
     if (result == AEC_FINE)
         result = pack_tile(m, quality, hyper, target, &walk, words, (size_t)room, size, check, &arena);
-    aec_give(&arena);
+    aec_return(&arena);
     return result;
 }
 
@@ -202,21 +205,19 @@ int32_t aec_write(const aec_model *m, int32_t quality, const int32_t *latents, i
     if (!m->encodes || !fits(quality, h, w) || room < 0) return AEC_ARGUMENT;
     const size_t M = (size_t)m->config.latent, n = (size_t)h * w;
     Arena arena = {0};
+    aec_borrow(&arena);
     Walk walk;
     int32_t *z = aec_take(&arena, (size_t)((h + 3) / 4) * ((w + 3) / 4) * m->config.hyper, 4),
             *target = aec_take(&arena, n * M, 4), *gains = aec_take(&arena, padded(M), 4);
-    Factor *factors = aec_take(&arena, M, sizeof *factors);
+    double *factors = aec_take(&arena, M, sizeof *factors);
     int result = arena.failed ? AEC_MEMORY : aec_hyper(m, quality, latents, h, w, z, &arena);
     if (result == AEC_FINE) result = aec_walk_start(&walk, m, quality, h, w, &arena);
     if (result == AEC_FINE) {
         aec_between(m, m->gain_y, (int)M, quality, gains);
-        for (size_t c = 0; c < M; c++) factors[c] = aec_factor(m, gains[c], 0, 31);
-        for (size_t i = 0; i < n * M; i++) {
-            const int64_t v = scaled(latents[i], factors + i % M);
-            target[i] = (int32_t)(v < -MAX_TARGET ? -MAX_TARGET : v > MAX_TARGET ? MAX_TARGET : v);
-        }
+        for (size_t c = 0; c < M; c++) factors[c] = aec_power(m, gains[c], 0);
+        for (size_t i = 0; i < n * M; i++) target[i] = scaled(latents[i], factors[i % M], MAX_TARGET);
         result = pack_tile(m, quality, z, target, &walk, words, (size_t)room, size, check, &arena);
     }
-    aec_give(&arena);
+    aec_return(&arena);
     return result;
 }
