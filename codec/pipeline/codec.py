@@ -9,7 +9,8 @@ from .encoding import Encoding
 
 
 class Codec(Encoding, Decoding):
-    """Encoder and decoder with a loaded model; may be shared by threads.
+    """Encoder and decoder with a loaded model; may be shared by threads, used on after a fork, and pickled, as its
+    model's name or path.
 
     Args: model: name of an installed model or path of a weight file, for encoding (a file names the model it needs);
     device: auto, cpu, cuda[:n]; threads: of torch, process-wide, None to leave them alone.
@@ -24,6 +25,9 @@ class Codec(Encoding, Decoding):
         codec = cls.__new__(cls)
         codec._own(engine)
         return codec
+
+    def __reduce__(self):
+        return type(self).over, (self.engine,)
 
     def _own(self, engine):
         self.engine, self._others = engine, {}

@@ -8,6 +8,7 @@ file.
 import contextlib
 import ctypes
 import logging
+import os
 import re
 import struct
 import threading
@@ -39,6 +40,9 @@ class _Quiet:
     def __init__(self):
         self._lock = threading.Lock()
         self._inside = 0
+        os.register_at_fork(
+            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._after_in_child
+        )
         # Without a handler, logging prints its errors when nobody configured it.
         logging.getLogger("PIL").addHandler(logging.NullHandler())
         try:  # libtiff as Pillow linked it
@@ -61,8 +65,18 @@ class _Quiet:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                self._set_tiff_printer(self._tiff_printer)
-                self._warnings.__exit__(None, None, None)
+                self._restore()
+
+    def _restore(self):
+        self._set_tiff_printer(self._tiff_printer)
+        self._warnings.__exit__(None, None, None)
+
+    def _after_in_child(self):
+        """The threads that were inside are not in this process."""
+        if self._inside:
+            self._inside = 0
+            self._restore()
+        self._lock.release()
 
 
 _quiet = _Quiet()

@@ -4,6 +4,7 @@ import ctypes
 import functools
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -195,6 +196,7 @@ def _described(tensors):
 
 
 _lock = threading.Lock()
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def load(name: str | Path) -> Model:

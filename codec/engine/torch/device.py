@@ -6,6 +6,7 @@ import torch
 
 from ...errors import BadOption
 from ...stages import stage
+from .forking import inside, is_forked
 
 CPU = torch.device("cpu")
 
@@ -18,16 +19,21 @@ def moved(x, device):
         return x.to(device)
 
 
+FORKED = "a GPU cannot be used in a forked process: start processes by spawn or forkserver"
+
+
 def device_of(name):
     """torch.device of "auto", "cpu", "cuda" or "cuda:n". Raises BadOption."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() and not is_forked() else "cpu")
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError):
         raise BadOption(f"{name!r} is not a device; choose auto, cpu, cuda or cuda:n") from None
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise BadOption(f"there is no device {name}; {torch.cuda.device_count()} CUDA devices were found")
+    if device.type == "cuda" and is_forked():
+        raise BadOption(FORKED)
     if device.type not in ("cpu", "cuda"):
         raise BadOption(f"device {name!r} is not supported; choose auto, cpu, cuda or cuda:n")
     return device
@@ -46,9 +52,15 @@ def has_bfloat16(device):
 
 @contextmanager
 def inference(networks):
-    """No gradients, and no autocast that a caller may have switched on: the prior must stay exact."""
+    """No gradients, and no autocast that a caller may have switched on: the prior must stay exact.
+
+    Raises BadOption where a GPU is out of reach, in a forked process.
+    """
     device = next(networks.parameters()).device.type
+    if device == "cuda" and is_forked():
+        raise BadOption(FORKED)
     with (
+        inside(),
         torch.inference_mode(),
         torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext(),
     ):

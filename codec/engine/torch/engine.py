@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from ...coding import tiles
-from ...errors import Corrupt
+from ...errors import BadWeights, Corrupt
 from ...model.config import STRIDE
+from ...model.weights import FOLDER
 from ...stages import stage
 from .. import NO_HALO
 from . import int8, payload
 from .device import CPU, device_of, has_bfloat16, inference, moved
+from .forking import set_threads
 from .memory import spilling
 from .model import load
 from .refinement import Fit
@@ -36,13 +38,23 @@ class TorchEngine:
         self._analysis = analysis or model.networks.analysis
         self._hyper_analysis = hyper_analysis or model.networks.hyper_analysis
         self._own = analysis is None
+        self._asked = str(self.device), None
 
     @classmethod
     def opened(cls, name, device="auto", threads=None):
         """As `engine.opened`."""
         if threads:
-            torch.set_num_threads(threads)
-        return cls(load(name, device_of(device)))
+            set_threads(threads)
+        engine = cls(load(name, device_of(device)))
+        engine._asked = device, threads
+        return engine
+
+    def __reduce__(self):
+        """Of a model that is installed the name is kept, of another the path; what is of this engine alone, whole."""
+        path = self.model.path
+        name = path.stem if path.parent == FOLDER else str(path)
+        networks = () if self._own else (self._analysis, self._hyper_analysis)
+        return _unpickled, (name, self.model.id, *self._asked, *networks)
 
     def sibling(self, model):
         return TorchEngine(load(model, self.device))
@@ -170,6 +182,14 @@ class TorchEngine:
     def _tensor(self, latents):
         """Latents of this engine, wherever they lie, or an array, on its device."""
         return moved(torch.as_tensor(latents), self.device)
+
+
+def _unpickled(name, id, device, threads, *networks):
+    """Raises UnknownModel, and BadWeights where another model has that name by now."""
+    engine = TorchEngine.opened(name, device, threads)
+    if engine.model.id != id:
+        raise BadWeights(f"the model {name!r} is {engine.model.id.hex()} here, and {id.hex()} is needed")
+    return TorchEngine(engine.model, *networks) if networks else engine
 
 
 def _batch(latents):

@@ -18,6 +18,7 @@ from ...model.networks import Analysis, HyperAnalysis, Synthesis
 from ...model.prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
 from ...model.weights import FORMAT, ID_BYTES, path_of, read_metadata, refusing
 from . import int8
+from .forking import inside
 
 # Of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24.
 LEAST_SHIFT = 3
@@ -104,9 +105,9 @@ _loaded, _lock = {}, threading.Lock()
 
 def load(name, device):
     """The Model of that name or path on a device, read once per process. Raises UnknownModel, BadWeights."""
-    path = path_of(name)
+    path = path_of(name).absolute()
     key = (str(path), path.stat().st_mtime_ns, str(device))
-    with _lock:
+    with inside(), _lock:
         if key not in _loaded:
             with torch.inference_mode(False):  # whatever a caller is in: `refinement` needs gradients
                 _loaded[key] = Model(path.read_bytes(), device)
