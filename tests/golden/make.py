@@ -351,6 +351,7 @@ def lossless_tiles():
         "lossless-cut": of(good[:40]),
         "lossless-png-of-8": of(png((24, 20), mode="RGB")),
         "lossless-webp-of-16": of(good, 258),
+        "lossless-png-of-16": of(png((24, 20), mode="I;16"), 259),
         "lossless-cut-16": of(deep[:-30], 258),
         "lossless-crc": of(good, crc=1),
     }
