@@ -31,6 +31,7 @@ SCRIPTS = (
     "heat.js",
     "viewer.js",
     "explorer.js",
+    "blind.js",
     "page.js",
 )
 LICENCES = {
@@ -40,7 +41,8 @@ LICENCES = {
 SIZES = ",".join(map(str, explorer.SIZES))
 MEGABYTES = 25
 SUMMARY_BYTES = 200_000  # room for what the page says about its pictures, maps of bits included
-ANCHORS = ("webp", "avif", "jpeg")  # what ours is compared with first, in this order, as in page/state.js
+# What ours is compared with first, in this order, as in page/state.js.
+ANCHORS = ("avif444", "avif", "jxl", "webp", "jpeg")
 
 
 def build(run, content=None, command=""):

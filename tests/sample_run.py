@@ -165,6 +165,7 @@ def result():
                 "label": {"aec": "ours", "jpeg": HOSTILE, "webp": "WebP"}[name],
                 "settings": HOSTILE,
                 "trained": True,
+                "trained_on": ["msssim"] if name == "aec" else [],
                 "options": {},
             }
             for name in chosen

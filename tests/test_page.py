@@ -14,7 +14,7 @@ import sample_run
 from PIL import Image
 from sample_run import METRICS, NAMES, elements, embedded
 
-from benchmarks import report
+from benchmarks import metrics, report
 
 result = pytest.fixture(scope="module")(sample_run.result)
 page = pytest.fixture(scope="module")(sample_run.page)
@@ -103,12 +103,12 @@ def test_the_headline_and_the_cards_say_what_the_run_says(wide, result):
     for anchor in ("webp", "jpeg"):
         card = minus(wide.text(f".card[data-anchor={anchor}]"))
         assert percent(bd(result, "aec", anchor, "psnr")["value"]) in card
-        for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM")):
+        for metric, name in (("msssim", "MS-SSIM ¹"), ("psnr_y", "PSNR-Y")):
             assert f"\n{name}\n{percent(bd(result, 'aec', anchor, metric)['value'])}" in card
     area = sum(i["width"] * i["height"] for i in result["images"]) / 3e6
     by = [
         f"{percent(bd(result, 'aec', 'webp', metric)['value'])} by {name}"
-        for metric, name in (("psnr_y", "PSNR-Y"), ("msssim", "MS-SSIM"))
+        for metric, name in (("msssim", "MS-SSIM ¹"), ("psnr_y", "PSNR-Y"))
     ]
     price = (
         f"Bytes against WebP judged otherwise: {by[0]} and {by[1]}. "
@@ -138,8 +138,30 @@ def test_the_table_of_bytes_equals_the_run(wide, result, method):
                 codec,
             )
             assert [minus(text) for text in cells] == [
-                percent(bd(result, codec, anchor, metric, method)["value"]) for metric in METRICS
+                percent(bd(result, codec, anchor, metric, method)["value"]) for metric in metrics.ordered(METRICS)
             ]
+
+
+def test_below_each_value_stand_its_interval_and_the_worst_pictures(wide, result):
+    entry = {"codec": "aec", "anchor": "webp", "metric": "psnr", "method": "pchip", "scope": "picture"}
+    single = next(e for e in result["bd_rate"] if e.items() >= entry.items())
+    at = 2 + metrics.ordered(METRICS).index("psnr")
+    smalls = wide.run(
+        "return [...document.querySelectorAll(`#bd tr[data-codec=aec] td:nth-child(${arguments[0]}) small`)].map((e) "
+        "=> [e.textContent, e.title])",
+        at,
+    )
+    (interval, _), (worst, title) = smalls
+    assert minus(interval) == " … ".join(f"{edge:.0f}" for edge in single["interval"])
+    (name, value), *rest = single["worst"].items()
+    assert minus(worst) == f"worst {value:.0f}" and minus(title) == f"{name}: {percent(value)}" and not rest
+
+
+def test_what_the_model_was_trained_on_is_marked_and_does_not_lead(wide, result):
+    assert result["codecs"]["aec"]["trained_on"] == ["msssim"] and metrics.ordered(METRICS)[0] == "msssim"
+    assert "at the same PSNR." in wide.text("#headline") and "¹ The model was trained on this" in wide.text("#basis")
+    heads = wide.run("return [...document.querySelectorAll('#bd thead th')].slice(1).map((th) => th.textContent)")
+    assert heads == ["MS-SSIM ¹", "PSNR", "PSNR-Y"]
 
 
 def test_one_picture_alone_has_its_own_curves_and_differences(wide, result):
@@ -154,7 +176,7 @@ def test_one_picture_alone_has_its_own_curves_and_differences(wide, result):
         == ("aec", "webp", "psnr", "pchip", "picture")
     )
     assert minus(
-        wide.run("return document.querySelector('#bd tr[data-codec=aec] td:nth-child(2)').firstChild.textContent")
+        wide.run("return document.querySelector('#bd tr[data-codec=aec] td:nth-child(3)').firstChild.textContent")
     ) == percent(each["by_picture"][name])
     drawn = wide.run("return series().find((line) => line.codec === 'aec').points.map((p) => [p.bpp, p.value])")
     assert drawn == [[p["bpp"], p["psnr"]] for p in result["points"] if p["codec"] == "aec" and p["image"] == name]

@@ -19,14 +19,14 @@ function cost(verb, value) {
 
 function headline() {
   const anchor = anchors[0];
-  const bd = anchor && bdEntry(ours, anchor, metrics[0]);
+  const bd = anchor && bdEntry(ours, anchor, leading);
   if (!bd) return [`${label(ours)}: quality, size and speed measured`];
   if (bd.value === null) return [`${label(ours)} and ${label(anchor)} cannot be compared: ${bd.reason}`];
   const saved = fixed(Math.abs(bd.value), 1) + " %";
   const words = [
     `${label(ours)} needs `,
     el("b", {}, saved + (bd.value < 0 ? " fewer bytes" : " more bytes")),
-    ` than ${label(anchor)} at the same ${METRICS[metrics[0]].name}.`,
+    ` than ${label(anchor)} at the same ${metricName(leading)}.`,
   ];
   const encode = ratio(ours, anchor, "encode");
   const decode = ratio(ours, anchor, "decode");
@@ -36,11 +36,13 @@ function headline() {
 
 const listed = (parts) => parts.map((part, i) => [i ? (i < parts.length - 1 ? ", " : " and ") : "", part]);
 
+const beside = metrics.filter((metric) => metric !== leading);
+
 // The headline is about one metric; what the others say of the same two codecs follows at once.
 function judged() {
-  const found = metrics.slice(1).flatMap((metric) => {
+  const found = beside.flatMap((metric) => {
     const value = anchors[0] && bdEntry(ours, anchors[0], metric)?.value;
-    return value === null || value === undefined ? [] : [[el("b", {}, percent(value)), ` by ${METRICS[metric].name}`]];
+    return value === null || value === undefined ? [] : [[el("b", {}, percent(value)), ` by ${metricName(metric)}`]];
   });
   return found.length ? [`Bytes against ${label(anchors[0])} judged otherwise: `, listed(found), ". "] : [];
 }
@@ -64,15 +66,15 @@ function price() {
   return [`A picture of ${fixed(area, 2)} megapixels takes `, listed(parts.map(([found, what]) => [found[0], what, found[1]])), "."];
 }
 
-// How the codecs compare by the metrics other than the first, which may not agree with it.
+// How the codecs compare by the metrics other than the leading one, which may not agree with it.
 const others = (anchor) =>
-  metrics.slice(1).map((metric) => {
+  beside.map((metric) => {
     const value = bdEntry(ours, anchor, metric)?.value;
-    return [el("dt", {}, METRICS[metric].name), el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value))];
+    return [el("dt", {}, metricName(metric)), el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value))];
   });
 
 function card(anchor) {
-  const bd = bdEntry(ours, anchor, metrics[0]);
+  const bd = bdEntry(ours, anchor, leading);
   const encode = ratio(ours, anchor, "encode");
   const decode = ratio(ours, anchor, "decode");
   return el(
@@ -80,7 +82,7 @@ function card(anchor) {
     { class: "card", "data-anchor": anchor },
     el("h3", {}, `against ${label(anchor)}`),
     el("div", { class: "big " + (bd?.value < 0 ? "good" : bd?.value > 0 ? "bad" : ""), title: bd?.reason }, percent(bd?.value)),
-    el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${METRICS[metrics[0]].name}${metrics.length > 1 ? ", or:" : ""}`),
+    el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${metricName(leading)}${beside.length ? ", or:" : ""}`),
     el(
       "dl",
       {},
@@ -158,9 +160,12 @@ function facts() {
       "p",
       { class: "note" },
       "Bits per pixel (bpp) are 8 × the bytes of the whole file, headers included, divided by width × height. PSNR is taken over the three RGB ",
-      "channels of 8-bit pictures, PSNR-Y on BT.601 luma. MS-SSIM is computed on RGB and drawn as −10·log10(1 − MS-SSIM). Every curve is the ",
+      "channels of 8-bit pictures, PSNR-Y on BT.601 luma, PSNR-CbCr on its two colour differences. MS-SSIM is computed on RGB, IW-SSIM on luma; both are drawn as ",
+      "−10·log10(1 − value). Butteraugli’s 3-norm is a distance and drawn as −10·log10 of it. CVVDP is in just-objectionable differences on its display ",
+      "standard_4k. Every curve is the ",
       "arithmetic mean over the pictures at one setting. “Bytes at the same quality” is the Bjøntegaard rate difference: the mean horizontal ",
-      "distance of two curves on a logarithmic rate axis, over the qualities both reach and never beyond. Times are medians of warm runs in one ",
+      "distance of two curves on a logarithmic rate axis, over the qualities both reach and never beyond. Means of single pictures are means of ratios; ",
+      "their 95 % interval comes from drawing the pictures again and again (bootstrap). Times are medians of warm runs in one ",
       "process, all codecs interleaved; “cold” is a new process.",
     ),
     el(
@@ -175,14 +180,15 @@ function facts() {
 function startAnswer() {
   $("brand").textContent = `${label(ours)} benchmark`;
   $("headline").replaceChildren(...headline());
-  const bd = anchors[0] && bdEntry(ours, anchors[0], metrics[0]);
-  const unit = METRICS[metrics[0]]?.unit;
+  const bd = anchors[0] && bdEntry(ours, anchors[0], leading);
+  const unit = METRICS[leading]?.unit;
   const entry = warm(ours);
   $("basis").textContent =
     `Measured on ${run.images.length} picture${run.images.length === 1 ? "" : "s"}` +
-    (bd && bd.value !== null ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}` : "") +
+    (bd && bd.value !== null ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}`.trimEnd() : "") +
     (entry ? `. Times: ${entry.threads} thread${entry.threads === 1 ? "" : "s"}, ${run.machine.cpu}` : "") +
-    ".";
+    "." +
+    (metrics.some((metric) => trained.has(metric)) ? " ¹ The model was trained on this measure; the others had no part in it." : "");
   $("price").replaceChildren(...[judged(), price()].flat(Infinity));
   $("cards").replaceChildren(...anchors.map(card));
   $("facts").replaceChildren(...facts().filter(Boolean));

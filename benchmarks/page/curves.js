@@ -2,10 +2,11 @@
 
 let plot = null;
 
-const decibel = (msssim) => -10 * Math.log10(1 - msssim); // as in "curves"; points hold the raw 0..1 value
+// As in "curves": points hold raw values.
 function pointValue(point, metric) {
   const value = point[metric];
-  return value === null || value === undefined ? null : metric === "msssim" ? decibel(Math.min(value, 1 - 1e-9)) : value;
+  const rest = METRICS[metric].rest;
+  return value === null || value === undefined ? null : rest ? -10 * Math.log10(Math.max(rest(value), 1e-9)) : value;
 }
 
 // The curves to draw: {name, codec|null, look, points: [{bpp, value, quality}]}, ours last so that it lies on top.
@@ -205,7 +206,7 @@ function startCurves() {
   segments(
     $("metric"),
     "metric",
-    metrics.map((name) => [name, METRICS[name].name]),
+    metrics.map((name) => [name, metricName(name)]),
   );
   segments($("scale"), "scale", [
     ["log", "log"],

@@ -11,7 +11,11 @@ function describe(side) {
     Math.abs(off) >= 3 ? el("span", { class: "bad" }, ` (${fixed(Math.abs(off), 0)} % ${off > 0 ? "more" : "fewer"} than asked: its nearest)`) : null,
     ` · ${fixed(chosen.bpp, 3)} bpp · `,
     el("b", {}, `${fixed(chosen.psnr, 2)} dB`),
-    chosen.msssim === null || chosen.msssim === undefined ? null : ` · MS-SSIM ${fixed(chosen.msssim, 4)}`,
+    ...[
+      ["ssimulacra2", 1],
+      ["butteraugli", 2],
+      ["msssim", 4],
+    ].map(([metric, digits]) => (typeof chosen[metric] === "number" ? ` · ${METRICS[metric].name} ${fixed(chosen[metric], digits)}` : null)),
     ` · quality ${chosen.quality}`,
   ];
 }
@@ -84,7 +88,7 @@ function startExplorer() {
         picture.name,
         picture.gain === null
           ? null
-          : el("span", { title: `bytes of ${label(ours)} against ${label(anchors[0])} on this picture` }, el("br"), percent(picture.gain) + " bytes"),
+          : el("span", { title: `bytes of ${label(ours)} against ${label(anchors[0])} on this picture at the same ${metricName(leading)}` }, el("br"), percent(picture.gain) + " bytes"),
       );
     }),
   );

@@ -16,6 +16,7 @@ function start() {
   startCurves();
   startRates();
   startSpeed();
+  startBlind(); // before the explorer, whose keys it takes while a comparison runs
   startExplorer();
   // The hash belongs to the state, so the links to sections scroll without it.
   document.querySelectorAll("[data-section]").forEach((link) =>

@@ -1,5 +1,8 @@
 // The table of bytes at equal quality, from the run's BD-rates, and the points of the curves as a table.
 
+// Mean of percents as ratios of sizes, as the benchmark takes it.
+const mean = (values) => 100 * (Math.exp(values.reduce((sum, value) => sum + Math.log1p(value / 100), 0) / values.length) - 1);
+
 function bdCell(codec, metric, widest) {
   const { anchor, method, scope } = state;
   if (codec === anchor) return el("td", {}, el("span", {}, "0"));
@@ -7,9 +10,13 @@ function bdCell(codec, metric, widest) {
   const each = bdEntry(codec, anchor, metric, method, "picture");
   const value = scope ? each?.by_picture?.[scope] : set?.value;
   if (value === null || value === undefined) return el("td", { title: set?.reason }, "–");
+  const worst = Object.entries(each?.worst ?? {});
   const spread =
-    !scope && each && each.p25 !== null && each.p25 !== undefined
-      ? el("small", { title: "middle half of the pictures" }, `${fixed(each.p25, 0)} … ${fixed(each.p75, 0)}`)
+    !scope && each?.interval
+      ? [
+          el("small", { title: "95 % interval of the mean of the pictures" }, each.interval.map((edge) => fixed(edge, 0)).join(" … ")),
+          el("small", { title: worst.map(([name, own]) => `${name}: ${percent(own)}`).join(", ") }, `worst ${fixed(mean(worst.map(([, own]) => own)), 0)}`),
+        ]
       : null;
   const strength = Math.round(Math.min(100, 100 * Math.sqrt(Math.abs(value) / widest)));
   return el(
@@ -25,7 +32,7 @@ function drawTable() {
   const value = (codec) =>
     codec === anchor
       ? 0
-      : ((scope ? bdEntry(codec, anchor, metrics[0], method, "picture")?.by_picture?.[scope] : bdEntry(codec, anchor, metrics[0], method)?.value) ??
+      : ((scope ? bdEntry(codec, anchor, leading, method, "picture")?.by_picture?.[scope] : bdEntry(codec, anchor, leading, method)?.value) ??
         Infinity);
   const order = [...codecs].sort((a, b) => value(a) - value(b));
   const entries = run.bd_rate.filter((e) => e.anchor === anchor && e.method === method);
@@ -38,7 +45,7 @@ function drawTable() {
         "tr",
         {},
         el("th", { scope: "col" }, "bytes at the same …"),
-        metrics.map((m) => el("th", { scope: "col" }, METRICS[m].name)),
+        metrics.map((m) => el("th", { scope: "col" }, metricName(m))),
       ),
     ),
     el(
@@ -59,7 +66,7 @@ function drawTable() {
     anchor === undefined
       ? "No two codecs of this run were compared."
       : `Negative: fewer bytes than ${label(anchor)} for the same quality. ` +
-        (scope ? `For ${scope} alone. ` : "Below each value: the middle half of the single pictures. ") +
+        (scope ? `For ${scope} alone. ` : "Below each value: the 95 % interval of the mean of the single pictures, and the mean of the worst 5 % of them. ") +
         refused.map((e) => `${label(e.codec)}, ${METRICS[e.metric]?.name ?? e.metric}: ${e.reason}. `).join("");
 }
 
@@ -97,6 +104,7 @@ function drawPoints() {
 }
 
 function startRates() {
+  $("bd").closest(".split").classList.toggle("stacked", metrics.length > 4); // a wide table needs the page's width
   segments($("method"), "method", [
     ["pchip", "PCHIP"],
     ["akima", "Akima"],

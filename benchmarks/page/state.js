@@ -6,17 +6,27 @@ const $ = (id) => document.getElementById(id);
 const run = read("run");
 const explorer = read("explorer-data");
 
-// `curve` names the value on the axis and in "curves"; `digits` what is printed after the decimal point.
+// In the order in which they are shown, those that follow the eye first. `curve` names the value on the axis and in "curves"; `digits` what is printed after
+// the decimal point; `rest` what is left of a value where it is equal to the original's, for curves in dB.
 const METRICS = {
+  ssimulacra2: { name: "SSIMULACRA2", unit: "", digits: 1, curve: "ssimulacra2" },
+  butteraugli: { name: "Butteraugli 3-norm", unit: "dB", digits: 2, curve: "butteraugli_db", rest: (value) => value },
+  cvvdp: { name: "CVVDP", unit: "JOD", digits: 3, curve: "cvvdp" },
+  iwssim: { name: "IW-SSIM", unit: "dB", digits: 2, curve: "iwssim_db", rest: (value) => 1 - value },
+  psnr_hvsm: { name: "PSNR-HVS-M", unit: "dB", digits: 2, curve: "psnr_hvsm" },
+  msssim: { name: "MS-SSIM", unit: "dB", digits: 2, curve: "msssim_db", rest: (value) => 1 - value },
   psnr: { name: "PSNR", unit: "dB", digits: 2, curve: "psnr" },
   psnr_y: { name: "PSNR-Y", unit: "dB", digits: 2, curve: "psnr_y" },
-  msssim: { name: "MS-SSIM", unit: "dB", digits: 2, curve: "msssim_db" },
-  ssimulacra2: { name: "SSIMULACRA2", unit: "", digits: 1, curve: "ssimulacra2" },
+  psnr_c: { name: "PSNR-CbCr", unit: "dB", digits: 2, curve: "psnr_c" },
 };
-const metrics = run.metrics.filter((name) => Object.hasOwn(METRICS, name));
+const metrics = Object.keys(METRICS).filter((name) => run.metrics.includes(name));
 const codecs = Object.keys(run.codecs).filter((name) => run.points.some((point) => point.codec === name));
 const ours = codecs.includes("aec") ? "aec" : codecs[0];
 const label = (codec) => run.codecs[codec]?.label ?? codec;
+// What our model was trained on is marked, and is no proof: the first measure that had no part in training leads.
+const trained = new Set(run.codecs[ours]?.trained_on ?? []);
+const metricName = (metric) => (METRICS[metric]?.name ?? metric) + (trained.has(metric) ? " ¹" : "");
+const leading = metrics.find((metric) => !trained.has(metric)) ?? metrics[0];
 
 // Okabe and Ito's colours, which most kinds of colour blindness keep apart, adapted to both themes in page.css; a dash pattern tells codecs apart without any colour.
 const LOOKS = {
@@ -26,7 +36,9 @@ const LOOKS = {
   webp: ["--c-blue", []],
   avif: ["--c-green", []],
   avif444: ["--c-green", [7, 4]],
+  avif10: ["--c-green", [2, 3]],
   jxl: ["--c-purple", []],
+  jxl9: ["--c-purple", [7, 4]],
   jpeg2000: ["--c-ochre", [7, 4]],
 };
 const SPARE = ["--c-sky", "--c-brown", "--c-ochre"];
@@ -40,13 +52,13 @@ function look(codec) {
 const css = (variable) => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 
 // The state: one value per key; each key has a default and the values it may take, so that a hash from anywhere can only ever choose among them.
-const anchors = ["webp", "avif", "jpeg", ...codecs].filter(
+const anchors = ["avif444", "avif", "jxl", "webp", "jpeg", ...codecs].filter(
   (name, i, all) => codecs.includes(name) && name !== ours && all.indexOf(name) === i && run.bd_rate.some((entry) => entry.anchor === name),
 );
 const pictures = explorer.pictures.map((picture) => picture.name);
 const sides = explorer.codecs.length ? ["original", ...explorer.codecs] : [];
 const KEYS = {
-  metric: { start: metrics[0], values: metrics },
+  metric: { start: leading, values: metrics },
   scale: { start: "log", values: ["log", "linear"] },
   scope: { start: "", values: ["", ...run.images.map((image) => image.name)] },
   anchor: { start: anchors[0], values: anchors },
