@@ -58,7 +58,7 @@ class AecImageFile(ImageFile.ImageFile):
     @property
     def _file(self) -> BinaryIO:
         if self.fp is None:
-            raise ValueError("the file of this picture is closed")
+            raise ValueError("Operation on closed image")  # as Pillow's own say
         return cast(BinaryIO, self.fp)
 
     def load(self):
@@ -87,6 +87,8 @@ class AecImageFile(ImageFile.ImageFile):
 
     def verify(self):
         """Checks every length and checksum without decoding. Raises OSError."""
+        if self.fp is None:
+            raise RuntimeError("verify must be called directly after open")  # as Pillow's PNG says
         try:
             self._file.seek(0)
             container.unpack(self._file.read())

@@ -539,3 +539,34 @@ def test_threads_open_and_save_as_one_does(path):
             assert all(pool.map(work, range(16)))
     finally:
         sys.setswitchinterval(interval)
+
+
+def test_after_the_file_is_gone(tmp_path, monkeypatch):
+    """As of Pillow's own pictures: an exception that says so, and never an array without pixels."""
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(photograph(32, 40)).save("x.aec")
+
+    def entered():
+        with Image.open("x.aec") as picture:
+            return picture
+
+    def after(method):
+        picture = Image.open("x.aec")
+        getattr(picture, method)()
+        return picture
+
+    uses = [np.asarray, np.array, lambda im: im.load(), Image.Image.copy, Image.Image.tobytes]
+    uses += [lambda im: im.convert("L"), lambda im: im.resize((4, 4)), lambda im: im.save(io.BytesIO(), "PNG")]
+    uses += [lambda im: im.thumbnail((4, 4)), lambda im: im.getpixel((0, 0))]
+    for make in (entered, lambda: after("close"), lambda: after("verify")):
+        for use in uses:
+            with pytest.raises(ValueError, match="closed image"):
+                use(make())
+        with pytest.raises(RuntimeError, match="directly after open"):
+            make().verify()
+        assert make().size == (40, 32) and make().close() is None
+    loaded = Image.open("x.aec")
+    loaded.load()
+    loaded.close()
+    with pytest.raises(ValueError, match="closed image"):
+        np.asarray(loaded)

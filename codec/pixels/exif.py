@@ -34,6 +34,25 @@ def describe(exif: bytes | Image.Exif) -> dict | None:
     return _tags(exif, (*DESCRIPTIVE, *DIRECTORIES))
 
 
+def current(image: Image.Image, block: bytes | None) -> bytes | None:
+    """The block of a PIL image: its own, unless what `getexif` gave was changed since; then of the tags as they are."""
+    exif = getattr(image, "_exif", None)  # what it gave, and would give again
+    if exif is None or not exif._loaded or exif._loaded_exif != block:
+        return block  # nobody asked, or `info` was given another after that, or none
+    before = Image.new("L", (1, 1))
+    before.info = image.info
+    return block if _values(exif) == _values(before.getexif()) else packed(_tags(exif) or {})
+
+
+def _values(exif: Image.Exif) -> dict:
+    """All that can be read, {tag: value or directory}."""
+    found = {}
+    for tag in exif:
+        with contextlib.suppress(Exception):
+            found[tag] = dict(exif.get_ifd(tag)) if tag in DIRECTORIES else exif[tag]
+    return found
+
+
 def packed(tags: dict) -> bytes | None:
     """A block of tags; None without one, or where Pillow cannot write them."""
     if not tags:

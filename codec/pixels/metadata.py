@@ -40,6 +40,8 @@ def from_pil(image, gray: bool, notes: list[str] | None = None) -> dict:
             notes.append("its gamma and chromaticities (those of no picture)")
     if image.format == "TIFF" and (tags := blocks.describe(image.getexif())):
         block = blocks.packed(tags)
+    else:
+        block = blocks.current(image, block)
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     found = {"exif": blocks.bare(block), "icc": icc, "xmp": xmp if isinstance(xmp, bytes) else None, "cicp": code}
     return {kind: data or None for kind, data in found.items()} | {"notes": tuple(notes)}
