@@ -71,9 +71,29 @@ def text(run: dict) -> str:
                 _row("  its worst picture", [_short(next(iter(r["worst"]), "-"), columns) for r in single], columns)
             )
             lines += [f"  {name}: {r['reason']}" for name, r in zip(measured, whole, strict=True) if r["reason"]]
+            lines.append(_verdict([r for r in single if r["metric"] not in _seen(run, codec, anchor)]))
     lines += ["", *(f"{entry['label']}: {entry['settings']}" for entry in run["codecs"].values())]
     lines.append(", ".join(f"{name} {version}" for name, version in run["versions"].items()))
     return "\n".join(lines)
+
+
+def _seen(run, *names):
+    """The metrics that any of the codecs was trained on."""
+    return {metric for name in names for metric in run["codecs"][name].get("trained_on", ())}
+
+
+def _verdict(records):
+    """The sentence on single pictures. records: those of the pictures by the measures that no training has seen."""
+    more, fewer = [], 0
+    pictures = {name: None for r in records for name in r["by_picture"]}
+    for picture in pictures:
+        values = [r["by_picture"].get(picture) for r in records]
+        votes = sum((v > 0) - (v < 0) for v in values if v is not None)
+        fewer += votes < 0
+        more += [picture] * (votes > 0)
+    names = f": {', '.join(Path(name).stem for name in more)}" if more else ""
+    kept = ", ".join(metrics.METRICS[r["metric"]].title for r in records)
+    return f"by most of {kept}: fewer bytes in {fewer} of {len(pictures)} pictures, more in {len(more)}{names}"
 
 
 def _row(title, cells, width):

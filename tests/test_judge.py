@@ -88,22 +88,35 @@ def test_a_model_that_is_none_is_one_sentence(folder, tmp_path, monkeypatch, qui
         assert isinstance(reply.exception, cli.session.SessionError) and "\n" not in str(reply.exception)
 
 
+def judgement(values, trained_on=()):
+    """A run of ours against WebP with {metric: {picture: percent}}."""
+    entry = {"codec": "aec", "anchor": "webp", "method": "pchip", "reason": None}
+    spread = lambda pictures: bdrate.spread({name: v for name, v in pictures.items() if v is not None})
+    records = [
+        {**entry, "metric": metric, "scope": scope, "value": -12.34, **spread(pictures), "by_picture": pictures}
+        for metric, pictures in values.items()
+        for scope in ("set", "picture")
+    ]
+    names = {name: {"label": name.upper(), "settings": "…", "trained_on": []} for name in ("aec", "webp")}
+    names["aec"]["trained_on"] = list(trained_on)
+    return {"images": [{}], "metrics": list(values), "codecs": names, "versions": {}, "bd_rate": records}
+
+
 def test_the_tables_hold_what_the_records_say():
-    by_picture = {f"p{i}": float(i) for i in range(40)}
-    entry = {"codec": "aec", "anchor": "webp", "metric": "psnr", "method": "pchip"}
-    run = {
-        "images": [{}] * 40,
-        "metrics": ["psnr"],
-        "codecs": {name: {"label": name.upper(), "settings": "…"} for name in ("aec", "webp")},
-        "versions": {},
-        "bd_rate": [
-            {**entry, "scope": "set", "value": -12.34, "reason": None},
-            {**entry, "scope": "picture", **bdrate.spread(by_picture), "reason": None},
-        ],
-    }
-    lines = judge.text(run).splitlines()
+    lines = judge.text(judgement({"psnr": {f"p{i}": float(i) for i in range(40)}})).splitlines()
     assert "AEC against WEBP" in lines and any(line.endswith(" -12.3") for line in lines)
     assert next(line for line in lines if line.startswith("worst")).split()[-1] == "+38.5"
+
+
+def test_a_picture_is_judged_by_most_of_the_measures_that_training_has_not_seen():
+    values = {
+        "ssimulacra2": {"a.png": -50.0, "b.png": -50.0, "c.png": -50.0},
+        "cvvdp": {"a.png": -1.0, "b.png": 1.0, "c.png": None},
+        "iwssim": {"a.png": -1.0, "b.png": 2.0, "c.png": 4.0},
+        "psnr_hvsm": {"a.png": 3.0, "b.png": -9.0, "c.png": 4.0},
+    }
+    said = "by most of CVVDP, IW-SSIM, PSNR-HVS-M: fewer bytes in 1 of 3 pictures, more in 2: b, c"
+    assert said in judge.text(judgement(values, ["ssimulacra2"])).splitlines()
 
 
 # Anchors
