@@ -24,8 +24,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 
 from codec import CodecError
-from codec.app.output import atomic
 from codec.autoencoders import Autoencoder
+from codec.files.output import atomic
 
 from . import digits, machine
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from codec.app.output import atomic
+from codec.files.output import atomic
 
 from . import synthetic
 

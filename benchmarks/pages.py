@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from codec.app.output import atomic
+from codec.files.output import atomic
 
 
 def marks(command: str, name: str) -> tuple[str, str]:

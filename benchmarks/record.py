@@ -11,7 +11,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from codec.app.output import atomic
+from codec.files.output import atomic
 
 from . import bdrate, metrics
 

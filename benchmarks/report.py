@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from codec import CodecError
-from codec.app.output import atomic
+from codec.files.output import atomic
 
 from . import codecs, data, explorer, record
 

@@ -20,8 +20,8 @@ from PIL import Image
 
 import codec
 from codec.app.cli import cli
-from codec.app.options import PICTURES
 from codec.app.report import Report
+from codec.files.jobs import PICTURES
 from codec.model.purpose import PURPOSES
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]  # -P: the folder the test runs in is not searched for modules
@@ -590,7 +590,8 @@ def test_closed_pipe_is_no_complaint(files):
 
 HALFWAY = """
 import sys, time, click
-from codec.app import cli, output
+from codec.app import cli
+from codec.files import output
 @cli.cli.command()
 def halfway():
     with output.atomic("out.aec", overwrite=True) as file:

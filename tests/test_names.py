@@ -14,9 +14,10 @@ from conftest import photograph
 from PIL import Image
 
 import codec
-from codec.app.batch import read_list
 from codec.app.cli import cli
-from codec.app.report import passed_over, text
+from codec.app.jobs import read_list
+from codec.app.report import passed_over
+from codec.files.words import text
 
 ODD = os.fsdecode(b"caf\xe9")
 COMMAND = [sys.executable, "-P", "-m", "codec"]

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from codec.app import output
+from codec.files import output
 
 
 def listing(folder):

@@ -16,8 +16,8 @@ from conftest import photograph
 from PIL import Image
 
 import codec
-from codec.app import output
 from codec.app.cli import cli
+from codec.files import output
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]
 

@@ -16,12 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 import codec
-from codec.app import batch, output
-from codec.app.batch import Job
+from codec.app import runner
 from codec.app.options import Failure
 from codec.app.report import Report
 from codec.app.workers import Workers
 from codec.errors import CodecError, Truncated
+from codec.files import output
+from codec.files.jobs import Job
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up in /proc")
@@ -144,7 +145,7 @@ def run(jobs, prepare, processes):
     report = Report(len(jobs), as_json=False, verbose=False, quiet=True)
     report.done = lambda record, line: outcome.append(record)
     report.failed = lambda name, error: outcome.append((name, str(error)))
-    batch.run(jobs, prepare, lambda job, result: (result, ""), report, processes)
+    runner.run(jobs, prepare, lambda job, result: (result, ""), report, processes)
     return outcome
 
 
@@ -180,10 +181,10 @@ def test_few_results_wait_whatever_the_queue():
         assert job or go_on.wait(60)
         return job
 
-    results = batch._in_order(range(100_000), work, 2)
+    results = runner._in_order(range(100_000), work, 2)
     threading.Timer(0.5, go_on.set).start()
     assert next(results)[1]() == 0
-    assert 100 < len(begun) <= batch.AHEAD * 2 + 5
+    assert 100 < len(begun) <= runner.AHEAD * 2 + 5
     results.close()
 
 
@@ -212,7 +213,8 @@ def test_standard_input_among_others(tmp_path, monkeypatch):
 
 PARENT = """
 import concurrent.futures, sys, threading
-from codec.app import cli, output, workers
+from codec.app import cli, workers
+from codec.files import output
 import test_workers
 @cli.cli.command()
 def parent():

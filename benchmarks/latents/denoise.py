@@ -22,7 +22,7 @@ from skimage.restoration import denoise_nl_means
 from tqdm import tqdm
 
 import codec
-from codec.app.output import atomic
+from codec.files.output import atomic
 from codec.latents.denoise import INSTALLED, denoiser
 
 from .. import data

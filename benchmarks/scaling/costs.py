@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from codec.app.output import atomic
+from codec.files.output import atomic
 
 from .. import codecs, data
 from ..stages import Clock

@@ -22,31 +22,14 @@ import click
 
 from .. import loading
 from ..errors import CodecError
+from ..files import output
+from ..files.jobs import AEC, PICTURES, STREAM, Job
+from ..files.words import shown
 from ..model import purpose
-from . import batch, output, work
 from . import commands as latents
-from .batch import STREAM, Job
+from . import runner, work
 from .commands.autoencoders import ae
-from .options import (
-    AEC,
-    CLUSTER,
-    INPUTS,
-    LIMIT,
-    MODEL,
-    OUTPUTS,
-    PICTURE,
-    PICTURES,
-    REGION,
-    SPEECH,
-    STRIP,
-    TARGET,
-    TREE,
-    WORK,
-    Failure,
-    Options,
-    takes,
-)
-from .report import shown
+from .options import CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, REGION, SPEECH, STRIP, TARGET, TREE, WORK, Failure, Options, takes
 
 
 def main() -> None:
@@ -249,7 +232,7 @@ def tree(source: str, destination: str, **options) -> None:
       aecodec batch photos small -j 8
       aecodec batch s3://bucket/photos s3://bucket/small --ray --address HOST:6379 --num-gpus 1
     """
-    from ..distributed import trees
+    from .commands import batch as trees
 
     _check_target({name: options[name] for name in ("target_size", "bpp")}, options["lossless"])
     click.get_current_context().exit(trees.run(source, destination, **options))
@@ -355,5 +338,5 @@ def _run(
     options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple], *around: Callable
 ) -> None:
     with options.report(jobs) as report:
-        batch.run(jobs, prepare, finish, report, options.jobs, *around)
+        runner.run(jobs, prepare, finish, report, options.jobs, *around)
     click.get_current_context().exit(report.exit_code)

@@ -14,15 +14,12 @@ from dataclasses import dataclass
 import click
 
 from ..errors import BadWeights, CodecError
-from . import batch, output
-from .batch import STREAM, Job
-from .report import Report, passed_over, shown
+from ..files import output
+from ..files.jobs import AEC, PICTURES, STREAM, Job, streams
+from ..files.words import shown
+from . import jobs as inputs
+from .report import Report, passed_over
 
-AEC = ".aec"
-# What -r takes for pictures; a file named on the command line may have any name.
-PICTURES = frozenset(
-    ".avif .bmp .gif .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .qoi .tif .tiff .webp".split()
-)
 METADATA = ("exif", "icc", "xmp", "cicp")
 
 
@@ -309,7 +306,7 @@ class Options:
             if self.filelist == STREAM and STREAM in names:
                 raise click.UsageError("standard input is either the file list or a picture")
             try:
-                names += batch.read_list(self.filelist)
+                names += inputs.read_list(self.filelist)
             except OSError as error:
                 raise click.UsageError(
                     f"the file list '{shown(self.filelist)}' cannot be read: {error.strerror}"
@@ -317,7 +314,7 @@ class Options:
         if not names:
             raise click.UsageError("no input is given; - is standard input")
         others: list[str] = []
-        jobs = batch.gather(names, suffixes, self.recursive, others)
+        jobs = inputs.gather(names, suffixes, self.recursive, others)
         if not PICTURES <= set(suffixes):  # what is no .aec file is nobody's business
             others = []
         if passed is None:
@@ -345,7 +342,7 @@ class Options:
         destination, directory = STREAM if self.stdout else self.destination, self.output_dir
         if destination not in (None, STREAM) and (destination.endswith(os.sep) or os.path.isdir(destination)):
             destination, directory = None, destination
-        naming = batch.Naming(suffix, only, destination, directory, self.force, self.no_clobber)
+        naming = inputs.Naming(suffix, only, destination, directory, self.force, self.no_clobber)
         passed: list[str] = []
         jobs = naming.assign(self.sources(suffixes, passed))
         if any(not job.problem and (job.target == STREAM or output.end_of(job.target) == 1) for job in jobs):
@@ -353,7 +350,7 @@ class Options:
                 raise click.UsageError("--json and the output cannot both go to stdout")
             if sys.stdout.isatty() and not self.force:
                 raise click.UsageError("binary data is not written to a terminal: give -o, a redirection, or -f")
-        if self.remove and any(batch.streams(job) for job in jobs):
+        if self.remove and any(streams(job) for job in jobs):
             raise click.UsageError("--rm needs a file on both sides")
         self.say_passed(passed)
         return jobs

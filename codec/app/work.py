@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CodecError
-from . import output
-from .batch import STREAM, Job
+from ..files import output
+from ..files.jobs import STREAM, Job
+from ..files.words import shown
 from .options import Options
-from .report import Stopwatch, shown
+from .report import Stopwatch
 
 Draft = output.Draft | output.Stream
 

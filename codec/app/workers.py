@@ -24,8 +24,8 @@ from multiprocessing.reduction import ForkingPickler
 import click
 
 from ..errors import CodecError
+from ..files import output
 from ..loading import loading
-from . import output
 
 START = "import sys; sys.path[:] = sys.argv[2:]; from codec.app.workers import serve; serve(int(sys.argv[1]))"
 SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

@@ -11,8 +11,8 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
-from ..app.output import atomic
 from ..errors import BadData, BadOption
+from ..files.output import atomic
 from . import checks, loop, scaling, store
 from .corruption import Corruption
 from .kinds import kind_of

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..app.batch import STREAM
-from ..app.options import PICTURES
-from ..app.report import shown, text
 from ..errors import BadData, CodecError
+from ..files.jobs import PICTURES, STREAM
+from ..files.words import shown, text
 
 DIGITS = "digits"
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

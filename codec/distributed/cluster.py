@@ -26,9 +26,9 @@ import signal
 import threading
 from collections.abc import Iterator
 
-from ..app.batch import Job
-from ..app.report import reason
 from ..errors import CodecError
+from ..files.jobs import Job
+from ..files.words import reason
 from .transfer import COLUMNS, Settings, Transfer
 
 RETRIES = 3  # attempts at a file that may die

@@ -11,13 +11,13 @@ import io
 import os
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from ..app import output
-from ..app.batch import Job, apart, is_hidden
-from ..app.report import reason, shown, text
 from ..errors import CodecError
+from ..files import output
+from ..files.jobs import Job, apart, is_hidden
+from ..files.words import reason, text
 
 # File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all
 # of it is.
@@ -150,20 +150,6 @@ class Transfer:
         return strips.psnr(
             image.load(read(source), self.settings.max_pixels), self._coder.decode_picture(data, max_pixels=0)
         )
-
-
-def transferring(settings: Settings) -> Callable[[Job], dict]:
-    """The work of one job, as a worker process of this machine is sent it.
-
-    Raises click.ClickException: nothing can be done without a model.
-    """
-    from ..app.options import Failure
-
-    try:
-        transfer = Transfer(settings)
-    except CodecError as error:
-        raise Failure(f"{shown(settings.model)}: {error}") from None
-    return lambda job: transfer.row(job.source, job.target)
 
 
 def plan(source: str, destination: str, suffixes: Collection[str], suffix: str, passed: list[str]) -> list[Job]:

@@ -3,8 +3,8 @@
 import io
 from dataclasses import replace
 
-from ..app import output
 from ..errors import BadImage
+from ..files import output
 from . import colour, image, metadata, pil
 from . import exif as blocks
 from .formats import avif, jpeg, png, ppm, tiff

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from ...errors import CodecError
-from .. import batch, output
-from ..batch import Job
-from ..options import INPUTS, LATENTS_MODEL, LIMIT, PICTURES, SPEECH, WORK, Failure, Options, takes
-from ..report import shown
+from ...files import output
+from ...files.jobs import PICTURES, Job
+from ...files.words import shown
+from .. import jobs as inputs
+from ..options import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK, Failure, Options, takes
 from .shared import FORCE, QUALITY, check, content, each, write, writes
 
 
@@ -92,7 +93,7 @@ def score(normal: str, heat: str | None, model: str, **options) -> None:
     options = Options(**options)
     jobs = options.sources(PICTURES)
     if heat:
-        jobs = batch.Naming("-heat.png", None, None, heat, options.force, False).assign(jobs)
+        jobs = inputs.Naming("-heat.png", None, None, heat, options.force, False).assign(jobs)
 
     def finish(job: Job, result: tuple) -> tuple[dict, str]:
         found, unusual, threshold, data = result

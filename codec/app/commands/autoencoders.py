@@ -10,10 +10,11 @@ from collections.abc import Callable
 import click
 
 from ...errors import CodecError
-from .. import output
-from ..batch import STREAM
+from ...files import output
+from ...files.jobs import STREAM
+from ...files.words import shown, text
 from ..options import SPEECH, WORK, takes
-from ..report import Report, Stopwatch, shown, text
+from ..report import Report, Stopwatch
 
 DEVICE, _JOBS, NO_PROGRESS = WORK
 KINDS = ("undercomplete", "linear", "convolutional", "denoising", "sparse", "contractive", "variational")

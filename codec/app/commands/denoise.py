@@ -7,9 +7,10 @@ from functools import partial
 import click
 
 from ...errors import CodecError
-from ..batch import Job
-from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, PICTURES, SPEECH, STRIP, WORK, Failure, Options, takes
-from ..report import Stopwatch, shown
+from ...files.jobs import AEC, PICTURES, Job
+from ...files.words import shown
+from ..options import INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, SPEECH, STRIP, WORK, Failure, Options, takes
+from ..report import Stopwatch
 from ..work import Draft, Result
 from .shared import QUALITY, content
 

@@ -9,10 +9,10 @@ from functools import partial
 import click
 
 from ...errors import CodecError
-from .. import output
-from ..batch import STREAM, Job
-from ..options import AEC, INPUTS, LATENTS_MODEL, LIMIT, PICTURES, SPEECH, WORK, Failure, Options, takes
-from ..report import shown
+from ...files import output
+from ...files.jobs import AEC, PICTURES, STREAM, Job
+from ...files.words import shown
+from ..options import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK, Failure, Options, takes
 from .shared import QUALITY, check, content, each, ending, require, writes
 
 

@@ -6,9 +6,9 @@ import os
 import click
 
 from ...errors import CodecError
-from ..batch import Job
-from ..options import AEC, LIMIT, MODEL, SPEECH, WORK, Options, takes
-from ..report import shown
+from ...files.jobs import AEC, Job
+from ...files.words import shown
+from ..options import LIMIT, MODEL, SPEECH, WORK, Options, takes
 from .shared import QUALITY, check, content, ending, single, writes
 
 

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import click
 
-from .. import batch, output
-from ..batch import STREAM, Job
+from ...files import output
+from ...files.jobs import STREAM, Job
+from ...files.words import shown
+from .. import runner
 from ..options import PICTURE, Failure, Options
-from ..report import shown
 
 QUALITY = PICTURE[:1]
 FORCE = [click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")]
@@ -27,7 +28,7 @@ def writes(what: str) -> list:
 def each(options: Options, jobs: list[Job], prepare: Callable, finish: Callable) -> int:
     """Does the jobs and reports each; the exit code."""
     with options.report(jobs) as report:
-        batch.run(jobs, prepare, finish, report, options.jobs)
+        runner.run(jobs, prepare, finish, report, options.jobs)
     return report.exit_code
 
 

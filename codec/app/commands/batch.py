@@ -4,17 +4,18 @@ Between cli and `transfer`, `cluster`.
 """
 
 import importlib.util
+from collections.abc import Callable
 from functools import partial
 
 import click
 
-from ..app import batch
-from ..app.batch import Job
-from ..app.options import AEC, PICTURES, Failure, Options
-from ..app.report import shown, text
-from ..errors import CodecError
-from . import transfer
-from .transfer import Settings
+from ...distributed import transfer
+from ...distributed.transfer import Settings
+from ...errors import CodecError
+from ...files.jobs import AEC, PICTURES, Job
+from ...files.words import shown, text
+from .. import runner
+from ..options import Failure, Options
 
 MANIFEST = "manifest.parquet"
 
@@ -54,7 +55,7 @@ def run(
             raise Failure(f"this needs the package {module}: pip install 'aecodec[ray]'")
     suffix = "." + format.lower().removeprefix(".")
     if decompress:
-        from ..pixels import write
+        from ...pixels import write
 
         if suffix[1:] not in write.SUFFIXES:
             raise click.UsageError(
@@ -107,7 +108,7 @@ def run(
         if ray:
             _on_ray(jobs, settings, address, actors, num_gpus, finish, report)
         else:
-            batch.run(jobs, partial(transfer.transferring, settings), finish, report, options.jobs)
+            runner.run(jobs, partial(transferring, settings), finish, report, options.jobs)
     if not decompress:
         options.say_passed([name for name in passed if name != MANIFEST])
     lost = lambda job: (
@@ -128,7 +129,7 @@ def _on_ray(
     """Reports the files in the order in which they end. Raises click.ClickException."""
     import codec
 
-    from . import cluster
+    from ...distributed import cluster
 
     try:
         codec.Codec(settings.model, "cpu")  # here, once, and not in every actor
@@ -157,3 +158,15 @@ def _tell(job: Job, row: dict, finish, report) -> None:
         report.failed(job.source, error)
     else:
         report.done(*done)
+
+
+def transferring(settings: Settings) -> Callable[[Job], dict]:
+    """The work of one job, as a worker process of this machine is sent it.
+
+    Raises click.ClickException: nothing can be done without a model.
+    """
+    try:
+        done = transfer.Transfer(settings)
+    except CodecError as error:
+        raise Failure(f"{shown(settings.model)}: {error}") from None
+    return lambda job: done.row(job.source, job.target)
