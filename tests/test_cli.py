@@ -20,7 +20,7 @@ from PIL import Image
 
 import codec
 from codec.app.cli import cli
-from codec.app.report import Report
+from codec.app.report import Outcome, Report
 from codec.files.jobs import PICTURES
 from codec.model.purpose import PURPOSES
 
@@ -475,7 +475,7 @@ def test_progress_bar_and_lines_on_a_terminal_only(monkeypatch):
             progress=how.pop("progress", True),
         ) as report:
             for _ in range(total):
-                report.done({}, "a line")
+                report.done("a", Outcome({}, "a line"))
         return stream.getvalue()
 
     assert "0/2" in said(2, True) and "a line" not in said(2, True)
@@ -489,7 +489,7 @@ def test_progress_bar_tells_megapixels_per_second(monkeypatch):
     with Report(3, as_json=False, verbose=False, quiet=False, progress=True) as report:
         for _ in range(2):
             time.sleep(0.12)  # more often it is not drawn
-            report.done({}, "", pixels=2_000_000)
+            report.done("a", Outcome({}, pixels=2_000_000))
         shown = sys.stderr.getvalue()
     assert re.search(r"2/3 \[00:00<00:00, .*file/s, \d+\.\d MP/s\]", shown)
 

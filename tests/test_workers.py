@@ -17,8 +17,8 @@ from click.testing import CliRunner
 
 import codec
 from codec.app import runner
-from codec.app.options import Failure
-from codec.app.report import Report
+from codec.app.options import Options
+from codec.app.report import Failure, Outcome, Report
 from codec.app.workers import Workers
 from codec.errors import CodecError, Truncated
 from codec.files import output
@@ -140,18 +140,19 @@ def test_a_process_that_cannot_start_fails_its_call():
     pool.close()
 
 
-def run(jobs, prepare, processes):
+def run(jobs, prepare, processes, monkeypatch):
     outcome = []
-    report = Report(len(jobs), as_json=False, verbose=False, quiet=True)
-    report.done = lambda record, line: outcome.append(record)
-    report.failed = lambda name, error: outcome.append((name, str(error)))
-    runner.run(jobs, prepare, lambda job, result: (result, ""), report, processes)
+    monkeypatch.setattr(Report, "done", lambda self, name, done: outcome.append(done.record))
+    monkeypatch.setattr(Report, "failed", lambda self, name, error: outcome.append((name, str(error))))
+    options = Options(jobs=processes, quiet=True)
+    failures = runner.run(options, jobs, prepare, lambda job, result: Outcome(result))
+    assert failures == 0  # as nobody counted
     return outcome
 
 
-def test_a_death_costs_one_file_and_no_order():
+def test_a_death_costs_one_file_and_no_order(monkeypatch):
     names = ["slow", "a", "killed", "b", "killed", "c", "d"]
-    outcome = run([Job(name) for name in names], partial(on_files, 0.5), 2)
+    outcome = run([Job(name) for name in names], partial(on_files, 0.5), 2, monkeypatch)
     assert [result if isinstance(result, str) else result[0] for result in outcome] == [
         "SLOW",
         "A",
@@ -166,10 +167,9 @@ def test_a_death_costs_one_file_and_no_order():
 
 def test_no_process_for_one_job_or_standard_input(monkeypatch):
     monkeypatch.setattr(Workers, "__init__", None)
-    assert run([Job("a"), Job("-", target="x"), Job("x", skipped=True), Job("x", problem=OSError("no"))], on_files, 8)[
-        :2
-    ] == ["A", "-"]
-    assert run([Job("a"), Job("b")], on_files, 1) == ["A", "B"]
+    odd = [Job("a"), Job("-", target="x"), Job("x", skipped=True), Job("x", problem=OSError("no"))]
+    assert run(odd, on_files, 8, monkeypatch)[:2] == ["A", "-"]
+    assert run([Job("a"), Job("b")], on_files, 1, monkeypatch) == ["A", "B"]
 
 
 def test_few_results_wait_whatever_the_queue():

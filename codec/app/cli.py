@@ -1,35 +1,32 @@
-"""The command line `aecodec`: each command ties options to calls of the package.
-
-Its parts: options, batch (names), work, output (files), report (words).
+"""The command line `aecodec`. Its parts: report (words), options, arguments, jobs (names), inputs, workers, runner
+(for each file), and commands, which tie all of it to calls of the package.
 
 Nothing heavy is imported at the top: torch, numpy and Pillow wait inside the commands that need them, so that --help,
 info and a usage error answer at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIGINT and
 SIGTERM.
 """
 
-import hashlib
-import json
+import io
 import os
 import signal
 import sys
-import time
 import warnings
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
+from types import FrameType
 
 import click
 
 from .. import loading
-from ..errors import CodecError
 from ..files import output
-from ..files.jobs import AEC, PICTURES, STREAM, Job
-from ..files.words import shown
-from ..model import purpose
-from . import commands as latents
-from . import runner, work
+from .commands.anomaly import anomaly
 from .commands.autoencoders import ae
-from .options import CLUSTER, INPUTS, LIMIT, MODEL, OUTPUTS, PICTURE, REGION, SPEECH, STRIP, TARGET, TREE, WORK, Failure, Options, takes
+from .commands.batch import batch
+from .commands.compress import compress, decompress
+from .commands.denoise import denoise
+from .commands.features import embed, similar
+from .commands.generate import interpolate, sample
+from .commands.look import info, models, verify
+from .commands.train import export, train
+from .report import Failure
 
 
 def main() -> None:
@@ -47,7 +44,8 @@ def main() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.open(os.devnull, mode), "r" if name == "stdin" else "w"))
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # names are said where the locale lacks their letters, too
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names are said where the locale lacks their letters, too
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
             signal.signal(signum, _stop)
@@ -78,7 +76,7 @@ def main() -> None:
     os._exit(code)
 
 
-def _stop(signum: int, _frame) -> None:
+def _stop(signum: int, _frame: FrameType | None) -> None:
     """Ends the run at once.
 
     No exception: that could strike inside a clean-up, and a second signal inside the clean-up after the first.
@@ -110,233 +108,7 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@takes(INPUTS, PICTURE, STRIP, TARGET, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def compress(
-    quality: float,
-    effort: int,
-    lossless: bool | None,
-    strip: tuple[str, ...],
-    target_size: float | None,
-    bpp: float | None,
-    psnr: float | None,
-    model: str,
-    **options,
-) -> None:
-    """Turn pictures into .aec files.
-
-    \b
-      aecodec compress photo.png                     makes photo.aec beside it
-      aecodec compress -q 80 *.jpg -o small/         several, into a directory
-      aecodec compress -r photos --output-dir small  a whole tree, mirrored
-      curl ... | aecodec compress - > photo.aec      through a pipe
-      aecodec compress --target-size 50kB photo.png  the best that fits
-    """
-    options, target = Options(**options), {"target_size": target_size, "bpp": bpp, "psnr": psnr}
-    _check_target(target, lossless)
-    produce(
-        options,
-        options.plan(PICTURES, AEC),
-        partial(work.compressing, options, model, quality, effort, lossless, strip, target),
-    )
-
-
-def _check_target(target: dict[str, float | None], lossless: bool | None) -> None:
-    """Raises click.UsageError where more than one thing says how large the files become."""
-    asked = [f"--{name.replace('_', '-')}" for name, value in target.items() if value is not None]
-    if asked and click.get_current_context().get_parameter_source("quality") is click.core.ParameterSource.COMMANDLINE:
-        asked.append("-q")
-    if asked and lossless:
-        asked.append("--lossless")
-    if len(asked) > 1:
-        raise click.UsageError(f"{asked[0]} excludes {asked[1]}")
-
-
-@cli.command()
-@takes(INPUTS, REGION, STRIP, MODEL, OUTPUTS, WORK, LIMIT, SPEECH)
-def decompress(
-    model: str, crop: tuple[int, ...] | None, scale: float, recover: bool, fast: bool, strip: tuple[str, ...], **options
-) -> None:
-    """Turn .aec files into pictures.
-
-    The format is PNG, or what the suffix of -o FILE names.
-
-    \b
-      aecodec decompress photo.aec               makes photo.png beside it
-      aecodec decompress photo.aec -o photo.jpg  makes a JPEG
-      aecodec decompress -r small -o back/       a whole tree, mirrored
-      aecodec decompress map.aec --crop 9000,4000,800,600 -o part.png
-    """
-    options = Options(**options)
-    if options.remove and (crop or scale != 1 or recover):
-        raise click.UsageError("--rm excludes --crop, --scale and --recover: the input holds more than the output")
-
-    produce(
-        options,
-        options.plan({AEC}, ".png", only=AEC),
-        partial(work.decompressing, options, model, crop, scale, recover, fast, strip),
-    )
-
-
-@cli.command()
-@takes(INPUTS, MODEL, WORK, SPEECH)
-def verify(model: str, **options) -> None:
-    """Check .aec files completely.
-
-    Every checksum is computed and every symbol decoded, but no pixels are made.
-    """
-    options = Options(**options)
-
-    def finish(job: Job, pixels: int) -> tuple[dict, str, list[str], int]:
-        if not (options.as_json or options.quiet):
-            click.echo(f"{shown(job.source)}: ok")
-        return {"input": job.source, "ok": True}, "", [], pixels
-
-    _run(options, options.sources({AEC}), partial(work.verifying, options, model), finish)
-
-
-@cli.command()
-@takes(INPUTS, SPEECH)
-def info(**options) -> None:
-    """Show the header of .aec files."""
-    options = Options(**options)
-    jobs = options.sources({AEC})
-
-    def finish(job: Job, header: dict) -> tuple[dict, str]:
-        if not options.as_json:
-            if len(jobs) > 1:
-                click.echo(f"{shown(job.source)}:")
-            width = max(map(len, header))
-            for key, value in header.items():
-                if isinstance(value, dict):
-                    value = ", ".join(f"{name} {size}" for name, size in value.items())
-                elif isinstance(value, bool):
-                    value = "yes" if value else "no"
-                click.echo(f"{key:{width}}  {value or '-'}")
-        return {"input": job.source, **header}, ""
-
-    _run(options, jobs, work.informing, finish)
-
-
-@cli.command("batch")
-@click.argument("source", metavar="SRC")
-@click.argument("destination", metavar="DST")
-@takes(TREE, PICTURE, STRIP, TARGET[:2], MODEL, CLUSTER, WORK, LIMIT, SPEECH)
-def tree(source: str, destination: str, **options) -> None:
-    """Compress a tree of pictures, on a cluster too.
-
-    SRC and DST are directories or URLs of fsspec (s3://bucket/photos). The same command goes on after a stop: what is
-    there already is left as it is. A manifest says of each file what became of it.
-
-    \b
-      aecodec batch photos small -j 8
-      aecodec batch s3://bucket/photos s3://bucket/small --ray --address HOST:6379 --num-gpus 1
-    """
-    from .commands import batch as trees
-
-    _check_target({name: options[name] for name in ("target_size", "bpp")}, options["lossless"])
-    click.get_current_context().exit(trees.run(source, destination, **options))
-
-
-@cli.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
-def models(as_json: bool) -> None:
-    """List the installed models: name, id, size, what it is for."""
-    for path in sorted((Path(__file__).parents[1] / "models").glob("*.safetensors")):
-        data = path.read_bytes()
-        objective = purpose.objective_of(path)
-        record = {
-            "model": path.stem,
-            "id": hashlib.sha256(data).hexdigest()[:8],
-            "bytes": len(data),
-            "objective": objective,
-            "purpose": purpose.PURPOSES.get(objective, "for an objective that this version does not know"),
-        }
-        click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes  {purpose}".format(**record))
-
-
-latents.register(cli)
-cli.add_command(ae)
-
-
-FORWARD = {
-    "context_settings": {"ignore_unknown_options": True, "help_option_names": []},
-    "add_help_option": False,
-    "params": [click.Argument(["arguments"], nargs=-1, type=click.UNPROCESSED)],
-}
-
-
-@cli.command(**FORWARD)
-def train(arguments: tuple[str, ...]) -> None:
-    """Train a model on your own pictures."""
-    from ..training import loop
-
-    _forward(loop.main, arguments)
-
-
-@cli.command(**FORWARD)
-def export(arguments: tuple[str, ...]) -> None:
-    """Freeze a checkpoint into a model file."""
-    from ..training import export as freeze
-
-    _forward(freeze.main, arguments)
-
-
-def _forward(main: Callable, arguments: tuple[str, ...]) -> None:
-    """Leaves the arguments to a program that parses them itself; what it says of its input is for people."""
-    try:
-        main(list(arguments))
-    except OSError as error:
-        raise Failure(f"{shown(error.filename or '')}: {error.strerror or error}") from None
-    except (ValueError, CodecError) as error:
-        raise Failure(str(error)) from None
-
-
-def produce(
-    options: Options, jobs: list[Job], prepare: Callable[[], Callable[[Job, output.Draft | output.Stream], work.Result]]
-) -> None:
-    """Runs jobs that have targets. `prepare` can be pickled."""
-
-    def drafting(write: Callable, job: Job) -> tuple:
-        draft = output.Stream() if job.target == STREAM else output.draft(job.target, options.force)
-        try:
-            result = write(job, draft)
-            start = time.perf_counter()
-            if isinstance(draft, output.Draft):
-                draft.keep(os.stat(job.source) if options.preserve and not batch.streams(job) else None)
-                if options.remove:
-                    os.unlink(job.source)
-            return draft, result, {**result.stages, "write": time.perf_counter() - start}
-        except BaseException:
-            draft.drop()
-            raise
-
-    def finish(job: Job, done: tuple) -> tuple[dict, str, list[str], int, tuple[str, ...]]:
-        draft, result, stages = done
-        if isinstance(draft, output.Stream):
-            draft.keep()
-        record = {
-            "input": job.source,
-            "output": job.target,
-            "bytes": result.coded,
-            "bpp": result.bpp,
-            "width": result.width,
-            "height": result.height,
-            "seconds": round(sum(stages.values()), 6),
-        }
-        line = "{input} -> {output}: {bytes:,} bytes, {bpp:.3f} bpp, {width}x{height}, {seconds:.2f} s".format(
-            **record | {"input": shown(job.source), "output": shown(job.target)}
-        )
-        if options.verbose:
-            line += " (" + ", ".join(f"{stage} {seconds:.3f}" for stage, seconds in stages.items()) + ")"
-        return record, line, result.problems, result.width * result.height, result.lost
-
-    _run(options, jobs, partial(work.whole, prepare), finish, drafting)
-
-
-def _run(
-    options: Options, jobs: list[Job], prepare: Callable[[], Callable], finish: Callable[..., tuple], *around: Callable
-) -> None:
-    with options.report(jobs) as report:
-        runner.run(jobs, prepare, finish, report, options.jobs, *around)
-    click.get_current_context().exit(report.exit_code)
+COMMANDS: list[click.Command] = [compress, decompress, verify, info, batch, models]
+COMMANDS += [embed, similar, anomaly, denoise, sample, interpolate, ae, train, export]
+for command in COMMANDS:
+    cli.add_command(command)

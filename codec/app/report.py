@@ -1,7 +1,7 @@
 """What a run of the command line says: one JSON object or one line per file, a progress bar, one sentence per error,
 and the exit code.
 
-Used by batch, which hands it each outcome, and by cli.
+Used by `runner`, which hands it each outcome.
 Results go to standard output only as --json; everything else is for people and goes to standard error.
 """
 
@@ -12,11 +12,34 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
 
 import click
 
 from ..errors import CodecError
 from ..files.words import reason, shown
+
+
+class Failure(click.ClickException):
+    """An error that belongs to no single file."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"aecodec: {self.message}", err=True)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: `record` for programs (keys are a promise), `line` for people, `problems` where it is not
+    what it should be, though it is there, `pixels` for the progress bar, and `lost` metadata of the input that the
+    output has no place for.
+    """
+
+    record: dict[str, Any]
+    line: str = ""
+    problems: Sequence[str] = ()
+    pixels: int = 0
+    lost: Sequence[str] = ()
 
 
 class Report:
@@ -47,27 +70,23 @@ class Report:
     def exit_code(self) -> int:
         return 1 if self.failures else 0
 
-    def done(
-        self, record: dict, line: str, problems: Sequence[str] = (), pixels: int = 0, lost: Sequence[str] = ()
-    ) -> None:
-        """One file is finished: `record` for programs (keys are a promise), `line` for people.
-
-        With `problems` it is not what it should be.
-        """
-        if problems:
+    def done(self, name: str, outcome: Outcome) -> None:
+        """One file is finished."""
+        record = outcome.record
+        if outcome.problems:
             self.failures += 1
-            record = record | {"damage": list(problems)}
-        if lost:
-            record = record | {"lost": list(lost)}
+            record = record | {"damage": list(outcome.problems)}
+        if outcome.lost:
+            record = record | {"lost": list(outcome.lost)}
         if self.as_json:
             click.echo(json.dumps(record))
-        for problem in problems:
-            self._say(f"aecodec: {shown(record['input'])}: {problem}")
-        if lost and not self.quiet:
-            self._say(f"aecodec: {shown(record['input'])}: lost {shown('; '.join(lost))}")
-        if line and self.lines:
-            self._say(line)
-        self._advance(pixels)
+        for problem in outcome.problems:
+            self._say(f"aecodec: {shown(name)}: {problem}")
+        if outcome.lost and not self.quiet:
+            self._say(f"aecodec: {shown(name)}: lost {shown('; '.join(outcome.lost))}")
+        if outcome.line and self.lines:
+            self._say(outcome.line)
+        self._advance(outcome.pixels)
 
     def failed(self, name: str, error: Exception) -> None:
         """One file could not be done."""

@@ -17,9 +17,10 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.reduction import ForkingPickler
+from typing import Any
 
 import click
 
@@ -39,7 +40,7 @@ class Workers:
     the calls there raise; CodecError where the process died.
     """
 
-    def __init__(self, prepare: Callable[[], Callable], count: int):
+    def __init__(self, prepare: Callable[[], Callable[..., Any]], count: int):
         self._workers, self._closed = [_Worker(prepare) for _ in range(count)], False
         self._free: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
@@ -54,7 +55,7 @@ class Workers:
             self.close()
             raise
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: Any) -> Any:
         worker = self._free.get()
         try:
             if self._closed:
@@ -73,8 +74,10 @@ class Workers:
 class _Worker:
     """One process at a time, used by one thread at a time."""
 
-    def __init__(self, prepare: Callable[[], Callable]):
-        self._prepare, self._process, self.connection, self._ready = prepare, None, None, False
+    def __init__(self, prepare: Callable[[], Callable[..., Any]]):
+        self._prepare, self._ready = prepare, False
+        self._process: subprocess.Popen[bytes] | None = None
+        self.connection: Connection  # while there is a process
 
     def start(self) -> None:
         with _processes.lock:
@@ -105,7 +108,7 @@ class _Worker:
                 raise
             self._ready = True
 
-    def call(self, arguments: tuple):
+    def call(self, arguments: tuple[Any, ...]) -> Any:
         if self._process is not None and self._process.poll() is not None:  # while it had nothing to do
             self.stop()
         if self._process is None:
@@ -115,7 +118,7 @@ class _Worker:
             self.connection.send(arguments)
         return self._receive()
 
-    def _receive(self):
+    def _receive(self) -> Any:
         with self._noticing_death():
             succeeded, value = self.connection.recv()
         if not succeeded:
@@ -123,11 +126,12 @@ class _Worker:
         return value
 
     @contextlib.contextmanager
-    def _noticing_death(self):
+    def _noticing_death(self) -> Iterator[None]:
         try:
             yield
         except (EOFError, ConnectionError):
             process = self._process
+            assert process is not None
             self.stop()
             code = process.returncode
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
@@ -170,10 +174,12 @@ def kill_all() -> None:
 def serve(descriptor: int) -> None:
     """The worker: does calls until the parent closes its end of the pipe."""
     warnings.showwarning = lambda message, *_: click.echo(f"aecodec: {message}", err=True)
-    connection, calls = Connection(descriptor), queue.SimpleQueue()
+    connection = Connection(descriptor)
+    calls: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
     prepare = connection.recv()
     threading.Thread(target=_listen, args=(connection, calls), daemon=True).start()
-    work = None
+    work: Callable[..., Any] | None = None
+    answer: tuple[bool, Any]
     while True:
         try:
             if work is None:
@@ -188,7 +194,7 @@ def serve(descriptor: int) -> None:
             calls.get()  # refused: nothing comes but the end
 
 
-def _listen(connection: Connection, calls: queue.SimpleQueue) -> None:
+def _listen(connection: Connection, calls: queue.SimpleQueue[tuple[Any, ...]]) -> None:
     """Takes calls in; at once when the parent has gone, whatever is being done, ends the process and
     removes its files.
     """

@@ -25,11 +25,15 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CodecError
 from ..files.jobs import Job
 from ..files.words import reason
 from .transfer import COLUMNS, Settings, Transfer
+
+if TYPE_CHECKING:
+    from ..pipeline.codec import Codec
 
 RETRIES = 3  # attempts at a file that may die
 BLOCK = 64  # files per block at most, which is looked through again when its worker dies
@@ -45,13 +49,13 @@ class Compressor:
     added. Batches are dicts of arrays, Ray's default.
     """
 
-    def __init__(self, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options):
+    def __init__(self, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: Any):
         self._coder, self._quality, self._options = _codec(model, device), quality, options
 
-    def __call__(self, batch: dict) -> dict:
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import codec
 
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         for picture in batch["bytes"] if "bytes" in batch else batch["image"]:
             try:
                 data = self._coder.encode(picture, self._quality, **self._options)
@@ -68,13 +72,13 @@ class Decompressor:
     "png", for files; options: of `Codec.scan`, such as max_pixels, crop or scale.
     """
 
-    def __init__(self, *, device: str = "auto", format: str | None = None, **options):
+    def __init__(self, *, device: str = "auto", format: str | None = None, **options: Any):
         self._coder, self._format, self._options = _codec("default", device), format, options
 
-    def __call__(self, batch: dict) -> dict:
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         from ..pixels import write
 
-        rows = []
+        rows: list[tuple[Any, ...]] = []
         for data in batch["aec"] if "aec" in batch else batch["bytes"]:
             try:
                 if data is None:
@@ -89,16 +93,16 @@ class Decompressor:
         return batch | _columns(rows, image=object, error=object)
 
 
-def _codec(model: str, device: str):
+def _codec(model: str, device: str) -> "Codec":
     import codec
 
     return codec.Codec(model, device)
 
 
-def _columns(rows: list[tuple], **types) -> dict:
+def _columns(rows: list[tuple[Any, ...]], **types: type) -> dict[str, Any]:
     import numpy as np
 
-    columns = {}
+    columns: dict[str, Any] = {}
     for (name, kind), values in zip(types.items(), zip(*rows)):
         columns[name] = np.empty(len(values), kind)
         for i, value in enumerate(values):
@@ -133,12 +137,12 @@ def run(
         actors = _actors(ray, actors, num_gpus, len(jobs))
         attempts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Attempts).remote()
         size = min(BLOCK, max(1, len(jobs) // (4 * actors)))
-        dataset = ray.data.from_items(
+        files = ray.data.from_items(
             [{"source": os.fsencode(job.source), "output": os.fsencode(job.target)} for job in jobs],
             override_num_blocks=-(-len(jobs) // size),
         )
         pool = ray.data.ActorPoolStrategy(size=actors)
-        dataset = dataset.map_batches(
+        dataset = files.map_batches(
             Counted,
             fn_constructor_args=(settings, attempts),
             compute=pool,
@@ -168,7 +172,7 @@ class Attempts:
     """
 
     def __init__(self):
-        self._counts = collections.Counter()
+        self._counts: collections.Counter[str] = collections.Counter()
 
     def begin(self, source: str) -> int:
         self._counts[source] += 1

@@ -12,7 +12,8 @@ import os
 import secrets
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import CodecError
 from ..files import output
@@ -38,22 +39,17 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What is done with every file; the values are those of the command line's options."""
+    """What is done with every file."""
 
     decompress: bool = False
     format: str = "png"  # of decompressed pictures
-    quality: float = 60.0
-    lossless: bool | None = None
-    strip: tuple[str, ...] = ()
+    encoding: dict[str, Any] = field(default_factory=dict)  # options of `Codec.encode`
     model: str = "default"
     device: str = "auto"
     threads: int | None = None  # of torch
     max_pixels: int = 2**28
     psnr: bool = False
     force: bool = False
-    target_size: float | None = None  # in place of the quality
-    bpp: float | None = None
-    effort: int = 0
 
 
 class Transfer:
@@ -65,26 +61,27 @@ class Transfer:
         self.settings = settings
         self._coder = codec.Codec(settings.model, settings.device, settings.threads)
 
-    def row(self, source: str, target: str) -> dict:
+    def row(self, source: str, target: str) -> dict[str, Any]:
         """Does one file: its row of the manifest, with `error` in place of an exception, and without `seconds` where
         the output was there already.
         """
-        row = dict.fromkeys(COLUMNS) | {"source": source, "output": target}
+        row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"source": source, "output": target}
         start = time.perf_counter()
         try:
-            data, made = self._existing(target), None
-            if data is None:
-                data = made = self._made(source)
+            existing = self._existing(target)
+            data = self._made(source) if existing is None else existing
+            fresh = existing is None
+            if fresh:
                 try:
                     write(target, data, self.settings.force)
                 except FileExistsError:  # another attempt was faster
-                    data, made = self._existing(target), None
+                    data, fresh = self._existing(target) or data, False
             coded = read(source) if self.settings.decompress else data
             row |= self._described(coded)
             if self.settings.psnr and not self.settings.decompress:
                 row["psnr"] = self._psnr(source, data)
             row |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            if made is not None:
+            if fresh:
                 row["seconds"] = round(time.perf_counter() - start, 6)
         except Exception as error:
             row["error"] = reason(source, error)
@@ -99,16 +96,8 @@ class Transfer:
         settings = self.settings
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
-            return self._coder.encode(
-                read(source) if path is None else path,
-                settings.quality,
-                effort=settings.effort,
-                lossless=settings.lossless,
-                strip=settings.strip,
-                target_size=settings.target_size,
-                bpp=settings.bpp,
-                max_pixels=settings.max_pixels,
-            )
+            picture = read(source) if path is None else path
+            return self._coder.encode(picture, **settings.encoding, max_pixels=settings.max_pixels)
         from ..pixels import write
 
         file = io.BytesIO()

@@ -17,7 +17,10 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 LINKS = 40  # as many as Linux follows
 DESCRIPTORS = re.compile(r"/dev/fd|/proc/([0-9]+)(/task/[0-9]+)?/fd")  # folders of open files; macOS has the first only
@@ -87,10 +90,10 @@ class Draft:
         """Before the file exists: a signal may strike as soon as it does."""
         _drafts.paths.add(self.path)
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}
 
-    def __setstate__(self, state: dict) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = state | {"_lent": True}
         self._announce()
 
@@ -102,21 +105,23 @@ class Draft:
             self._file = open(self.path, "xb")
         return self._file
 
-    def write(self, data) -> None:
+    def write(self, data: "Buffer") -> None:
         """Writes, and with the first bytes makes the file and its directory."""
         if self._file is None:
             os.makedirs(os.path.dirname(self._target) or ".", exist_ok=True)
-            self.open()
+        file = self._file or self.open()
         with _named(self._target, self.path):
-            self._file.write(data)
+            file.write(data)
 
     def flush(self) -> None:
         """Makes what has been written readable under `path`."""
+        assert self._file is not None
         with _named(self._target, self.path):
             self._file.flush()
 
     def close(self) -> None:
         """Ends the writing; a worker process is rid of it."""
+        assert self._file is not None
         with _named(self._target, self.path):
             self._file.close()
         if self._lent:
@@ -177,9 +182,9 @@ class Stream:
 
     def open(self) -> BinaryIO:
         """The binary file to write."""
-        return self._file
+        return cast(BinaryIO, self._file)
 
-    def write(self, data) -> None:
+    def write(self, data: "Buffer") -> None:
         self._file.write(data)
 
     def close(self) -> None:

@@ -6,28 +6,33 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ...errors import CodecError
-from ...files import output
-from ...files.jobs import STREAM
+from ...files.jobs import STREAM, Job
 from ...files.words import shown, text
-from ..options import SPEECH, WORK, takes
-from ..report import Report, Stopwatch
+from ..arguments import SPEECH, WORK, Bundle, Parameter, takes
+from ..options import Options
+from ..report import Stopwatch
+from ..runner import Draft, Work, Written, produce
+
+if TYPE_CHECKING:
+    from ...autoencoders import Autoencoder
 
 DEVICE, _JOBS, NO_PROGRESS = WORK
 KINDS = ("undercomplete", "linear", "convolutional", "denoising", "sparse", "contractive", "variational")
 
 
-def _widths(_context, _parameter, value: str) -> tuple[int, ...]:
+def _widths(_context: Any, _parameter: Any, value: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in value.split(",") if part.strip())
     except ValueError:
         raise click.BadParameter(f"'{value}' is not widths with commas between, such as 512,256,128") from None
 
 
-def _size(_context, _parameter, value: str | None) -> tuple[int, int] | None:
+def _size(_context: Any, _parameter: Any, value: str | None) -> tuple[int, int] | None:
     if value is None:
         return None
     width, _, height = value.lower().partition("x")
@@ -36,7 +41,7 @@ def _size(_context, _parameter, value: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-DATA = [
+DATA: list[Parameter] = [
     click.argument("data", metavar="DATA", type=click.Path()),
     click.option(
         "--label", metavar="COLUMN", help="Column of a table that holds labels: shown in reports, never learned from."
@@ -53,15 +58,17 @@ DATA = [
     click.option("--size", metavar="WxH", callback=_size, help="Resize the pictures of a folder."),
     click.option("--gray", is_flag=True, help="Take the pictures of a folder as gray ones."),
 ]
-MODEL = [
+MODEL: list[Parameter] = [
     click.option("-m", "--model", required=True, metavar="FILE", type=click.Path(), help="What `aecodec ae fit` wrote.")
 ]
-OUTPUT = [
-    click.option("-o", "--output", "target", metavar="FILE|-", type=click.Path(), help="Output file; - is stdout."),
+OUTPUT: list[Parameter] = [
+    click.option(
+        "-o", "--output", "destination", metavar="FILE|-", type=click.Path(), help="Output file; - is stdout."
+    ),
     click.option("-f", "--force", is_flag=True, help="Overwrite an existing output."),
 ]
 # Their defaults are the estimator's, which is not imported here; a test compares.
-KIND = [
+KIND: list[Parameter] = [
     click.option(
         "--kind", type=click.Choice(KINDS), default="undercomplete", show_default=True, help="What it learns."
     ),
@@ -112,7 +119,7 @@ KIND = [
     ),
     click.option("--sparsity-target", type=float, default=0.05, show_default=True, help="Mean activity, for kl."),
 ]
-TRAINING = [
+TRAINING: list[Parameter] = [
     click.option(
         "--scale",
         type=click.Choice(["auto", "global", "column", "none"]),
@@ -148,6 +155,33 @@ TRAINING = [
         help="The same seed gives the same model.",
     ),
 ]
+TO: list[Parameter] = [
+    click.option(
+        "--to",
+        type=click.Choice(["latent", "input", "reconstruction", "error"]),
+        default="latent",
+        show_default=True,
+        help="latent; the input that latents (DATA) decode to; DATA through the latent and back; its error per row.",
+    )
+]
+PAGE: list[Parameter] = [
+    click.option(
+        "--quantile",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=0.99,
+        show_default=True,
+        help="Of normal errors, for the threshold.",
+    ),
+    click.option(
+        "--points",
+        type=click.IntRange(1),
+        default=1500,
+        show_default=True,
+        help="Rows drawn at most; a random choice of more.",
+    ),
+]
+TABLE = Bundle("table", DATA)
+LEARNING = Bundle("learning", KIND + TRAINING)  # as `Autoencoder` takes them, but for two
 
 
 @click.group()
@@ -165,35 +199,19 @@ def ae() -> None:
 
 
 @ae.command()
-@takes(DATA, KIND, TRAINING, OUTPUT, [DEVICE, NO_PROGRESS], SPEECH)
-def fit(
-    data,
-    label,
-    drop,
-    labels,
-    size,
-    gray,
-    target,
-    force,
-    device,
-    no_progress,
-    as_json,
-    verbose,
-    quiet,
-    scale,
-    batch_size,
-    **parameters,
-) -> None:
+@takes(TABLE, LEARNING, OUTPUT, [DEVICE, NO_PROGRESS], SPEECH)
+def fit(options: Options, table: dict[str, Any], learning: dict[str, Any]) -> int:
     """Learn from DATA: a model file, DATA.safetensors without -o."""
-    target = target or _named(data, ".safetensors")
+    target = options.destination or _named(table["data"], ".safetensors")
+    scale, batch_size = learning.pop("scale"), learning.pop("batch_size") or "auto"
 
-    def work(watch):
+    def make(watch: Stopwatch) -> Made:
         Autoencoder, sources = _library()
-        source = sources.read(data, sources.Columns(label, drop), labels, size, gray)
+        source = _read(sources, **table)
         watch.lap("read")
-        bar = not (no_progress or quiet) and sys.stderr.isatty()
+        bar = not (options.no_progress or options.quiet) and sys.stderr.isatty()
         unit = ("column" if source.names else "global") if scale == "auto" else scale
-        model = Autoencoder(**parameters, scale=unit, batch_size=batch_size or "auto", device=device, verbose=bar)
+        model = Autoencoder(**learning, scale=unit, batch_size=batch_size, device=options.device, verbose=bar)
         frame = source.frame()
         model.fit(frame)
         watch.lap("fit")
@@ -206,37 +224,28 @@ def fit(
             "score": round(model.score(frame), 6),
             "threshold": model.anomaly_threshold(),
         }
-        line = (
+        words = (
             "{kind}, {rows} rows of {features} values in {latent_dim}, {epochs} epochs, "
             "{score:.1%} of the variance kept".format(**record)
         )
-        return model.dumps(), record, line
+        return model.dumps(), record, words
 
-    _run(data, target, force, as_json, verbose, quiet, work)
+    return _produce(options, table["data"], target, make)
 
 
 @ae.command()
-@takes(DATA, MODEL, OUTPUT)
-@click.option(
-    "--to",
-    type=click.Choice(["latent", "input", "reconstruction", "error"]),
-    default="latent",
-    show_default=True,
-    help="latent; the input that latents (DATA) decode to; DATA through the latent and back; its error per row.",
-)
-@takes([DEVICE], SPEECH)
-def transform(data, label, drop, labels, size, gray, model, target, force, to, device, as_json, verbose, quiet) -> None:
+@takes(TABLE, MODEL, OUTPUT, TO, [DEVICE], SPEECH)
+def transform(options: Options, table: dict[str, Any], to: str) -> int:
     """Apply a model to DATA: .npy, .csv or .parquet by the suffix of -o, DATA.latent.npy without."""
-    target = target or _named(data, f".{to}.npy")
+    target = options.destination or _named(table["data"], f".{to}.npy")
 
-    def work(watch):
+    def make(watch: Stopwatch) -> Made:
         Autoencoder, sources = _library()
         suffix = ".npy" if target == STREAM else os.path.splitext(target)[1].lower()
         if suffix not in sources.OUTPUTS:
             raise CodecError(f"{shown(target)} must end in {', '.join(sources.OUTPUTS)}")
-        estimator = _loaded(Autoencoder, model, device)
-        columns = sources.Columns(label, drop, None if to == "input" else _columns(estimator))
-        source = sources.read(data, columns, labels, size, gray)
+        estimator = _loaded(Autoencoder, options)
+        source = _read(sources, only=None if to == "input" else _columns(estimator), **table)
         watch.lap("read")
         frame = source.values if to == "input" else source.frame()
         method = {
@@ -248,52 +257,53 @@ def transform(data, label, drop, labels, size, gray, model, target, force, to, d
         values = getattr(estimator, method)(frame)
         watch.lap(to)
         names = {"latent": estimator.get_feature_names_out(), "error": ["error"]}.get(to, _columns(estimator) or ())
-        record = {"model": model, "to": to, "shape": list(values.shape)}
+        record = {"model": options.model, "to": to, "shape": list(values.shape)}
         return sources.encoded(values, suffix, list(names)), record, f"{to} of {len(values)} rows"
 
-    _run(data, target, force, as_json, verbose, quiet, work)
+    return _produce(options, table["data"], target, make)
 
 
 @ae.command()
-@takes(DATA, MODEL, OUTPUT)
-@click.option(
-    "--quantile",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.99,
-    show_default=True,
-    help="Of normal errors, for the threshold.",
-)
-@click.option(
-    "--points",
-    type=click.IntRange(1),
-    default=1500,
-    show_default=True,
-    help="Rows drawn at most; a random choice of more.",
-)
-@takes([DEVICE], SPEECH)
-def report(
-    data, label, drop, labels, size, gray, model, target, force, quantile, points, device, as_json, verbose, quiet
-) -> None:
+@takes(TABLE, MODEL, OUTPUT, PAGE, [DEVICE], SPEECH)
+def report(options: Options, table: dict[str, Any], quantile: float, points: int) -> int:
     """Make one HTML page of a model and DATA: map of the latent, curves, errors, samples."""
-    target = target or _named(model, ".html")
+    target = options.destination or _named(options.model, ".html")
 
-    def work(watch):
+    def make(watch: Stopwatch) -> Made:
         Autoencoder, sources = _library()
         from ...autoencoders import page
 
-        estimator = _loaded(Autoencoder, model, device)
-        source = sources.read(data, sources.Columns(label, drop, _columns(estimator)), labels, size, gray)
+        estimator = _loaded(Autoencoder, options)
+        source = _read(sources, only=_columns(estimator), **table)
         watch.lap("read")
-        built, record = page.build(
-            estimator, source.frame(), source.labels, text(os.path.basename(os.path.normpath(data))), quantile, points
-        )
+        title = text(os.path.basename(os.path.normpath(table["data"])))
+        built, record = page.build(estimator, source.frame(), source.labels, title, quantile, points)
         watch.lap("page")
         return built.encode(), record, "{rows} rows, {shown} shown".format(**record)
 
-    _run(data, target, force, as_json, verbose, quiet, work)
+    return _produce(options, table["data"], target, make)
 
 
-def _library():
+Made = tuple[bytes, dict[str, Any], str]  # an output, facts and words about it
+
+
+def _produce(options: Options, source: str, target: str, make: Callable[[Stopwatch], Made]) -> int:
+    """One output file, which `make` gives. Whatever a hostile file provokes becomes one sentence; -v shows where."""
+
+    def work(_job: Job, draft: Draft) -> Written:
+        watch = Stopwatch()
+        with warnings.catch_warnings(action="ignore"):  # scikit-learn's, for programmers
+            data, facts, words = make(watch)
+        draft.write(data)
+        return Written({**facts, "bytes": len(data)}, f"{words}, {len(data):,} bytes", watch.stages)
+
+    def prepare() -> Work:
+        return work
+
+    return produce(options, [options.aim(source, target)], prepare)
+
+
+def _library() -> tuple[type["Autoencoder"], Any]:
     """(Autoencoder, sources). Raises CodecError where the extra is not installed."""
     try:
         from ...autoencoders import Autoencoder, sources
@@ -302,14 +312,28 @@ def _library():
     return Autoencoder, sources
 
 
-def _loaded(Autoencoder, model: str, device: str):
+def _read(
+    sources: Any,
+    data: str,
+    label: str | None,
+    drop: tuple[str, ...],
+    labels: str | None,
+    size: tuple[int, int] | None,
+    gray: bool,
+    only: tuple[str, ...] | None = None,
+) -> Any:
+    """DATA, of which `only` some columns are wanted. Raises as `sources.read`."""
+    return sources.read(data, sources.Columns(label, drop, only), labels, size, gray)
+
+
+def _loaded(Autoencoder: type["Autoencoder"], options: Options) -> "Autoencoder":
     try:
-        return Autoencoder.load(model, device)
+        return Autoencoder.load(options.model, options.device)
     except CodecError as error:
-        raise CodecError(f"{shown(model)}: {error}") from None
+        raise CodecError(f"{shown(options.model)}: {error}") from None
 
 
-def _columns(estimator) -> tuple[str, ...] | None:
+def _columns(estimator: "Autoencoder") -> tuple[str, ...] | None:
     """The names of the columns the estimator was fitted on, where they had any."""
     return tuple(getattr(estimator, "feature_names_in_", ())) or None
 
@@ -322,36 +346,3 @@ def _named(source: str, suffix: str) -> str:
     for ending in (".gz", ".npy", ".csv", ".tsv", ".txt", ".parquet", ".safetensors"):
         stem = stem.removesuffix(ending)
     return stem + suffix
-
-
-def _run(source: str, target: str, force: bool, as_json: bool, verbose: bool, quiet: bool, work: Callable) -> None:
-    """work(Stopwatch) -> (bytes, record, line), written to the target, said, or reported as one sentence."""
-    if target == STREAM and as_json:
-        raise click.UsageError("--json and the output cannot both go to stdout")
-    if target == STREAM and sys.stdout.isatty() and not force:
-        raise click.UsageError("binary data is not written to a terminal: give -o, a redirection, or -f")
-    with Report(1, as_json, verbose, quiet) as said:
-        try:
-            if target != STREAM:
-                output.check(source, target, force)
-            watch = Stopwatch()
-            with warnings.catch_warnings(action="ignore"):  # scikit-learn's, for programmers
-                data, record, line = work(watch)
-            if target == STREAM:
-                sys.stdout.buffer.write(data)
-                sys.stdout.buffer.flush()
-            else:
-                with output.atomic(target, overwrite=force) as file:
-                    file.write(data)
-            watch.lap("write")
-            seconds = sum(watch.stages.values())
-            stages = (
-                " (" + ", ".join(f"{stage} {part:.3f}" for stage, part in watch.stages.items()) + ")" if verbose else ""
-            )
-            line = f"{shown(source)} -> {shown(target)}: {line}, {len(data):,} bytes, {seconds:.2f} s{stages}"
-            said.done(
-                {"input": source, "output": target, **record, "bytes": len(data), "seconds": round(seconds, 6)}, line
-            )
-        except Exception as error:  # whatever a hostile file provokes becomes one sentence; -v shows where
-            said.failed(source, error)
-    click.get_current_context().exit(said.exit_code)

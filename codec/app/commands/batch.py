@@ -1,11 +1,9 @@
-"""`aecodec batch`: a tree of files from URL to URL by worker processes or a Ray cluster, and its manifest.
+"""batch: a tree of files from URL to URL by worker processes or a Ray cluster, and its manifest."""
 
-Between cli and `transfer`, `cluster`.
-"""
-
-import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import click
 
@@ -14,119 +12,147 @@ from ...distributed.transfer import Settings
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown, text
-from .. import runner
-from ..options import Failure, Options
+from ..arguments import LIMIT, MODEL, PICTURE, SPEECH, STRIP, TARGET, WORK, Bundle, Parameter, check_encoding, takes
+from ..options import Options
+from ..report import Failure, Outcome
+from ..runner import Work, report, run
+from .shared import require
 
 MANIFEST = "manifest.parquet"
+PLACES: list[Parameter] = [click.argument("source", metavar="SRC"), click.argument("destination", metavar="DST")]
+TREE: list[Parameter] = [
+    click.option("--decompress", is_flag=True, help="From .aec files to pictures, not the other way."),
+    click.option("--format", default="png", show_default=True, metavar="SUFFIX", help="Of these pictures."),
+    click.option("--psnr", is_flag=True, help="Decode each file again and put its PSNR into the manifest."),
+    click.option("--manifest", metavar="URL", help="Parquet file, a row per input.  [default: DST/manifest.parquet]"),
+    click.option("-f", "--force", is_flag=True, help="Make outputs that are there again."),
+]
+CLUSTER = Bundle(
+    "cluster",
+    [
+        click.option("--ray", is_flag=True, help="On a Ray cluster."),
+        click.option(
+            "--address", metavar="HOST:PORT", help="Of the cluster; without it one is started on this machine."
+        ),
+        click.option(
+            "--actors",
+            type=click.IntRange(min=1),
+            help="Processes of the cluster, each with its model.  [default: all its CPUs, or GPUs]",
+        ),
+        click.option(
+            "--num-gpus",
+            type=click.FloatRange(min=0),
+            default=0,
+            show_default=True,
+            help="GPUs of each; 0.5 for two processes on one.",
+        ),
+    ],
+)
+ENCODING = Bundle("encoding", PICTURE + STRIP + TARGET[:2])
 
 
-def run(
+@click.command()
+@takes(PLACES, TREE, ENCODING, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
+def batch(
+    options: Options,
     source: str,
-    destination: str,
-    *,
+    encoding: dict[str, Any],
+    cluster: dict[str, Any],
     decompress: bool,
     format: str,
     psnr: bool,
     manifest: str | None,
-    force: bool,
-    quality: float,
-    effort: int,
-    lossless: bool | None,
-    strip: tuple[str, ...],
-    target_size: float | None,
-    bpp: float | None,
-    model: str,
-    ray: bool,
-    address: str | None,
-    actors: int | None,
-    num_gpus: float,
-    **common,
 ) -> int:
-    """The exit code. Raises click.ClickException."""
-    options = Options(names=(), recursive=True, filelist=None, **common)
-    if not ray and (address or actors or num_gpus):
+    """Compress a tree of pictures, on a cluster too.
+
+    SRC and DST are directories or URLs of fsspec (s3://bucket/photos). The same command goes on after a stop: what is
+    there already is left as it is. A manifest says of each file what became of it.
+
+    \b
+      aecodec batch photos small -j 8
+      aecodec batch s3://bucket/photos s3://bucket/small --ray --address HOST:6379 --num-gpus 1
+    """
+    check_encoding(encoding)
+    ray, destination = cluster.pop("ray"), options.destination or ""
+    if not ray and any(cluster.values()):
         raise click.UsageError("--address, --actors and --num-gpus need --ray")
     if ray and options.jobs > 1:
         raise click.UsageError("--ray takes --actors instead of -j")
     if decompress and psnr:
         raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
     for module in ("fsspec", "pyarrow"):
-        if importlib.util.find_spec(module) is None:
-            raise Failure(f"this needs the package {module}: pip install 'aecodec[ray]'")
-    suffix = "." + format.lower().removeprefix(".")
-    if decompress:
-        from ...pixels import write
-
-        if suffix[1:] not in write.SUFFIXES:
-            raise click.UsageError(
-                f"pictures cannot be written as {shown(format)}, only as {', '.join(write.SUFFIXES)}"
-            )
+        require(module, extra="ray")
+    suffix = _suffix(format) if decompress else AEC
     settings = Settings(
-        decompress,
-        suffix[1:],
-        quality,
-        lossless,
-        strip,
-        model,
-        options.device,
-        None if ray else options.threads,
-        options.max_pixels,
-        psnr,
-        force,
-        target_size,
-        bpp,
-        effort,
+        decompress=decompress,
+        format=suffix[1:],
+        encoding=encoding,
+        model=options.model,
+        device=options.device,
+        threads=None if ray else options.threads,
+        max_pixels=options.max_pixels,
+        psnr=psnr,
+        force=options.force,
     )
     passed: list[str] = []
     try:
-        jobs = transfer.plan(
-            source, destination, {AEC} if decompress else PICTURES, suffix if decompress else AEC, passed
-        )
+        jobs = transfer.plan(source, destination, {AEC} if decompress else PICTURES, suffix, passed)
     except (CodecError, ImportError, ValueError, OSError) as error:
         raise Failure(f"{shown(source)}: {getattr(error, 'strerror', None) or error}") from None
-    rows = {}
-
-    def finish(job: Job, row: dict) -> tuple[dict, str, tuple, int]:
-        rows[job.source] = row
-        if row["error"]:
-            raise CodecError(row["error"])
-        record = {
-            "input": row["source"],
-            **{name: value for name, value in row.items() if name != "source" and value is not None},
-        }
-        line = "{} -> {}: {:,} bytes, {:.3f} bpp, {}x{}, ".format(
-            shown(job.source), shown(job.target), *(row[name] for name in ("bytes", "bpp", "width", "height"))
-        )
-        return (
-            record,
-            line + (f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"),
-            (),
-            row["width"] * row["height"],
-        )
-
-    with options.report(jobs) as report:
-        if ray:
-            _on_ray(jobs, settings, address, actors, num_gpus, finish, report)
-        else:
-            runner.run(jobs, partial(transferring, settings), finish, report, options.jobs)
+    kept = Rows({})
+    if ray:
+        code = report(options, len(jobs), _on_ray(jobs, settings, **cluster), kept.tell)
+    else:
+        code = run(options, jobs, partial(transferring, settings), kept.tell)
     if not decompress:
         options.say_passed([name for name in passed if name != MANIFEST])
-    lost = lambda job: (
-        dict.fromkeys(transfer.COLUMNS)
-        | {"source": job.source, "output": job.target, "error": str(job.problem or "its worker process died")}
-    )
     manifest = manifest or transfer.join(destination, MANIFEST)
     try:
-        transfer.write_manifest(manifest, [rows.get(job.source) or lost(job) for job in jobs])
+        transfer.write_manifest(manifest, [kept.of(job) for job in jobs])
     except OSError as error:
         raise Failure(f"{shown(manifest)}: {error.strerror or error}") from None
-    return report.exit_code
+    return code
+
+
+def _suffix(format: str) -> str:
+    """Of the pictures to write. Raises click.UsageError for those that cannot be written."""
+    from ...pixels import write
+
+    suffix = "." + format.lower().removeprefix(".")
+    if suffix[1:] not in write.SUFFIXES:
+        raise click.UsageError(f"pictures cannot be written as {shown(format)}, only as {', '.join(write.SUFFIXES)}")
+    return suffix
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the manifest by source, as files are done."""
+
+    rows: dict[str, dict[str, Any]]
+
+    def tell(self, job: Job, row: dict[str, Any]) -> Outcome:
+        """What is said of a file. Raises CodecError for what its row says went wrong."""
+        self.rows[job.source] = row
+        if row["error"]:
+            raise CodecError(row["error"])
+        record = {"input": row["source"]}
+        record |= {name: value for name, value in row.items() if name != "source" and value is not None}
+        what = "{bytes:,} bytes, {bpp:.3f} bpp, {width}x{height}".format(**row)
+        when = f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"
+        line = f"{shown(job.source)} -> {shown(job.target)}: {what}, {when}"
+        return Outcome(record, line, pixels=row["width"] * row["height"])
+
+    def of(self, job: Job) -> dict[str, Any]:
+        if job.source in self.rows:
+            return self.rows[job.source]
+        error = str(job.problem or "its worker process died")
+        return dict.fromkeys(transfer.COLUMNS) | {"source": job.source, "output": job.target, "error": error}
 
 
 def _on_ray(
-    jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float, finish, report
-) -> None:
-    """Reports the files in the order in which they end. Raises click.ClickException."""
+    jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float
+) -> Iterator[tuple[Job, Callable[[], dict[str, Any]]]]:
+    """The files in the order in which they end, as `report` takes them. Raises click.ClickException."""
     import codec
 
     from ...distributed import cluster
@@ -137,30 +163,24 @@ def _on_ray(
         raise Failure(f"{shown(settings.model)}: {error}") from None
     for job in jobs:
         if job.problem:
-            report.failed(job.source, job.problem)
-    jobs = [job for job in jobs if not job.problem]
-    if not jobs:
+            yield job, partial(_refuse, job.problem)
+    known = {text(job.source): job for job in jobs if not job.problem}
+    if not known:
         return
-    known = {text(job.source): job for job in jobs}
     try:
-        for row in cluster.run(jobs, settings, address, actors, num_gpus):
-            _tell(known.pop(row["source"]), row, finish, report)
+        for row in cluster.run(list(known.values()), settings, address, actors, num_gpus):
+            yield known.pop(row["source"]), partial(dict, row)
     except cluster.ClusterError as error:
         raise Failure(str(error)) from None
     if known:
         raise Failure(f"the cluster gave no answer for {len(known)} files; the same command goes on")
 
 
-def _tell(job: Job, row: dict, finish, report) -> None:
-    try:
-        done = finish(job, row)
-    except CodecError as error:
-        report.failed(job.source, error)
-    else:
-        report.done(*done)
+def _refuse(problem: Exception) -> dict[str, Any]:
+    raise problem
 
 
-def transferring(settings: Settings) -> Callable[[Job], dict]:
+def transferring(settings: Settings) -> Work:
     """The work of one job, as a worker process of this machine is sent it.
 
     Raises click.ClickException: nothing can be done without a model.

@@ -1,7 +1,6 @@
 """denoise, which reports and names files as `compress` does. Before: `shared`."""
 
 import os
-from collections.abc import Callable
 from functools import partial
 
 import click
@@ -9,22 +8,25 @@ import click
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown
-from ..options import INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, SPEECH, STRIP, WORK, Failure, Options, takes
-from ..report import Stopwatch
-from ..work import Draft, Result
-from .shared import QUALITY, content
+from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, SPEECH, STRIP, WORK, takes
+from ..inputs import content
+from ..options import Options
+from ..report import Failure, Stopwatch
+from ..runner import Draft, Work, Written, produce
+from .compress import coded
+from .shared import QUALITY
 
-
-@click.command()
-@takes(INPUTS, QUALITY, STRIP, LATENTS_MODEL)
-@click.option(
+ENCODER = click.option(
     "--encoder",
     metavar="FILE",
     type=click.Path(),
     help="Encoder file of `aecodec train --denoise`; otherwise the installed one.",
 )
-@takes(OUTPUTS, WORK, LIMIT, SPEECH)
-def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | None, **options) -> None:
+
+
+@click.command()
+@takes(INPUTS, QUALITY, STRIP, LATENTS_MODEL, [ENCODER], OUTPUTS, WORK, LIMIT, SPEECH)
+def denoise(options: Options, quality: float, strip: tuple[str, ...], encoder: str | None) -> int:
     """Turn noisy pictures into .aec files of clean ones.
 
     Takes away Gaussian noise of any strength, dead (black) pixels and small black patches. The files are ordinary .aec
@@ -34,33 +36,26 @@ def denoise(quality: float, strip: tuple[str, ...], model: str, encoder: str | N
       aecodec denoise noisy.png               makes noisy.aec
       aecodec denoise noisy.png -o clean.png  decodes it at once
     """
-    from ..cli import produce
-
-    options = Options(**options)
-
     if options.remove:
         raise click.UsageError("--rm would lose the noisy picture, which no output holds")
-    produce(options, options.plan(PICTURES, AEC), partial(denoising, options, model, encoder, quality, strip))
+    return produce(options, options.plan(PICTURES, AEC), partial(denoising, options, encoder, quality, strip))
 
 
-def denoising(
-    options: Options, model: str, encoder: str | None, quality: float, strip: tuple[str, ...]
-) -> Callable[[Job, Draft], Result]:
+def denoising(options: Options, encoder: str | None, quality: float, strip: tuple[str, ...]) -> Work:
     """The work on one file, for a worker process."""
     from ...latents import denoise
     from ...pixels import image, write
 
-    suffix = os.path.splitext(options.destination or "")[1].lower()
-    if suffix not in ("", AEC) and suffix[1:] not in write.SUFFIXES and not os.path.isdir(options.destination):
-        raise Failure(
-            f"{shown(options.destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(write.SUFFIXES)}"
-        )
+    destination = options.destination or ""
+    suffix = os.path.splitext(destination)[1].lower()
+    if suffix not in ("", AEC) and suffix[1:] not in write.SUFFIXES and not os.path.isdir(destination):
+        raise Failure(f"{shown(destination)}: {suffix!r} is neither {AEC} nor one of {', '.join(write.SUFFIXES)}")
     try:
-        coder = denoise.attach(options.coder(model), encoder)
+        coder = denoise.attach(options.coder(), encoder)
     except CodecError as error:
         raise Failure(str(error)) from None
 
-    def work(job: Job, draft: Draft) -> Result:
+    def work(job: Job, draft: Draft) -> Written:
         watch = Stopwatch()
         picture = image.load(content(job), options.max_pixels)
         watch.lap("read")
@@ -71,8 +66,7 @@ def denoising(
             watch.lap("decode")
         else:
             draft.write(data)
-        return Result(
-            len(data), 8 * len(data) / (picture.width * picture.height), picture.width, picture.height, watch.stages, []
-        )
+        bpp = 8 * len(data) / (picture.width * picture.height)
+        return coded(len(data), bpp, picture.width, picture.height, watch)
 
     return work

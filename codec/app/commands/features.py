@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import os
-from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import click
 
@@ -12,21 +12,25 @@ from ...errors import CodecError
 from ...files import output
 from ...files.jobs import AEC, PICTURES, STREAM, Job
 from ...files.words import shown
-from ..options import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK, Failure, Options, takes
-from .shared import QUALITY, check, content, each, ending, require, writes
+from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK, Parameter, takes
+from ..inputs import content
+from ..options import Options
+from ..report import Failure, Outcome
+from ..runner import Work, run
+from .shared import QUALITY, ending, require, writes
+
+FEATURES = writes("Features: .npy (an array [pictures, features]) or .parquet (columns input, features).")
+SEARCH: list[Parameter] = [
+    click.argument("query", type=click.Path()),
+    click.argument("folder", required=False, type=click.Path()),
+    click.option("-k", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="Pictures to list."),
+    click.option("--duplicates", is_flag=True, help="List the pairs of near-duplicates within a folder, given alone."),
+]
 
 
 @click.command()
-@takes(
-    INPUTS,
-    QUALITY,
-    writes("Features: .npy (an array [pictures, features]) or .parquet (columns input, features)."),
-    LATENTS_MODEL,
-    WORK,
-    LIMIT,
-    SPEECH,
-)
-def embed(quality: float, model: str, **options) -> None:
+@takes(INPUTS, QUALITY, FEATURES, LATENTS_MODEL, WORK, LIMIT, SPEECH)
+def embed(options: Options, quality: float) -> int:
     """Turn pictures or .aec files into feature vectors.
 
     They are pooled from the decoded latent, no pixels are made. Rows are in the order of the files.
@@ -35,34 +39,25 @@ def embed(quality: float, model: str, **options) -> None:
       aecodec embed *.aec -o features.npy
       aecodec embed -r photos -o photos.parquet      for aecodec similar (needs pyarrow)
     """
-    options = Options(**options)
-    kind = ending(options.destination, (".npy", ".parquet"))
+    kind = ending(options.destination or "", (".npy", ".parquet"))
     if kind == ".parquet":
         require("pyarrow")
     jobs = options.sources({AEC, *PICTURES})
-    check(options)
-    names, vectors, code = _embed(options, jobs, model, quality)
+    destination = options.check()
+    names, vectors, code = _embed(options, jobs, quality)
     if code and kind == ".npy" or not names:
-        raise Failure(
-            f"{shown(options.destination)} is not written: "
-            + ("its rows would not match the files given" if names else "there is not one vector")
-        )
+        why = "its rows would not match the files given" if names else "there is not one vector"
+        raise Failure(f"{shown(destination)} is not written: {why}")
     from ...latents import features
 
-    with output.atomic(options.destination, overwrite=options.force) as file:
+    with output.atomic(destination, overwrite=options.force) as file:
         features.save(file, kind, names, vectors)
-    click.get_current_context().exit(code)
+    return code
 
 
 @click.command()
-@click.argument("query", type=click.Path())
-@click.argument("folder", required=False, type=click.Path())
-@click.option("-k", "--count", type=click.IntRange(min=1), default=10, show_default=True, help="Pictures to list.")
-@click.option("--duplicates", is_flag=True, help="List the pairs of near-duplicates within a folder, given alone.")
-@takes(QUALITY, LATENTS_MODEL, WORK, LIMIT, SPEECH)
-def similar(
-    query: str, folder: str | None, count: int, duplicates: bool, quality: float, model: str, **options
-) -> None:
+@takes(SEARCH, QUALITY, LATENTS_MODEL, WORK, LIMIT, SPEECH)
+def similar(options: Options, query: str, folder: str | None, count: int, duplicates: bool, quality: float) -> int:
     """Rank a folder by likeness to a picture, and find near-duplicates.
 
     FOLDER holds pictures or .aec files, or is a .parquet file of `aecodec embed`. "copy" marks what is most likely the
@@ -75,12 +70,10 @@ def similar(
     if duplicates == (folder is not None):
         raise click.UsageError("give a picture and a folder, or --duplicates and a folder")
     require("sklearn", "scikit-learn")
-    options = Options(names=(), recursive=True, filelist=None, **options)
-    place = query if duplicates else folder
-    code = 0
+    place, code = folder or query, 0
     if os.path.isdir(place):
-        options = dataclasses.replace(options, names=(place,))
-        names, vectors, code = _embed(options, options.sources({AEC, *PICTURES}), model, quality)
+        tree = dataclasses.replace(options, names=(place,), recursive=True)
+        names, vectors, code = _embed(options, tree.sources({AEC, *PICTURES}), quality)
     elif place.endswith(".parquet"):
         require("pyarrow")
         from ...latents import features
@@ -93,15 +86,14 @@ def similar(
         raise Failure(f"{shown(place)}: is neither a folder nor a .parquet file of `aecodec embed`")
     if duplicates:
         _list_pairs(options, names, vectors)
-    else:
-        _, asked, failed = _embed(options, [Job(query)], model, quality)
-        if not failed:
-            _list_nearest(options, query, asked, names, vectors, count)
-        code |= failed
-    click.get_current_context().exit(code)
+        return code
+    _, asked, failed = _embed(options, [Job(query)], quality)
+    if not failed:
+        _list_nearest(options, query, asked, names, vectors, count)
+    return code | failed
 
 
-def _list_nearest(options: Options, query: str, asked, names: list[str], vectors, count: int) -> None:
+def _list_nearest(options: Options, query: str, asked: Any, names: list[str], vectors: Any, count: int) -> None:
     from ...latents import features
 
     same = lambda name: os.path.exists(name) and query != STREAM and os.path.samefile(query, name)
@@ -118,7 +110,7 @@ def _list_nearest(options: Options, query: str, asked, names: list[str], vectors
         )
 
 
-def _list_pairs(options: Options, names: list[str], vectors) -> None:
+def _list_pairs(options: Options, names: list[str], vectors: Any) -> None:
     from ...latents import features
 
     if len(names) < 2:
@@ -138,12 +130,12 @@ def _list_pairs(options: Options, names: list[str], vectors) -> None:
         )
 
 
-def _tell(options: Options, record: dict, line: str) -> None:
+def _tell(options: Options, record: dict[str, Any], line: str) -> None:
     """A result that is no file's: it goes to standard output either way."""
     click.echo(json.dumps(record) if options.as_json else line)
 
 
-def _nearest(queries, vectors, count: int):
+def _nearest(queries: Any, vectors: Any, count: int) -> Any:
     from ...latents import features
 
     try:
@@ -152,33 +144,27 @@ def _nearest(queries, vectors, count: int):
         raise Failure(str(error)) from None
 
 
-def _embed(options: Options, jobs: list[Job], model: str, quality: float):
+def _embed(options: Options, jobs: list[Job], quality: float) -> tuple[list[str], Any, int]:
     """Names, feature vectors [N, D] and exit code of some files."""
     import numpy as np
 
-    names, vectors = [], []
+    names: list[str] = []
+    vectors: list[Any] = []
 
-    def finish(job: Job, vector) -> tuple[dict, str]:
+    def tell(job: Job, vector: Any) -> Outcome:
         names.append(job.source)
         vectors.append(vector)
-        return {
-            "input": job.source,
-            "row": len(names) - 1,
-            "features": len(vector),
-        }, f"{shown(job.source)}: {len(vector)} features"
+        record = {"input": job.source, "row": len(names) - 1, "features": len(vector)}
+        return Outcome(record, f"{shown(job.source)}: {len(vector)} features")
 
-    code = each(
-        dataclasses.replace(options, as_json=options.as_json and options.destination is not None),
-        jobs,
-        partial(embedding, options, model, quality),
-        finish,
-    )
+    quiet = dataclasses.replace(options, as_json=options.as_json and options.destination is not None)
+    code = run(quiet, jobs, partial(embedding, options, quality), tell)
     return names, np.array(vectors), code
 
 
-def embedding(options: Options, model: str, quality: float) -> Callable:
+def embedding(options: Options, quality: float) -> Work:
     """The work on one file, for a worker process: it gives a feature vector."""
     from ...latents import features
 
-    coder = options.coder(model)
+    coder = options.coder()
     return lambda job: features.embed(coder, content(job), quality, max_pixels=options.max_pixels)

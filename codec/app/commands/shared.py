@@ -1,91 +1,36 @@
-"""What several of the commands need. Before: `options` and `batch`."""
+"""What several of the commands need. Before: `arguments` and `options`."""
 
+import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import click
 
-from ...files import output
-from ...files.jobs import STREAM, Job
 from ...files.words import shown
-from .. import runner
-from ..options import PICTURE, Failure, Options
+from ..arguments import PICTURE, Parameter
+from ..report import Failure
 
 QUALITY = PICTURE[:1]
-FORCE = [click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")]
+FORCE: list[Parameter] = [click.option("-f", "--force", is_flag=True, help="Overwrite an existing output.")]
 
 
-def writes(what: str) -> list:
+def writes(what: str) -> list[Parameter]:
     """The options of a command with one output file."""
-    return [
-        click.option(
-            "-o", "--output", "destination", required=True, metavar="FILE", type=click.Path(dir_okay=False), help=what
-        ),
-        *FORCE,
-    ]
+    destination = click.option(
+        "-o", "--output", "destination", required=True, metavar="FILE", type=click.Path(dir_okay=False), help=what
+    )
+    return [destination, *FORCE]
 
 
-def each(options: Options, jobs: list[Job], prepare: Callable, finish: Callable) -> int:
-    """Does the jobs and reports each; the exit code."""
-    with options.report(jobs) as report:
-        runner.run(jobs, prepare, finish, report, options.jobs)
-    return report.exit_code
-
-
-def single(options: Options, job: Job, model: str, make: Callable) -> None:
-    """One output file, whose bytes `make(coder)` gives."""
-    check(options, job.source)
-
-    def finish(job: Job, data: bytes) -> tuple[dict, str]:
-        write(job, data, options)
-        return {"output": job.target, "bytes": len(data)}, f"{shown(job.target)}: {len(data):,} bytes"
-
-    def prepare() -> Callable:
-        coder = options.coder(model)
-        return lambda _job: make(coder)
-
-    click.get_current_context().exit(each(options, [job], prepare, finish))
-
-
-def write(job: Job, data: bytes, options: Options) -> None:
-    draft = output.Stream() if job.target == STREAM else output.draft(job.target, options.force)
-    try:
-        draft.write(data)
-        draft.keep()
-    finally:
-        draft.drop()
-
-
-def check(options: Options, source: str = "") -> None:
-    """Refuses an output that cannot be written before anything is computed."""
-    try:
-        output.check(source, options.destination, overwrite=options.force)
-    except OSError as error:
-        raise Failure(f"{shown(options.destination)}: {error.strerror}") from None
-
-
-def ending(name: str, known: tuple[str, ...]) -> str:
+def ending(name: str, known: Sequence[str]) -> str:
+    """The suffix of an output. Raises click.UsageError for one that is not known."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix not in known:
         raise click.UsageError(f"the output '{shown(name)}' does not end in {', '.join(known[:-1])} or {known[-1]}")
     return suffix
 
 
-def require(module: str, package: str = "") -> None:
-    import importlib.util
-
+def require(module: str, package: str = "", extra: str = "latents") -> None:
+    """Raises click.ClickException where a package is missing."""
     if importlib.util.find_spec(module) is None:
-        raise Failure(f"this needs the package {package or module}: pip install 'aecodec[latents]'")
-
-
-def content(job: Job):
-    """What `files.to_aec` and `image.load` take: the bytes of an .aec file or of what is read only once, else the
-    path.
-    """
-    from ...bitstream.container import SIGNATURE
-
-    if job.source == STREAM:
-        return click.get_binary_stream("stdin").read()
-    with open(job.source, "rb") as file:
-        start = file.read(len(SIGNATURE))
-        return start + file.read() if start == SIGNATURE or not file.seekable() else job.source
+        raise Failure(f"this needs the package {package or module}: pip install 'aecodec[{extra}]'")

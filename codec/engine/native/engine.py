@@ -13,7 +13,7 @@ from .model import FIXED, Model, load
 
 
 class Latents(np.ndarray):
-    """int32 [M, h, w] in 2^-12: of an analysis, or, where `quality` (in hundredths) is given, in its quantiser steps."""
+    """int32 [M, h, w] in 2^-12: of an analysis, or in quantiser steps, where `quality` (in hundredths) is given."""
 
     quality: int | None = None
 

@@ -1,0 +1,102 @@
+"""verify, info and models: what can be said of files and models without making pictures."""
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ...files.jobs import AEC, Job
+from ...files.words import shown
+from ...model import purpose
+from ..arguments import INPUTS, MODEL, SPEECH, WORK, takes
+from ..inputs import reread, source
+from ..options import Options
+from ..report import Outcome
+from ..runner import Work, run
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+@click.command()
+@takes(INPUTS, MODEL, WORK, SPEECH)
+def verify(options: Options) -> int:
+    """Check .aec files completely.
+
+    Every checksum is computed and every symbol decoded, but no pixels are made.
+    """
+
+    def tell(job: Job, pixels: int) -> Outcome:
+        if not (options.as_json or options.quiet):
+            click.echo(f"{shown(job.source)}: ok")
+        return Outcome({"input": job.source, "ok": True}, pixels=pixels)
+
+    return run(options, options.sources({AEC}), partial(verifying, options), tell)
+
+
+@click.command()
+@takes(INPUTS, SPEECH)
+def info(options: Options) -> int:
+    """Show the header of .aec files."""
+    jobs = options.sources({AEC})
+
+    def tell(job: Job, header: dict[str, Any]) -> Outcome:
+        if not options.as_json:
+            if len(jobs) > 1:
+                click.echo(f"{shown(job.source)}:")
+            width = max(map(len, header))
+            for key, value in header.items():
+                click.echo(f"{key:{width}}  {_in_words(value) or '-'}")
+        return Outcome({"input": job.source, **header})
+
+    return run(options, jobs, informing, tell)
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {size}" for name, size in value.items())
+    return ("no", "yes")[value] if isinstance(value, bool) else value
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
+def models(as_json: bool) -> None:
+    """List the installed models: name, id, size, what it is for."""
+    for path in sorted(MODELS.glob("*.safetensors")):
+        data = path.read_bytes()
+        objective = purpose.objective_of(path)
+        record = {
+            "model": path.stem,
+            "id": hashlib.sha256(data).hexdigest()[:8],
+            "bytes": len(data),
+            "objective": objective,
+            "purpose": purpose.PURPOSES.get(objective, "for an objective that this version does not know"),
+        }
+        click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes  {purpose}".format(**record))
+
+
+# The work on one file, for worker processes
+
+
+def verifying(options: Options) -> Work:
+    """The work gives the pixels of the file."""
+    import codec
+
+    coder = options.coder()
+
+    def work(job: Job) -> int:
+        data = reread(job)
+        coder.verify(data)
+        header = codec.info(data)
+        return int(header["width"]) * int(header["height"])
+
+    return work
+
+
+def informing() -> Work:
+    """The work gives the header of the file."""
+    import codec
+
+    return lambda job: codec.info(source(job))
