@@ -9,6 +9,7 @@ from conftest import assert_no_steps, photograph, psnr
 
 import codec
 from codec.engine.torch import engine, refinement
+from codec.engine.torch.error import CHROMA, VISUAL_WORTH, YCBCR, VisualError
 from codec.engine.torch.refinement import Fit
 from codec.errors import BadOption
 
@@ -30,6 +31,12 @@ def saved(coder, picture, effort, qualities=(30, 45, 60, 75)):
     return 1 - np.exp(np.mean([np.log(less[i]) - np.interp(more[i], dB, np.log(sizes)) for i in within]))
 
 
+@pytest.fixture(scope="module")
+def squared():
+    """A codec of the model that is refined for squared error."""
+    return codec.Codec("psnr", "cpu", threads=1)
+
+
 PICTURES = {
     "colour": photograph(256, 320, 1),
     "odd size": photograph(201, 163, 4),
@@ -39,37 +46,40 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_files_are_smaller_at_equal_error(kind, coder):
-    one, more = (saved(coder, PICTURES[kind], effort) for effort in (1, 4))
+def test_files_are_smaller_at_equal_error(kind, squared):
+    one, more = (saved(squared, PICTURES[kind], effort) for effort in (1, 4))
     assert one > 0.002 and more > max(0.006, one)
 
 
-def test_targets_take_effort_too(coder):
+def test_targets_take_effort_too(squared):
     picture = photograph(192, 256, 2)
-    plain, better = (coder.encode(picture, psnr=37, effort=effort) for effort in (0, 3))
-    assert len(better) < len(plain) and psnr(coder.decode_picture(better).pixels, picture) >= 37
+    plain, better = (squared.encode(picture, psnr=37, effort=effort) for effort in (0, 3))
+    assert len(better) < len(plain) and psnr(squared.decode_picture(better).pixels, picture) >= 37
 
 
 @pytest.mark.parametrize("quality", [25, 85])
-def test_tiles_meet_without_seams(quality, coder, small_tiles):
+def test_tiles_meet_without_seams(quality, squared, small_tiles):
+    coder = squared
     picture = photograph(300, 430, 1)
     (plain, before), (size, after) = (measured(coder, picture, quality, effort) for effort in (0, 3))
     assert after > before + 0.1 and size < plain * 1.08
     assert_no_steps(coder.decode_picture(coder.encode(picture, quality, effort=3)).pixels.astype(float) - picture, 128)
 
 
-def test_whole_pictures_and_tiles_gain_alike(coder, request):
+def test_whole_pictures_and_tiles_gain_alike(squared, request):
     picture = photograph(300, 430, 6)
-    whole = saved(coder, picture, 3)
+    whole = saved(squared, picture, 3)
     request.getfixturevalue("small_tiles")
-    assert saved(coder, picture, 3) == pytest.approx(whole, abs=0.006)
+    assert saved(squared, picture, 3) == pytest.approx(whole, abs=0.006)
 
 
+@pytest.mark.parametrize("objective", ["psnr", "visual"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
+def test_the_gradient_is_that_of_the_error(channels, objective, squared, monkeypatch):
     """Against differences of the error, in floats, with a margin on two sides and a picture that ends early."""
     monkeypatch.setattr(refinement, "has_bfloat16", lambda device: False)
-    model, (h, w), margin = coder.model, (4, 5), (3, 0, 0, 2)
+    model, (h, w), margin = squared.model, (4, 5), (3, 0, 0, 2)
+    monkeypatch.setattr(model, "objective", objective)
     picture = photograph(h * 16 - 5, w * 16 - 9, 3, channels)
     torch.manual_seed(1)
     around = torch.randn(1, model.config.latent, h + 3, w + 2)
@@ -90,9 +100,14 @@ def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
                 + 0.5
             )
         x = x.mean(0, keepdim=True) if channels == 1 else x
-        return model.config.lambda_at(6000) * float(
-            (255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)).square().mean(0).sum()
-        )
+        squares = (255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)).square()
+        if objective == "visual":  # the weights are tested below; here they are what they are
+            if channels == 3:
+                difference = 255 * x - torch.from_numpy(picture.copy()).permute(2, 0, 1)
+                planes = torch.einsum("ij,jhw->ihw", torch.tensor(YCBCR).double(), difference).square()
+                squares = planes[:1] + CHROMA * planes[1:].sum(0, keepdim=True)
+            squares = squares * fit.own[0][0].weights[0]
+        return model.config.lambda_at(6000) * float(squares.mean(0).sum())
 
     with torch.inference_mode():
         gradient = fit.gradient(steps)
@@ -104,6 +119,22 @@ def test_the_gradient_is_that_of_the_error(channels, coder, monkeypatch):
         )
         slope = error(steps + direction / 2) - error(steps - direction / 2)
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02)
+
+
+def test_weights_for_the_eye_are_less_where_the_original_is_busy():
+    """Of luma; a latent's worth has the mean of the weights around it, and beyond the picture's end the last one."""
+    busy = np.random.default_rng(0).normal(128, 40, (64, 80, 1)) * (np.arange(80)[:, None] >= 48) + 60.0
+    picture = torch.from_numpy(np.repeat(busy, 3, 2)).float().permute(2, 0, 1)[None] / 255 - 0.5
+    error = VisualError(picture)
+    assert error.weights[..., :32].mean() > 3 * error.weights[..., 56:].mean() and error.weights.min() > 0
+    for other in VisualError(picture[:, :1]), VisualError(picture[..., :50, :77]):
+        assert torch.allclose(other.weights[..., :40, :60], error.weights[..., :40, :60], rtol=1e-3)
+    worth = error.at_latents(8, 8)
+    assert worth.shape == (1, 1, 8, 8) and torch.equal(worth[..., 4:, :5], worth[..., 3:4, :5].expand(1, 1, 4, 5))
+    assert worth[0, 0, 1, 0] > worth[0, 0, 1, 2] > worth[0, 0, 1, 4]
+    assert worth[0, 0, 1, 0] == pytest.approx(VISUAL_WORTH * float(error.weights[..., 4:40, :20].mean()), rel=0.05)
+    gray, blue = picture + 0.02, picture + 0.02 * torch.tensor([0.0, 0, 1])[:, None, None]
+    assert error(gray) > 4 * error(blue) > 0 and error(picture) == 0
 
 
 def test_batches_make_the_same_files(coder):

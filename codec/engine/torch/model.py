@@ -13,6 +13,7 @@ from safetensors.torch import load as load_tensors
 
 from ...bitstream.entropy import Tables
 from ...errors import BadWeights
+from ...model import purpose
 from ...model.config import Config
 from ...model.networks import Analysis, HyperAnalysis, Synthesis
 from ...model.prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
@@ -56,7 +57,9 @@ class Model:
         """
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
         with refusing("the weight file does not hold a model"):
-            self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
+            metadata = read_metadata(data, FORMAT)
+            self.config = Config(**json.loads(metadata["config"]))
+            self.objective = metadata.get(purpose.NAME, purpose.PLAIN)  # what it was trained for
             tensors = load_tensors(data)
             tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
             with torch.device("meta"):

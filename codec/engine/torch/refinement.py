@@ -3,7 +3,7 @@
 Between `payload`, which rounds them, and the synthesis, whose gradient says how.
 
 The analysis makes every latent as if it were to be rounded alone, but what they draw in the picture overlaps, and so do
-their errors. A pass decodes what was rounded; the gradient of the squared error says which latents would serve the
+their errors. A pass decodes what was rounded; the gradient of the error (`error`: squared, or as the eye sees it) says which latents would serve the
 picture better beside the others as they are, and what is rounded next is the mean of the first latents and all such
 wishes. (Newton steps for all latents at once, a half, a third, a quarter ... of the way: whole ones diverge, as
 neighbours mend the same error.) The decoder knows nothing of it. Annealed stochastic rounding (Yang et al. 2020,
@@ -15,10 +15,7 @@ import torch.nn.functional as F
 
 from ...stages import stage
 from .device import has_bfloat16
-
-# Bits that a squared quantiser step of error is worth: 7.7 to 8.4 for nine tenths of the channels, at four qualities.
-# Twice that is the curvature of a Newton step.
-WORTH = 8
+from .error import ERRORS, SquaredError
 
 
 class Fit:
@@ -34,19 +31,29 @@ class Fit:
         self.around = y.clone()
         top, bottom, left, right = margin
         self.inner = slice(top, y.shape[2] - bottom), slice(left, y.shape[3] - right)
-        self.own = list(zip(samples, quality if isinstance(quality, tuple) else (quality,) * len(samples)))
+        error_of = ERRORS.get(model.objective, SquaredError)
+        errors = [error_of(_picture(tile, y.device)) for tile in samples]
+        self.own = list(zip(errors, quality if isinstance(quality, tuple) else (quality,) * len(samples)))
 
     def __call__(self, target, rounded):
         """The target [N,M,high,wide], in quantiser steps on the padded grid, whose rounding fits best; rounded(target):
         that, as the synthesis gets it.
         """
+        worth = self.worth(*target.shape[2:])
         for number in range(self.passes):
             steps = rounded(target)
-            target = target.lerp(steps - self.gradient(steps) / (2 * WORTH), 1 / (number + 2))
+            target = target.lerp(steps - self.gradient(steps) / (2 * worth), 1 / (number + 2))
         return target
 
+    def worth(self, high, wide):
+        """Bits that a squared step of each latent is worth, half the curvature of a Newton step: broadcast to
+        [N,M,high,wide].
+        """
+        found = [error.at_latents(high, wide) for error, _ in self.own]
+        return torch.cat(found) if isinstance(found[0], torch.Tensor) else found[0]
+
     def gradient(self, steps):
-        """Of the squared error in bits, by latents in quantiser steps; both [N,M,high,wide]."""
+        """Of the error in bits, by latents in quantiser steps; both [N,M,high,wide]."""
         reciprocal = self.model.networks.prior.gains(self.quality)[1].float()
         inside = self.around[:, :, *self.inner]
         h, w = inside.shape[2:]
@@ -57,19 +64,19 @@ class Fit:
             torch.cat(gradients)[:, :, *self.inner] * reciprocal, (0, steps.shape[3] - w, 0, steps.shape[2] - h)
         )
 
-    def _gradient_of(self, y, samples, quality):
+    def _gradient_of(self, y, error, quality):
         """The same by the latents y [1,M,...] themselves, of one tile with its margin."""
-        height, width, channels = samples.shape
-        picture = (
-            torch.from_numpy(samples.astype("f4")).to(y.device).permute(2, 0, 1)[None]
-            / (2 ** (8 * samples.itemsize) - 1)
-            - 0.5
-        )
+        height, width = error.picture.shape[2:]
         with torch.inference_mode(False), torch.enable_grad():
             y = y.clone(memory_format=torch.channels_last).requires_grad_()
             with stage("synthesis"):
                 half = has_bfloat16(y.device)
                 x = self.model.networks.synthesis(y, self.model.coordinate(quality), half, halo=self.margin)
             x = x[:, :, :height, :width].clamp(-0.5, 0.5)
-            error = ((x.mean(1, keepdim=True) if channels == 1 else x) - picture).square().sum() * 255**2 / channels
-            return torch.autograd.grad(self.model.config.lambda_at(quality) * error, y)[0]
+            return torch.autograd.grad(self.model.config.lambda_at(quality) * error(x), y)[0]
+
+
+def _picture(samples, device):
+    """[1,C,H,W] in [-0.5,0.5] of samples [H,W,C]."""
+    scaled = torch.from_numpy(samples.astype("f4")).to(device) / (2 ** (8 * samples.itemsize) - 1) - 0.5
+    return scaled.permute(2, 0, 1)[None]
