@@ -101,9 +101,9 @@ static int load_outputs(Loading *g, Layer *l, const Form *f, const void *weights
                 sum += (int64_t)abs(w) * limits[k];
             }
         l->shift[at] = shift, l->half[at] = (INT32_C(1) << shift) >> 1;
-        l->start[at] = biases[o] + (f->leaky ? 0 : l->half[at]);
         if (!in_prior(f)) sum += l->half[at];
         if (sum >= most) return refuse(g, f->name, "does not keep its sums exact");
+        l->start[at] = biases[o] + (f->leaky ? 0 : l->half[at]);
         if (sum >> shift > l->bound[c]) l->bound[c] = sum >> shift;
     }
     return 1;
