@@ -271,6 +271,7 @@ def main():
     options = loop.Options(
         data=a.data,
         out=a.out,
+        objective="psnr",
         steps=a.steps,
         lr=a.lr,
         batch=8,

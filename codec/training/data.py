@@ -2,6 +2,7 @@
 crops is one gather.
 """
 
+import hashlib
 import io
 import os
 import random
@@ -12,6 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from PIL import Image
+
+from .held_out import HELD_OUT
+from .pages import pages
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 
@@ -34,10 +38,19 @@ def sources(paths):
                 yield os.path.basename(path), f.read()
 
 
+def held_out(paths):
+    """Yields the bytes of the pictures among `sources` that are never trained on."""
+    for _, data in sources(paths):
+        if hashlib.sha256(data).hexdigest() in HELD_OUT:
+            yield data
+
+
 def decode(name, data, smallest):
     """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8
-    [H,W,3].
+    [H,W,3], empty for what is no picture or held out.
     """
+    if hashlib.sha256(data).hexdigest() in HELD_OUT:
+        return []
     try:
         full = Image.open(io.BytesIO(data)).convert("RGB")
     except (OSError, ValueError, SyntaxError):
@@ -54,14 +67,19 @@ def decode(name, data, smallest):
 class Pictures:
     """A set of pictures on `device`; `crops` draws random crops with random flips and transposition."""
 
-    def __init__(self, paths, device, smallest=256):
-        """Raises ValueError if no picture is at least `smallest` on both sides."""
+    def __init__(self, paths, device, smallest=256, drawn=0.0):
+        """Pictures at paths, but for those held out; a share of about `drawn` of the crops is of `pages`.
+
+        Raises ValueError if no picture is at least `smallest` on both sides.
+        """
         arrays = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without the GIL
             for decoded in pool.map(lambda item: decode(*item, smallest), sources(paths)):
                 arrays += decoded
         if not arrays:
             raise ValueError(f"no picture of at least {smallest}x{smallest} pixels in {', '.join(map(str, paths))}")
+        photographs = len(arrays)
+        arrays += pages() if drawn else []
         size = torch.tensor([a.shape[:2] for a in arrays])
         area = size.prod(1)
         self.flat = torch.empty(int(area.sum()) * 3, dtype=torch.uint8, device=device)
@@ -70,7 +88,10 @@ class Pictures:
             self.flat[s : s + a.size] = torch.from_numpy(a.reshape(-1).copy()).to(device)
         self.height, self.width = [s.to(device) for s in size.unbind(1)]
         # Large pictures come more often than small ones, but less than by area.
-        self.chance = area.double().sqrt().float().to(device)
+        chance = area.double().sqrt()
+        if drawn:
+            chance[photographs:] = drawn / (1 - drawn) * chance[:photographs].sum() / (len(arrays) - photographs)
+        self.chance = chance.float().to(device)
         self.pixels, self.count = int(area.sum()), len(arrays)
         self.gather = torch.compile(gather_crops, dynamic=False) if self.flat.is_cuda else gather_crops
 

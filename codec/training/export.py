@@ -23,6 +23,7 @@ from scipy.special import erf
 from ..bitstream.entropy import pmf_to_cdf
 from ..engine.torch.model import Model
 from ..engine.torch.payload import rounded
+from ..model import purpose
 from ..model.config import Config
 from ..model.prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
 from ..model.weights import FORMAT
@@ -217,9 +218,17 @@ def read_average(checkpoint):
     return trained
 
 
-def export(checkpoint, data, output, crops=24, size=512, seed=0):
+def objective_of(path):
+    """What the model of a checkpoint or weight file was trained for: a key of `purpose.PURPOSES`."""
+    if not is_checkpoint(path):
+        return purpose.objective_of(path)
+    with safe_open(path, "pt") as f:
+        return json.loads(f.metadata()["state"])["options"].get(purpose.NAME, purpose.PLAIN)
+
+
+def export(checkpoint, data, output, crops=24, size=512, seed=0, objective=""):
     """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y are then
-    made anew and nothing else.
+    made anew and nothing else. `objective`: what it was trained for, where the checkpoint does not say.
     """
     torch.manual_seed(seed)
     pictures = Pictures(data, "cpu", size)
@@ -248,6 +257,8 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0):
             stored = Path(checkpoint).read_bytes()
             tensors, config, trained = load(stored), Model(stored).config, None
         metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
+        objective = objective or objective_of(checkpoint)
+        metadata |= {} if objective == purpose.PLAIN else {purpose.NAME: objective}
         write = lambda: save({k: v.contiguous() for k, v in tensors.items()}, metadata)
         tensors |= tables_of_y()
         batches = [(pictures.crops(4, size), float(a)) for a in range(config.anchors) for _ in range(crops)]
@@ -270,8 +281,11 @@ def main(arguments=None):
     parser.add_argument(
         "--crops", type=int, default=24, help="batches of four 512x512 crops counted per anchor quality (default: 24)"
     )
+    parser.add_argument(
+        "--objective", choices=[*purpose.PURPOSES], help="what it was trained for, where the checkpoint does not say"
+    )
     a = parser.parse_args(arguments)
-    export(a.checkpoint, a.data, a.output, a.crops)
+    export(a.checkpoint, a.data, a.output, a.crops, objective=a.objective)
 
 
 if __name__ == "__main__":

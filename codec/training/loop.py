@@ -3,6 +3,7 @@ file.
 
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --init codec/models/default.safetensors   # another round
+    aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --objective psnr --init codec/models/psnr.safetensors
     aecodec train --data DIR_OR_TAR ... --out RUN --minutes 90 --denoise   # RUN/denoise.safetensors: another encoder
 
 Killed at any moment it goes on from RUN/checkpoint.safetensors when called again with the same --out. Several GPUs or
@@ -22,12 +23,14 @@ import torch
 
 from ..engine.torch.device import has_bfloat16
 from ..model.config import Config
+from ..model.weights import path_of
 from . import denoise, speed
 from .checkpoint import first_of, load, save, trained
 from .data import Pictures
-from .model import Model, lambda_of
+from .model import Model
+from .objective import Objective, kept_worth
 from .peers import Peers
-from .thaw import grown
+from .thaw import grown, thaw
 
 
 @dataclass
@@ -45,9 +48,17 @@ class Options:
     warmup: int = 500  # steps
     clip: float = 1.0
     skip: float = 100.0  # gradient norm from which a step is left out
-    balance: float = 0.4  # how far qualities are made to count the same, see `objective`
+    balance: float = 0.4  # how far qualities are made to count the same, see `Objective`
     ema: float = 0.9995
     init: str = ""  # checkpoint or weight file to start from, of the same config or a smaller one
+    objective: str = "visual"  # what is made small beside bits: "visual" for the eye, "psnr" for squared error
+    mse: float = 0.3  # visual: share of the luma-heavy squared error; what the shares leave is SSIMULACRA2's distance
+    chroma: float = 0.5  # visual: weight of a channel of colour in it
+    fine: float = 1.0  # visual: weight of what SSIMULACRA2 leaves out at fine scales
+    mean_colour: float = 0.0  # visual: share of the squared error of the mean colours of 16x16 pixels
+    msssim: float = 0.0  # visual: share of 1 - MS-SSIM of luma
+    drawn: float = 0.0  # share of crops of drawn pages
+    reference: str = "psnr"  # model or weight file whose rate-distortion curve says what the terms of visual are worth
     # Only the encoder of the weight file `init` (default: the model psnr) is trained, on corrupted pictures.
     denoise: bool = False
     device: str = ""  # "": CUDA if there is one
@@ -59,19 +70,6 @@ class Options:
     save_every: float = 120.0  # seconds
     threads: int = 0
     config: dict = field(default_factory=dict)  # of networks.Config, over its defaults
-
-
-def objective(model, x, q, target, balance):
-    """Mean over the batch of (bpp + lambda * 255^2 * MSE) / lambda^balance: at 0.4 every quality counts about the same.
-
-    `target`: what x should become.
-    """
-    x_hat, bpp, bpp_z = model(x, q, has_bfloat16(x.device))
-    mse = (x_hat - target).square().mean((1, 2, 3))
-    lam = lambda_of(q, model.config)
-    loss = ((bpp + lam * 255**2 * mse) * (0.008 / lam) ** balance).mean()
-    psnr = -10 * torch.log10(mse.detach()).mean()
-    return loss, torch.stack([loss.detach(), bpp.detach().mean(), bpp_z.detach().mean(), psnr])
 
 
 AdamW = functools.partial(torch.optim.AdamW, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
@@ -109,7 +107,7 @@ def train(options, model=None, optimizer=None):
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     parameters = list(trained(model).values())
     optimizer = (optimizer or AdamW)(parameters, lr=o.lr)
-    step, spent = 0, 0.0  # steps and seconds of training so far
+    step, spent, state = 0, 0.0, {}  # steps and seconds of training so far, and what the checkpoint says
     if os.path.exists(checkpoint):
         state = load(checkpoint, model, average, optimizer)
         step, spent = state["step"], state["seconds"]
@@ -131,21 +129,23 @@ def train(options, model=None, optimizer=None):
         log.write(json.dumps(line) + "\n")
         print(" ".join(f"{k} {v:.5g}" if isinstance(v, float) else f"{k} {v}" for k, v in line.items()), flush=True)
 
-    pictures = Pictures(o.data, device, max(o.crop, 256))
-    peak = speed.peak(device, torch.bfloat16 if has_bfloat16(device) else torch.float32)
-    per_pixel = (
-        speed.operations(
-            lambda: objective(
-                model, torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device), 0, o.balance
-            )[0]
-        )
-        / o.crop**2
-    )
+    pictures, amp = Pictures(o.data, device, max(o.crop, 256), o.drawn), has_bfloat16(device)
+    goal = Objective(o, model.config, kept_worth(state, o))
+    if goal.worth is None:
+        reference = thaw(path_of(o.reference).read_bytes()).to(device, memory_format=torch.channels_last)
+        goal.measure(reference, pictures, amp)
+        del reference
+    for size in filter(None, (o.crop, o.final_crop)):
+        goal.prepare(size, device)
+    peak = speed.peak(device, torch.bfloat16 if amp else torch.float32)
+    x, q = torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device)
+    per_pixel = speed.operations(lambda: goal(model, x, q, x, o.balance, amp)[0]) / o.crop**2
     optimizer.zero_grad(set_to_none=True)
     record(
         event="start",
         options=asdict(o),
         config=model.config.to_dict(),
+        worth=goal.worth,
         step=step,
         seconds=spent,
         torch=torch.__version__,
@@ -158,9 +158,14 @@ def train(options, model=None, optimizer=None):
         time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
     averages, weights = list(average.values()), list(model.state_dict().values())  # the same tensors, updated in place
-    compute = torch.compile(objective, dynamic=False, mode=o.compile_mode or None) if o.compile else objective
+    compute = torch.compile(goal, dynamic=False, mode=o.compile_mode or None) if o.compile else goal
     first, budget, began, saved = step, o.minutes * 60, time.time() - spent, time.time()
     sums, logged, logged_at = 0, step, time.time()
+
+    def keep_all():
+        reached = {"step": step, "seconds": time.time() - began, "config": model.config.to_dict()}
+        save(checkpoint, model, average, optimizer, reached | {"options": asdict(o), "worth": goal.worth})
+
     while (share := peers.agree(step / o.steps if o.steps else (time.time() - began) / budget)) < 1:
         rate = (
             o.lr
@@ -179,9 +184,9 @@ def train(options, model=None, optimizer=None):
         q = place / (n * peers.world) * (model.config.anchors - 1)  # stratified over the qualities
         torch.compiler.cudagraph_mark_step_begin()
         loss, figures = (
-            compute(model, denoise.corrupt(x), q, x, denoise.BALANCE)
+            compute(model, denoise.corrupt(x), q, x, denoise.BALANCE, amp)
             if o.denoise
-            else compute(model, x, q, x, o.balance)
+            else compute(model, x, q, x, o.balance, amp)
         )
         loss.backward()
         peers.average([p.grad for p in parameters if p.grad is not None])
@@ -200,17 +205,14 @@ def train(options, model=None, optimizer=None):
         sums = sums + torch.cat([figures, norm[None]]).clone()
         if step % o.log_every == 0:
             peers.average([sums])
-            loss_, bpp, bpp_z, psnr, norm_ = (sums / (step - logged)).tolist()
+            *means, norm_ = (sums / (step - logged)).tolist()
             now = time.time()
             # Of this process, and without the first step, which compiles.
             rate_of_crops = n * (step - max(logged, first + 1)) / (now - logged_at)
             record(
                 step=step,
                 seconds=round(now - began, 1),
-                loss=loss_,
-                bpp=bpp,
-                bpp_z=bpp_z,
-                psnr=psnr,
+                **dict(zip(("loss", "bpp", "bpp_z", "psnr", *goal.shares), means, strict=True)),
                 norm=norm_,
                 lr=rate,
                 crop=size,
@@ -219,22 +221,10 @@ def train(options, model=None, optimizer=None):
             )
             sums, logged, logged_at = 0, step, now
         if log and time.time() - saved > o.save_every:
-            save(
-                checkpoint,
-                model,
-                average,
-                optimizer,
-                {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)},
-            )
+            keep_all()
             saved = time.time()
     if log:
-        save(
-            checkpoint,
-            model,
-            average,
-            optimizer,
-            {"step": step, "seconds": time.time() - began, "config": model.config.to_dict(), "options": asdict(o)},
-        )
+        keep_all()
     if log and o.denoise:
         denoise.export(model, average, os.path.join(o.out, "denoise.safetensors"), o.init)
     record(event="end", step=step, seconds=round(time.time() - began, 1))
