@@ -1,6 +1,8 @@
 """The ablation table: what a row changes, that it begins where the shipped model is, and that its figures come out."""
 
+import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from conftest import photograph
 from PIL import Image
 
 pytest.importorskip("bjontegaard")
-from benchmarks.training import ablate
+from benchmarks.training import ablate, eye
+from codec.model.weights import path_of
+from codec.training import data
 from codec.training.loop import Options
 
 
@@ -101,3 +105,38 @@ def test_crops_do_not_depend_on_what_else_is_drawn(tmp_path):
     first = [one.crops(2, 64) for _ in range(2)]
     second = [(torch.rand(7), other.crops(2, 64))[1] for _ in range(2)]
     assert all(map(torch.equal, first, second)) and not torch.equal(*first)
+
+
+def test_a_visual_row_is_trained_and_judged(tmp_path, monkeypatch):
+    """Two steps of two rows, of pictures and of none held out; a row against itself is no different."""
+    for seed in range(3):
+        Image.fromarray(photograph(288, 320, seed)).save(tmp_path / f"{seed}.png")
+    paths = [str(tmp_path / f"{seed}.png") for seed in range(3)]
+    with pytest.raises(ValueError, match="held out"):
+        eye.middles(paths)
+    monkeypatch.setattr(data, "HELD_OUT", {hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths[1:]})
+    pictures = eye.middles(paths)
+    assert [p.shape for p in pictures] == [(256, 320, 3)] * 2
+    options = Options(
+        data=paths,
+        init=str(path_of("psnr")),
+        out=str(tmp_path / "run"),
+        steps=2,
+        lr=1e-4,
+        batch=1,
+        crop=64,
+        warmup=1,
+        compile=False,
+        log_every=1,
+        device="cpu",
+    )
+    names = ("psnr_hvsm", "psnr")
+    rows = [eye.measure(name, options, pictures, names) for name in (eye.BASE, "more colour", "faster")]
+    assert [row["steps"] for row in rows] == [2, 2, 2] and [row["lr"] for row in rows] == [1e-4, 1e-4, 2e-4]
+    for points in rows[0]["pictures"]:
+        for name in ("bpp", *names):
+            assert [p[name] for p in points] == sorted(p[name] for p in points)
+    assert eye.effect(rows[0], rows[0], "psnr")[0] == pytest.approx(0, abs=1e-6)
+    lines = eye.table(rows).splitlines()
+    assert len(lines) == 5 and "PSNR-HVS-M | PSNR (RGB) (trained on)" in lines[0]
+    assert any(line.startswith("| as it is: nothing | – | +0.00") for line in lines)
