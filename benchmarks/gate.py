@@ -12,7 +12,7 @@ allowed.
 from dataclasses import replace
 from pathlib import Path
 
-from . import compare, record, session
+from . import compare, metrics, record, session
 
 FOLDER = Path(__file__).with_name("results") / "gate"
 ATTEMPTS = 4
@@ -22,6 +22,7 @@ REQUEST = session.Request(
     out="",
     command="python -m benchmarks gate --renew",
     codecs=(compare.OURS, compare.REFERENCE),
+    metrics=(*metrics.DEFAULT, "ssimulacra2"),
     repeats=6,
     speed_pictures=2,
     cold=False,

@@ -135,7 +135,7 @@ def describe(run, summary, ours, anchor, ranked, changed):
         box = max((picture["box"] for picture in summary["pictures"]), key=lambda box: box[2])
         words.append(
             f"Shown is the middle, {box[2]} × {box[3]} pixels or the same upright; "
-            "sizes and dB are those of the whole picture."
+            "sizes and measures are those of the whole picture."
         )
     return " ".join(words + changed)
 

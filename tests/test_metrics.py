@@ -2,6 +2,7 @@
 
 import io
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -11,7 +12,7 @@ from PIL import Image, ImageFilter
 pytest.importorskip("bjontegaard")
 
 from benchmarks import __main__ as cli
-from benchmarks import metrics, record
+from benchmarks import metrics, options, record
 
 HEIGHT, WIDTH = 208, 272
 ORIGINAL = photograph(HEIGHT, WIDTH, 3)
@@ -144,3 +145,10 @@ def test_a_run_goes_on_without_what_is_missing(monkeypatch, tmp_path):
         and {p["butteraugli"] for p in run["points"]} == {None}
     )
     assert CliRunner().invoke(cli.main, [*words[:-1], "butteraugli", "--out", "s.json"]).exit_code == 1
+
+
+def test_eye_stands_for_what_a_judgement_needs():
+    read = options.names(metrics.NAMES, {"eye": metrics.EYE})
+    assert read(None, None, "eye,psnr_y,psnr") == (*metrics.EYE, "psnr_y")
+    with pytest.raises(click.BadParameter, match="'ear' is none of ssimulacra2"):
+        read(None, None, "ear")
