@@ -19,11 +19,12 @@ import tifffile
 from PIL import Image, ImageCms, ImageOps, TiffImagePlugin
 from PIL.PngImagePlugin import PngInfo
 
+from codec.coding import alpha as alpha_plane
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge
 from codec.pixels import exif as exif_blocks
 from codec.pixels import pil
 from codec.pixels.formats import png as png_rows
-from codec.pixels.image import Picture, decode_alpha, encode_alpha, load, strip, to_pil
+from codec.pixels.image import Picture, load, strip, to_pil
 from codec.pixels.write import save
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -721,18 +722,18 @@ def test_lossy_formats_are_close_and_limits_are_sentences(tmp_path, silence):
 @pytest.mark.parametrize("depth", [8, 16])
 def test_alpha_plane_round_trips_and_refuses_everything_else(depth, silence):
     alpha = photo(33, 20, 1, depth)[..., 0]
-    data = encode_alpha(alpha)
-    again = decode_alpha(data, 33, 20, depth)
+    data = alpha_plane.encode(alpha)
+    again = alpha_plane.decode(data, 33, 20, depth)
     assert np.array_equal(again, alpha) and again.dtype == alpha.dtype and again.flags.writeable
     for height, width, bits in ((20, 33, depth), (33, 21, depth), (33, 20, 24 - depth)):
         with pytest.raises(Corrupt, match="not a gray PNG of"):
-            decode_alpha(data, height, width, bits)
+            alpha_plane.decode(data, height, width, bits)
     for position in range(0, len(data), 5):
         with pytest.raises(Corrupt) as error:
-            decode_alpha(data[:position], 33, 20, depth)
+            alpha_plane.decode(data[:position], 33, 20, depth)
         one_sentence(error.value)
         with pytest.raises(Corrupt):
-            decode_alpha(data[:position] + bytes([data[position] ^ 64]) + data[position + 1 :], 33, 20, depth)
+            alpha_plane.decode(data[:position] + bytes([data[position] ^ 64]) + data[position + 1 :], 33, 20, depth)
     end = data[-12:]
     short = chunk(b"IDAT", zlib.compress(bytes(50)))
     for wrong in (
@@ -746,12 +747,12 @@ def test_alpha_plane_round_trips_and_refuses_everything_else(depth, silence):
         7,
     ):
         with pytest.raises(Corrupt):
-            decode_alpha(wrong, 33, 20, depth)
+            alpha_plane.decode(wrong, 33, 20, depth)
     with pytest.raises(Corrupt, match="not a gray PNG of 2147483647"):
-        decode_alpha(header_png(2**31 - 1, 2**31 - 1) + end, 2**31 - 1, 2**31 - 1, 8)
+        alpha_plane.decode(header_png(2**31 - 1, 2**31 - 1) + end, 2**31 - 1, 2**31 - 1, 8)
 
 
 def test_alpha_of_masks_is_small():
     mask = np.zeros((512, 512), np.uint8)
     mask[100:300, 50:400] = 255
-    assert len(encode_alpha(mask)) < 2000
+    assert len(alpha_plane.encode(mask)) < 2000

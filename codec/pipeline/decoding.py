@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from ..bitstream import container
-from ..coding import drawn, exact, tiles
+from ..coding import alpha, drawn, exact, tiles
 from ..engine import buckets
 from ..errors import BadOption, Corrupt, TooLarge
 from ..model.config import STRIDE
@@ -101,10 +101,10 @@ class Decoding:
             for kind in reader.sections:
                 with damage.section(kind) if damage is not None else nullcontext():
                     sections[kind] = reader.section(kind)
-            alpha = lambda: image.alpha_rows(sections["alpha"], header.height, header.width, header.depth)
+            opacity = lambda: alpha.rows(sections["alpha"], header.height, header.width, header.depth)
             if damage is not None and "alpha" in sections:
                 with damage.section("alpha"):  # before the first pixel, as it decides whether there is alpha
-                    deque(alpha(), 0)
+                    deque(opacity(), 0)
             over = None
             if "drawn" in sections:
                 with damage.section("drawn") if damage is not None else nullcontext():
@@ -113,7 +113,7 @@ class Decoding:
             has_alpha = "alpha" in sections and not (damage is not None and "alpha" in damage.sections)
             known = {}
             strips = lambda: region.reduce(
-                self._decode_strips(reader, region, alpha() if has_alpha else None, over, damage, known, fast)
+                self._decode_strips(reader, region, opacity() if has_alpha else None, over, damage, known, fast)
             )
             yield (
                 Scan(*region.size, header.channels, header.depth, has_alpha, strips, **metadata, suffix=header.suffix),
@@ -128,7 +128,7 @@ class Decoding:
             for kind in reader.sections:
                 content = reader.section(kind)
                 if kind == "alpha":
-                    deque(image.alpha_rows(content, header.height, header.width, header.depth), 0)
+                    deque(alpha.rows(content, header.height, header.width, header.depth), 0)
                 if kind == "drawn":
                     drawn.decode(content, header.height, header.width)
             for engine, tile, spans in self._tiles(reader):
@@ -140,11 +140,11 @@ class Decoding:
         for number, spans in enumerate(tiles.grid(header.height, header.width, 0)):
             yield engine, reader.tile(number), spans
 
-    def _decode_strips(self, reader, region, alpha, over, damage, known, fast):
+    def _decode_strips(self, reader, region, opacity, over, damage, known, fast):
         """Yields the region's pixels as Pictures, a row of tiles at a time; never holds the latents of more than three
         rows of tiles.
 
-        alpha: all rows, as `image.alpha_rows` yields them, or None; over: what `drawn.decode` gave, or None; known:
+        opacity: all rows, as `alpha.rows` yields them, or None; over: what `drawn.decode` gave, or None; known:
         {number: pixels} of tiles that are decoded already.
         """
         header = reader.header
@@ -156,7 +156,7 @@ class Decoding:
             for i, row in tiles.reaching(rows, region.top, region.bottom, halo)
             for j, column in tiles.reaching(columns, region.left, region.right, halo)
         )
-        mosaic, alpha = tiles.Mosaic(engine.blank), alpha and Window(alpha)
+        mosaic, opacity = tiles.Mosaic(engine.blank), opacity and Window(opacity)
         for i, row in tiles.reaching(rows, region.top, region.bottom):
             top, bottom = max(region.top, row.start * STRIDE), min(region.bottom, row.stop * STRIDE)
             # An empty array takes no memory before a tile was decoded.
@@ -194,9 +194,9 @@ class Decoding:
             mosaic.forget(row.stop - halo)
             if over is not None:
                 drawn.paste(pixels, over[top:bottom, region.left : region.right])
-            yield image.Picture(pixels, alpha and alpha.rows(top, bottom)[:, region.left : region.right])
-        if alpha and region.bottom == header.height:
-            alpha.finish()
+            yield image.Picture(pixels, opacity and opacity.rows(top, bottom)[:, region.left : region.right])
+        if opacity and region.bottom == header.height:
+            opacity.finish()
 
     def _decode(self, engine, tile, header, row, column):
         """What a tile at these spans holds: latents [M,h,w], or pixels [H,W,C] if the file is lossless.

@@ -12,7 +12,7 @@ from functools import cache, partial
 import numpy as np
 
 from ..bitstream import container
-from ..coding import drawn, tiles
+from ..coding import alpha, drawn, tiles
 from ..engine import Effort, buckets
 from ..errors import BadOption
 from ..model.config import STRIDE
@@ -123,8 +123,8 @@ class Encoding:
         """The task of one quality; error(file): that of the mean squared error of a file of the scan; split():
         `drawn.split` of it.
         """
-        alpha = io.BytesIO()
-        writer = image.AlphaWriter(alpha, scan.width, scan.height, scan.depth) if scan.has_alpha else None
+        plane = io.BytesIO()
+        writer = alpha.Writer(plane, scan.width, scan.height, scan.depth) if scan.has_alpha else None
 
         def pixels():
             for piece in scan.strips():
@@ -145,7 +145,7 @@ class Encoding:
         sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
         if writer:
             writer.close()
-            sections["alpha"] = alpha.getvalue()
+            sections["alpha"] = plane.getvalue()
 
         def file(payloads, step=0, **more):
             header = container.Header(

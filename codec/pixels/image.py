@@ -14,14 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageCms
 
-from ..coding import exact
 from ..errors import BadImage, BadOption, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
 from .formats import ancillary, avif, bmp, jpeg, jpeg2000, png
 
 MAX_PIXELS = 2**28
-
-ALPHA_LEVEL = 6  # deflate of alpha planes: their PNG is stored in the .aec file
 
 
 @dataclass(eq=False)
@@ -338,35 +335,3 @@ def to_pil(picture):
     image = Image.fromarray(samples[..., 0] if samples.shape[2] == 1 else samples)
     image.info.update(metadata.to_pil(picture))
     return image
-
-
-# The alpha plane inside an .aec file
-
-
-def encode_alpha(alpha):
-    """Alpha [H, W] uint8 or uint16 as a gray PNG of the same depth, without loss."""
-    file = io.BytesIO()
-    writer = AlphaWriter(file, alpha.shape[1], alpha.shape[0], 8 * alpha.itemsize)
-    writer.write(alpha[..., None])
-    writer.close()
-    return file.getvalue()
-
-
-def AlphaWriter(file, width, height, depth):
-    """Writer of that PNG row by row."""
-    return png.Writer(file, width, height, 1, depth, level=ALPHA_LEVEL)
-
-
-def alpha_rows(data, height, width, depth):
-    """Yields the rows [n, W] of alpha of `depth` 8 or 16 bits from what `encode_alpha` made, from top to bottom.
-
-    Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is
-    another.
-    """
-    for rows in exact.png_rows(data, height, width, 1, depth, "the alpha plane"):
-        yield rows[..., 0]
-
-
-def decode_alpha(data, height, width, depth):
-    """Alpha [H, W] of all of `alpha_rows`."""
-    return np.concatenate(list(alpha_rows(data, height, width, depth)))
