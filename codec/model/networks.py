@@ -8,12 +8,11 @@ log-gains learned at the anchors (Cui et al. 2021, "Asymmetric gained deep image
 adaptation").
 """
 
-import math
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from . import basis
 from .config import STRIDE
 
 CELL = 8  # picture pixels per position at 1/8, along each axis
@@ -122,20 +121,9 @@ def shed(x, halo, keep):
 def dct_basis(channels, size=STRIDE):
     """The lowest `channels` size x size DCT functions over an orthonormal luma/chroma space, [channels, 3, size, size];
     dealt in turn to the prior's four channel groups, so that each group holds low and high frequencies."""
-    k = torch.arange(size, dtype=torch.float64)
-    d = math.sqrt(2 / size) * torch.cos(math.pi * (2 * k[None] + 1) * k[:, None] / (2 * size))
-    d[0] /= math.sqrt(2)
-    colour = torch.tensor([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]], dtype=torch.float64)
-    colour = colour / colour.norm(dim=1, keepdim=True)
-    # Chroma energy falls about 2.6 times faster with frequency than luma energy (measured on the training photographs).
-    order = sorted(
-        ((math.hypot(u, v) + 0.3) * (2.6 if c else 1), c, u, v)
-        for c in range(3)
-        for u in range(size)
-        for v in range(size)
-    )
-    basis = torch.stack([torch.einsum("c,i,j->cij", colour[c], d[u], d[v]) for _, c, u, v in order[:channels]])
-    return basis[[i for g in range(4) for i in range(g, channels, 4)]].float()
+    colour, d = (torch.from_numpy(axes) for axes in (basis.colours(), basis.cosines(size)))
+    functions = [torch.einsum("c,i,j->cij", colour[c], d[u], d[v]) for c, u, v in basis.lowest(channels, size)]
+    return torch.stack([functions[i] for g in range(4) for i in range(g, channels, 4)]).float()
 
 
 STEP_RECIPROCAL = 4.47  # 1 / quantiser step (in [0,1] pixel units) at lambda = 0.008: step^2 = 4.0e-4 / lambda

@@ -8,16 +8,14 @@ none of their functions could represent, which needs no decoding: about all of i
 photographs. Samples are only tried where they may win.
 """
 
-import functools
 import math
 
 import numpy as np
-import torch
 
 from ..bitstream.container import Tile
 from ..coding import exact
+from ..model import basis
 from ..model.config import STRIDE
-from ..model.networks import dct_basis
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
 TINY = 64**2  # pixels that are few enough to try it anyway
@@ -126,21 +124,14 @@ def rounding_step(weight, channels):
     return 2 ** min(7, max(0, round(math.log2(6 * channels / (math.log(2) * weight)) / 2)))
 
 
-def unreachable(pixels, latent):
-    """Mean squared error of uint8 samples [H, W, C] if only `dct_basis(latent)` may represent them, over some 16 x 16
-    blocks.
+def unreachable(pixels: np.ndarray, latent: int) -> float:
+    """Mean squared error of uint8 samples [H, W, C] if only the lowest `latent` functions may represent them, over some
+    16 x 16 blocks.
     """
-    missing = [(0, max(0, STRIDE - side)) for side in pixels.shape[:2]]
-    pixels = np.pad(pixels, (*missing, (0, 0)), "edge")
+    short = [(0, max(0, STRIDE - side)) for side in pixels.shape[:2]]
+    pixels = np.pad(pixels, (*short, (0, 0)), "edge")
     down, across = (side // STRIDE for side in pixels.shape[:2])
     blocks = pixels[: down * STRIDE, : across * STRIDE].reshape(down, STRIDE, across, STRIDE, -1)
     some = np.linspace(0, down * across - 1, min(BLOCKS, down * across)).astype(int)
-    blocks = blocks[some // across, :, some % across].transpose(0, 3, 1, 2).astype(np.float32)
-    blocks = torch.from_numpy(np.broadcast_to(blocks, (len(blocks), 3, STRIDE, STRIDE)).reshape(len(blocks), -1) - 128)
-    # not by numpy, whose threads would spin for tens of milliseconds after so short a product
-    return max(0.0, float(blocks.square().sum() - (blocks @ _functions(latent)).square().sum()) / blocks.numel())
-
-
-@functools.lru_cache(4)
-def _functions(latent):
-    return dct_basis(latent).flatten(1).t()
+    blocks = blocks[some // across, :, some % across].transpose(0, 3, 1, 2).astype(np.float32) - 128
+    return basis.missing(np.broadcast_to(blocks, (len(blocks), 3, STRIDE, STRIDE)), latent)
