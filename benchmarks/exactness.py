@@ -9,7 +9,6 @@ all do. `tests/test_exact.py` runs the same on small pictures.
 """
 
 import argparse
-import copy
 import json
 import sys
 import time
@@ -22,6 +21,7 @@ import torch
 
 import codec
 from codec.engine.torch.device import inference
+from codec.engine.torch.engine import TorchEngine
 from codec.engine.torch.model import Model
 from codec.errors import CodecError
 from codec.model.weights import path_of
@@ -140,9 +140,7 @@ def layout(coder, memory_format):
 
 @contextmanager
 def wide(coder):
-    new = copy.copy(coder)
-    new.model = Model(path_of("default").read_bytes(), "cpu", torch.float64)
-    yield new
+    yield codec.Codec.over(TorchEngine(Model(path_of("default").read_bytes(), "cpu", torch.float64)))
 
 
 @contextmanager

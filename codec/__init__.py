@@ -36,50 +36,26 @@ def _codec():
     return Codec
 
 
-def compress(
-    image,
-    quality=60.0,
-    *,
-    effort=0,
-    strip=(),
-    lossless=None,
-    target_size=None,
-    bpp=None,
-    psnr=None,
-    max_pixels=2**28,
-    model="default",
-    device="auto",
-):
-    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100; effort:
-    0..9, passes that make the file smaller at equal error and take longer.
+def compress(image, quality=60.0, *, model="default", device="auto", **options):
+    """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
-    strip: kinds of metadata to leave out ("exif", "icc", "xmp", "cicp", "all"); lossless: whether every pixel must
-    come back as it is, None: where that costs less, as with graphics, False: never, and just at this quality, where
-    small files otherwise keep to four of them; target_size: the best file of so many bytes, bpp: of so many bits per
-    pixel, psnr: the smallest of so many dB, each in place of quality; max_pixels: 0 for no limit. Raises CodecError.
+    Options: effort: 0..9, passes that make the file smaller at equal error and take longer; strip: kinds of metadata to
+    leave out ("exif", "icc", "xmp", "cicp", "all"); lossless: whether every pixel must come back as it is, None: where
+    that costs less, as with graphics, False: never, and just at this quality, where small files otherwise keep to four
+    of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many
+    dB, each in place of quality; max_pixels: 0 for no limit. Raises CodecError.
     """
-    return _codec()(model, device).encode(
-        image,
-        quality,
-        effort=effort,
-        strip=strip,
-        lossless=lossless,
-        target_size=target_size,
-        bpp=bpp,
-        psnr=psnr,
-        max_pixels=max_pixels,
-    )
+    return _codec()(model, device).encode(image, quality, **options)
 
 
-def decompress(source, *, max_pixels=2**28, crop=None, scale=1, fast=False, device="auto"):
+def decompress(source, *, device="auto", **options):
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path.
 
-    Raises CodecError, and OSError for a path.
-
-    crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16. Only the tiles they need are
-    decoded. fast: in bfloat16 where the device multiplies it, samples of photographs then off by a level.
+    Options: crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16; only the tiles they
+    need are decoded. fast: in bfloat16 where the device multiplies it, samples of photographs then off by a level.
+    max_pixels: 0 for no limit. Raises CodecError, and OSError for a path.
     """
-    return _codec()(device=device).decode(source, max_pixels=max_pixels, crop=crop, scale=scale, fast=fast)
+    return _codec()(device=device).decode(source, **options)
 
 
 def info(source):

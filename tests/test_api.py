@@ -17,9 +17,10 @@ from PIL import Image
 
 import codec
 from codec.bitstream import container
-from codec.engine import buckets
+from codec.engine.torch import engine
+from codec.engine.torch.engine import TorchEngine
 from codec.errors import BadImage, BadOption, CodecError, Corrupt, TooLarge, UnknownModel
-from codec.pipeline import ladder
+from codec.pipeline import batches, ladder
 
 
 @pytest.fixture(scope="module")
@@ -193,11 +194,11 @@ def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
     monkeypatch.setattr(
         coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
     )
-    engine = coder.engine
-    latents = [engine.analyse(picture, quality) for picture, quality in zip(pictures, qualities)]
-    assert engine.write(latents, qualities) == found
-    for y, *alone in zip(engine.read(found, 3, 4, qualities), found, qualities):
-        (expected,) = engine.read(alone[:1], 3, 4, alone[1:])
+    own = coder.engine
+    latents = [own.analyse(picture, quality) for picture, quality in zip(pictures, qualities)]
+    assert own.write(latents, qualities) == found
+    for y, *alone in zip(own.read(found, 3, 4, qualities), found, qualities):
+        (expected,) = own.read(alone[:1], 3, 4, alone[1:])
         assert torch.equal(y, expected)
     counts.clear()
     bad = container.pack(replace(container.unpack(files[1]), tiles=[replace(found[1], symbols_crc=7)]))
@@ -217,19 +218,16 @@ def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):
     """One that is held until its last small tile finds company would be whole in memory, and so would all others of the
     batch.
     """
-    started, ended = [], []
-    encoding = codec.Codec._encoding
+    written, started, write = [], [], TorchEngine.write
+    monkeypatch.setattr(TorchEngine, "write", lambda *arguments: (written.append(1), write(*arguments))[1])
 
-    def watched(self, picture, *arguments, **options):
-        started.append(len(ended))
-        data = yield from encoding(self, picture, *arguments, **options)
-        ended.append(1)
-        return data
+    def wide():
+        for i in range(3):
+            started.append(len(written))
+            yield photograph(16, 1040, i)
 
-    monkeypatch.setattr(codec.Codec, "_encoding", watched)
-    wide = [photograph(16, 1040, i) for i in range(3)]
-    files = coder.encode_batch(wide, 40)
-    assert started == [0, 1, 2] and codec.info(files[0])["tiles"] == 2
+    files = coder.encode_batch(wide(), 40)
+    assert started == [0, 2, 4] and codec.info(files[0])["tiles"] == 2
     assert [image.size for image in coder.decode_batch(files)] == [(1040, 16)] * 3
 
 
@@ -265,60 +263,60 @@ def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):
     )
 
 
-def test_buckets_wait_for_no_more_than_their_share():
-    """A bucket is worked on as soon as another item would be too much, items too large for any are alone, and tasks
-    that wait are few whatever their number.
+def test_groups_wait_for_no_more_than_their_share():
+    """A group is worked on as soon as it is full, what no other fits beside is alone, and pictures that wait are few
+    whatever their number.
     """
     calls, waiting, most = [], {}, [0, 0]
 
-    def task(number, size, again=1):
-        for turn in range(again):
+    def work(items):
+        calls.append((items[0][1], len(items)))
+        for number, _ in items:
+            del waiting[number]
+        return [number for number, _ in items]
+
+    def run(sizes):
+        calls.clear()
+        batch = batches.Batch(work, keep=False)
+        for number, size in enumerate(sizes):
             waiting[number] = size * size
             most[:] = max(most[0], len(waiting)), max(most[1], sum(waiting.values()))
-            assert (yield (size, size), (number, turn)) == (number, turn)
-            del waiting[number]
-        return number
+            batch.wait(number, (number, size), size, TorchEngine.together(None, size, size))
+        return batch.results()
 
-    def work(bucket, items):
-        calls.append((bucket[0], len(items)))
-        return items
-
-    numbers = list(range(60))
-    assert buckets.run((task(n, (16, 64, 100)[n % 3], 2) for n in numbers), work) == numbers
-    assert {count for size, count in calls if size != 16} == {1} and max(
-        count for size, count in calls if size == 16
-    ) == 16
-    assert sum(count for _, count in calls) == 120
-    numbers = list(range(1000))
-    assert (
-        buckets.run((task(n, 1) for n in numbers), work) == numbers and max(count for _, count in calls) == buckets.MOST
-    )
+    assert run((16, 64, 100)[n % 3] for n in range(60)) == list(range(60))
+    assert {count for size, count in calls if size != 16} == {1}
+    assert max(count for size, count in calls if size == 16) == 16 and sum(count for _, count in calls) == 60
+    assert run([1] * 1000) == list(range(1000)) and max(count for _, count in calls) == engine.MOST
     most[:] = 0, 0
-    # These are the files that are open, and the latents that are held.
-    assert buckets.run((task(n, 1 + n % 40) for n in numbers), work) == numbers
-    assert most[0] <= buckets.WAITING * buckets.MOST + 1 and most[1] <= (buckets.WAITING + 1) * buckets.POSITIONS
-    assert buckets.run([], work) == []
+    assert run(1 + n % 40 for n in range(1000)) == list(range(1000))
+    # These are the pictures that are held, and their latents.
+    assert most[0] <= batches.WAITING * engine.MOST + 1 and most[1] <= (batches.WAITING + 1) * engine.POSITIONS
+    assert run([]) == []
 
 
-def test_tasks_together():
-    """Several as one, of as many turns each as it takes, and one that is thrown its exception and lives on."""
-    calls = []
+def test_what_fails_in_a_group_is_kept_or_raised():
+    """In its place, beside what does not, and whether alone or in the group; what is no error of a picture passes."""
 
-    def task(number, turns):
-        for turn in range(turns):
-            try:
-                assert (yield (number % 2, 1, 1), (number, turn)) == (number, turn)
-            except ValueError:
-                number = 100
-        return number
+    def run(keep, error):
+        batch = batches.Batch(lambda items: [error if item == 1 else item for item in items], keep)
+        for number in range(3):
+            with batch.number(number):
+                batch.wait(number, number, "kind", 2)
+        with batch.number(3):
+            raise OSError("gone")
+        return batch.results()
 
-    def work(bucket, items):
-        calls.append(len(items))
-        return [ValueError() if item == (5, 2) else item for item in items]
-
-    groups = [buckets.together(task(n, 1 + n % 3) for n in range(6)), buckets.together([]), task(7, 2)]
-    assert buckets.run(groups, work) == [[0, 1, 2, 3, 4, 100], [], 7]
-    assert sorted(calls, reverse=True)[:2] == [4, 3]
+    bad = Corrupt("bad")
+    found = run(True, bad)
+    assert found[:3] == [0, bad, 2] and isinstance(found[3], OSError)
+    with pytest.raises(Corrupt):
+        run(False, bad)
+    with pytest.raises(OSError):
+        run(False, 7)
+    batch = batches.Batch(list, True)
+    with pytest.raises(ZeroDivisionError), batch.number(0):
+        raise ZeroDivisionError
 
 
 # Threads

@@ -4,6 +4,7 @@ where luck would have it otherwise.
 
 import math
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -131,15 +132,15 @@ def tiles(data):
 
 
 def best(first, quality, flat, weight, encode, error):
-    """`ladder.best` with functions that need no buckets."""
+    """`ladder.best` of one picture, whose files are below a limit."""
 
-    def task(of, value):
-        return of(value)
-        yield
+    def measure(asked):
+        for _, candidate in asked:
+            candidate.error = error(candidate.file)
 
-    with pytest.raises(StopIteration) as end:
-        next(ladder.best(first, quality, flat, weight, lambda rung: task(encode, rung), lambda data: task(error, data)))
-    return end.value.value
+    again = lambda wanted: [encode(rung) for _, rung in wanted]
+    with patch.object(ladder, "limit", lambda *_: flat):
+        return ladder.best([None], [first], quality, weight, again, measure)[0]
 
 
 def chosen(sizes, errors, weight, first=3):

@@ -16,7 +16,7 @@ from codec.engine.torch.engine import TorchEngine
 from codec.engine.torch.model import Model
 from codec.model.config import STRIDE
 from codec.model.weights import path_of
-from codec.pipeline import encoding
+from codec.pipeline import encoder
 from tests.campaigns import leaks, sharing, sizes
 
 # The campaigns in short; in full their figures are in tests/campaigns/log.jsonl
@@ -50,7 +50,7 @@ def scarce(monkeypatch):
     """
     monkeypatch.setattr(container, "TILE", 128)
     monkeypatch.setattr(tiles, "LATENTS", 128 // STRIDE)
-    monkeypatch.setattr(encoding, "TOGETHER", 1)
+    monkeypatch.setattr(encoder, "TOGETHER", 1)
     torch.set_num_threads(1)
     model = Model(path_of("default").read_bytes())
     model.path = path_of("default")
@@ -106,7 +106,7 @@ def test_several_tiles_at_once_become_one_at_a_time(scarce, coder, monkeypatch):
     The same tiles in another batch differ by rounding, so that a few symbols may.
     """
     picture = photograph(140, 300)
-    monkeypatch.setattr(encoding, "TOGETHER", 4)
+    monkeypatch.setattr(encoder, "TOGETHER", 4)
     data = coder.encode(picture, 70)
     seen = failing(scarce.model.networks.analysis, monkeypatch, 0)
     with warnings.catch_warnings():

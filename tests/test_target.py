@@ -15,7 +15,8 @@ import codec
 from codec.app.cli import cli
 from codec.errors import BadOption
 from codec.pipeline import target
-from codec.pipeline.target import TRIALS, Target, searching
+from codec.pipeline.options import EncodeOptions, Target
+from codec.pipeline.target import TRIALS, Search
 from codec.pixels import strips
 from codec.pixels.image import Picture
 from codec.pixels.strips import Scan
@@ -25,15 +26,12 @@ TYPICAL = [(1, 10.0), (50, 30.0), (100, 44.0)]
 
 def search(curve, low, high):
     """[(quality, value)] of the tries."""
-    tries, steps = [], searching(TYPICAL, low, high)
-    quality = next(steps)
-    while True:
+    tries, search = [], Search(TYPICAL, low, high)
+    while (quality := search.quality) is not None:
         assert 1 <= quality <= 100 and quality == round(quality, 2)
         tries.append((quality, curve(quality)))
-        try:
-            quality = steps.send(tries[-1][1])
-        except StopIteration:
-            return tries
+        search.tell(tries[-1][1])
+    return tries
 
 
 CURVES = {
@@ -166,7 +164,7 @@ def test_targets_that_make_no_sense(coder, picture, wanted):
 
 
 def test_no_target_is_none():
-    assert Target.of() is None
+    assert EncodeOptions().target is None and EncodeOptions(bpp=0.5).target == Target(bpp=0.5)
 
 
 def test_a_batch_with_a_target(coder, picture):

@@ -167,10 +167,6 @@ class Encoder:
 class Denoiser(Codec):
     """A codec with other networks to encode with, whose files are ordinary ones of pictures without their noise."""
 
-    def __init__(self, coder, analysis, hyper_analysis):
-        analysis.plain = coder.model.networks.analysis
-        self._own(TorchEngine(coder.model, analysis, hyper_analysis))
-
     def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
         """As `Codec.encode`, but always as latents: samples kept as they are would keep their noise."""
         return super().encode(picture, quality, strip=strip, lossless=False, max_pixels=max_pixels)
@@ -188,7 +184,7 @@ def attach(coder, path=None):
     """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one
     the codec's own encoder behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
     if path is None and not INSTALLED.exists():
-        return Denoiser(coder, untrained(coder), coder.model.networks.hyper_analysis)
+        return _over(coder, untrained(coder), coder.model.networks.hyper_analysis)
     path = Path(path or INSTALLED)
     try:
         encoder = Encoder(path.read_bytes(), coder.device)
@@ -201,7 +197,12 @@ def attach(coder, path=None):
             f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: "
             "`aecodec train --denoise` makes one for it"
         )
-    return Denoiser(coder, encoder.analysis, encoder.hyper_analysis)
+    return _over(coder, encoder.analysis, encoder.hyper_analysis)
+
+
+def _over(coder, analysis, hyper_analysis):
+    analysis.plain = coder.model.networks.analysis
+    return Denoiser.over(TorchEngine(coder.model, analysis, hyper_analysis))
 
 
 def untrained(coder):

@@ -4,7 +4,7 @@ latent.
 
 from ..bitstream import container
 from ..coding import tiles
-from ..pipeline.encoding import hundredths_of
+from ..pipeline.options import hundredths_of
 
 
 def to_aec(coder, source, quality=60.0, **options):

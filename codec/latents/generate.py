@@ -10,7 +10,7 @@ import numpy as np
 from ..bitstream import container
 from ..coding import tiles
 from ..errors import BadOption
-from ..pipeline.encoding import hundredths_of
+from ..pipeline.options import hundredths_of
 from ..pixels.image import MAX_PIXELS
 from . import files
 

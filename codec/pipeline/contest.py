@@ -1,21 +1,22 @@
-"""Which way a picture is coded: as latents, or as the samples themselves, as they are or rounded, where these cost
-less. Between `pipeline` and `exact`.
+"""Samples in place of latents, as they are or rounded: proposed where they may cost less.
 
-The cost is that of training, bits + lambda * squared error (of 8-bit samples, mean over the channels, summed over the
-pixels), with the lambda of the quality. Of drawings and small pictures the latents are decoded for their error, so that
-with the quality neither the size nor the fidelity of what is chosen falls; of others a part of the error counts that
-none of their functions could represent, which needs no decoding: about all of it in noise, next to nothing in
-photographs. Samples are only tried where they may win.
+Of drawings and small pictures the latents' whole error counts, so that with the quality neither the size nor the
+fidelity of what is chosen falls; of others a part of the error that none of their functions could represent, which
+needs no decoding: about all of it in noise, next to nothing in photographs. Samples are only tried where they may win.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bitstream.container import Tile
 from ..coding import exact
 from ..model import basis
-from ..model.config import STRIDE
+from ..model.config import STRIDE, Config
+from .choice import Candidate
 
 WORTH = 128  # bits that exact pixels may cost: tiny pictures of few colours
 TINY = 64**2  # pixels that are few enough to try it anyway
@@ -41,22 +42,22 @@ BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
 class Contest:
-    """Takes the tiles of a picture as they come, and says at the end which way won.
+    """Takes the tiles of a picture as they come, and says at the end what files it might become.
 
-    Args: config: networks.Config of the model; weight: lambda; channels; lossless: True: only samples as they are,
-    None: whatever costs less.
+    weight: lambda; lossless: True: only samples as they are, None: whatever costs less.
     """
 
-    def __init__(self, config, weight, channels, lossless):
+    def __init__(self, config: Config, weight: float, channels: int, lossless: bool | None):
         self.config, self.weight, self.lossless = config, weight, lossless
         self._noise_step = rounding_step(weight, channels)
         self._drawn = {1, *STEPS}  # those the latents' whole error is weighed against, if all tiles so far may be drawn
-        self._tiles = {step: [] for step in ({1} if lossless else self._drawn | {self._noise_step})}
-        self._cost = dict.fromkeys(self._tiles, 0.0)  # of the error, in bits
-        self._least = 0.0  # the same of the latents, or less
+        steps = [1] if lossless else sorted(self._drawn | {self._noise_step})
+        self._tiles: dict[int, list[Tile]] = {step: [] for step in steps}
+        self._error = dict.fromkeys(self._tiles, 0.0)  # mean over the channels, summed over the pixels
+        self._missing = 0.0  # the same of what the latents cannot represent
         self._plain = self._count = 0  # pixels in plain runs, and all of them
 
-    def offer(self, pixels):
+    def offer(self, pixels: NDArray[Any]) -> None:
         """The next tile's samples [H, W, C], uint8 (16-bit ones if `lossless`)."""
         count = pixels.shape[0] * pixels.shape[1]
         if not self.lossless:
@@ -66,7 +67,7 @@ class Contest:
             return
         if not self.lossless:
             missing = unreachable(pixels, self.config.latent)
-            self._least += self.weight * missing * count
+            self._missing += missing * count
             worth = self._worth_trying(pixels, count, missing)
             # A picture is coded one way from end to end.
             self._tiles = {step: coded for step, coded in self._tiles.items() if step in worth}
@@ -74,9 +75,9 @@ class Contest:
             samples = exact.rounded(pixels, step) if step > 1 else pixels
             coded.append(Tile(exact.encode(samples), exact.checksum(samples)))
             if step > 1:
-                self._cost[step] += self.weight * np.square(samples.astype(np.float32) - pixels).mean() * count
+                self._error[step] += float(np.square(samples.astype(np.float32) - pixels).mean()) * count
 
-    def _worth_trying(self, pixels, count, missing):
+    def _worth_trying(self, pixels: NDArray[Any], count: int, missing: float) -> set[int]:
         """Steps that may win. missing: as `unreachable` says."""
         if exact.equal(pixels) > DRAWN:
             return {1}  # colours that are clean are not touched
@@ -92,39 +93,38 @@ class Contest:
         return steps
 
     @property
-    def has_plain(self):
+    def has_plain(self) -> bool:
         """Whether parts of the picture may be drawn, which `drawn` knows more about."""
         return self._plain > PLAIN * self._count
 
-    def settle(self, coded, error):
-        """As a task of `buckets`: the tiles that won and the step of their samples, 0 if it is the latents' tiles,
-        `coded`.
+    def candidates(self, pack: Callable[[list[Tile], int], bytes], latents: list[Tile]) -> list[Candidate]:
+        """The files of samples that may win, and that of the latents.
 
-        error(): the task of the latents' squared error, mean over the channels, summed over the pixels; only asked for
-        where it may decide.
+        pack(tiles, step): a file, of samples rounded to a step, or of latents with 0.
         """
-        bits = lambda tiles: 8 * sum(len(tile.payload) for tile in tiles)
-        costs = {
-            step: bits(tiles) + self._cost[step] - (WORTH if step == 1 else 0) for step, tiles in self._tiles.items()
-        }
-        step = min(costs, key=costs.get, default=0)
-        if not step or self.lossless:
-            return self._tiles.get(step, coded), step
-        more = costs[step] - bits(coded)  # than the bits of the latents, to be weighed against their error
-        if self._drawn & costs.keys():
-            won = more <= 0 or more <= FAR * self._least and more <= self.weight * (yield from error())
+        found = []
+        for step, tiles in self._tiles.items():
+            candidate = Candidate.of(pack(tiles, step), self._error[step])
+            candidate.bits -= WORTH if step == 1 else 0
+            found.append(candidate)
+        if self.lossless:
+            return found
+        other = Candidate.of(pack(latents, 0))
+        if self._drawn & self._tiles.keys():
+            other.most = FAR * self._missing
         else:
-            won = more <= NOISE * self._least
-        return (self._tiles[step], step) if won else (coded, 0)
+            other.least = other.most = NOISE * self._missing
+        return [*found, other]
 
 
-def rounding_step(weight, channels):
+def rounding_step(weight: float, channels: int) -> int:
     """The power of two to whose multiples noise is best rounded: each halving takes a bit per sample, so that it
-    minimises -channels * log2(step) + lambda * step^2 / 12."""
-    return 2 ** min(7, max(0, round(math.log2(6 * channels / (math.log(2) * weight)) / 2)))
+    minimises -channels * log2(step) + lambda * step^2 / 12.
+    """
+    return 1 << min(7, max(0, round(math.log2(6 * channels / (math.log(2) * weight)) / 2)))
 
 
-def unreachable(pixels: np.ndarray, latent: int) -> float:
+def unreachable(pixels: NDArray[Any], latent: int) -> float:
     """Mean squared error of uint8 samples [H, W, C] if only the lowest `latent` functions may represent them, over some
     16 x 16 blocks.
     """

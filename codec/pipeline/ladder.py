@@ -1,18 +1,19 @@
 """Small files at one of four qualities: so that five points more never give a smaller file or a worse picture.
 
-Above the encoder of `pipeline`, which it runs a few times.
-
 Where a file takes a few hundred bytes, luck in rounding a few numbers weighs more than some points of quality. So one
-quality is chosen for it out of the same few whatever was asked for, the one that costs least: bits + lambda * squared
-error, as in training. With more lambda such a choice never has fewer bits or more error (`contest` chooses likewise);
-and the files are smaller at the same error, for one quality is luckier than another.
+quality is chosen for it out of the same few whatever was asked for, the one that costs least. With more lambda such a
+choice never has fewer bits or more error; and the files are smaller at the same error, for one quality is luckier than
+another.
 """
+
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..bitstream import container
-from ..engine.buckets import together
 from ..model.config import STRIDE
+from ..pixels.strips import Scan
+from .choice import Candidate, cheapest
 
 RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths
 USUAL = 6000  # the rung that tells what kind of picture it is: the default quality
@@ -25,7 +26,7 @@ FLAT, MANY = 0.1, 1 << 22
 LEVEL = 2  # standard deviation of the means of 16 x 16 blocks of one colour, in levels of 8 bits
 
 
-def limit(file, scan):
+def limit(file: bytes, scan: Scan) -> float:
     """Bits per pixel below which files of this picture may owe what they are to luck, 0 where this one does not, or
     where every pixel is exact.
     """
@@ -38,7 +39,7 @@ def limit(file, scan):
     return most if _below(most, file) else 0
 
 
-def is_even(scan):
+def is_even(scan: Scan) -> bool:
     """Whether a picture of at least a block has one colour, and noise at most."""
     pixels = np.concatenate([piece.pixels for piece in scan.strips()])
     down, across = (side // STRIDE for side in pixels.shape[:2])
@@ -46,33 +47,53 @@ def is_even(scan):
     return blocks.size > 0 and bool((blocks.mean((1, 3)).std((0, 1)) < LEVEL << scan.depth - 8).all())
 
 
-def best(first, quality, flat, weight, encoding, error):
-    """As a task of `buckets`: the file of least cost among a picture's small ones, or `first`, which is that of the
-    quality asked for, where that is not small.
+def best(
+    scans: Sequence[Scan],
+    first: Sequence[bytes],
+    quality: int,
+    weight: float,
+    encode: Callable[[list[tuple[int, int]]], list[bytes]],
+    measure: Callable[[list[tuple[int, Candidate]]], None],
+) -> list[bytes]:
+    """Of every picture the file of least cost among its small ones, or the first, which is that of the quality asked
+    for, where that is not small.
 
-    quality: in hundredths; flat: of `limit`; weight: bits that a unit of mean squared error is worth;
-    encoding(hundredths): the task of the file of a quality; error(file): the task of its mean squared error.
+    quality: in hundredths; weight: lambda; encode([(number of the picture, quality)]): files; measure: sets the errors
+    of candidates, each of which comes with the number of its picture.
     """
-    made = {quality: first}
-    if USUAL not in made:
-        made[USUAL] = yield from encoding(USUAL)
-    most = flat if _below(flat, made[USUAL]) else SPARSE
-    if not _below(most, first):
-        return first
-    others = [rung for rung in RUNGS if rung not in made]
-    made |= dict(zip(others, (yield from together(map(encoding, others)))))
-    small = [made[rung] for rung in RUNGS if _below(most, made[rung])]
-    errors = yield from together(map(error, small))
-    costs = [8 * _size(file) + weight * error for file, error in zip(small, errors)]
-    return small[costs.index(min(costs))] if small else first
+    limits = {number: most for number, scan in enumerate(scans) if (most := limit(first[number], scan))}
+    made = {number: {quality: first[number]} for number in limits}
+
+    def make(*qualities: int) -> None:
+        wanted = [(number, one) for number, files in made.items() for one in qualities if one not in files]
+        for (number, one), file in zip(wanted, encode(wanted), strict=True):
+            made[number][one] = file
+
+    make(USUAL)
+    for number, most in limits.items():
+        limits[number] = most if _below(most, made[number][USUAL]) else SPARSE
+        if not _below(limits[number], first[number]):
+            del made[number]
+    make(*RUNGS)
+    small = {
+        number: [Candidate(files[one], 8 * _size(files[one])) for one in RUNGS if _below(limits[number], files[one])]
+        for number, files in made.items()
+    }
+    small = {number: candidates for number, candidates in small.items() if candidates}
+    measure([(number, one) for number, candidates in small.items() for one in candidates])
+    chosen = cheapest([(candidates, weight) for candidates in small.values()], measure)
+    files = list(first)
+    for number, candidate in zip(small, chosen, strict=True):
+        files[number] = candidate.file
+    return files
 
 
-def _below(bpp, file):
+def _below(bpp: float, file: bytes) -> bool:
     header, _ = container.read_header(file)
     return _size(file) < max(SMALL, bpp / 8 * header.width * header.height)
 
 
-def _size(file):
+def _size(file: bytes) -> int:
     """Bytes that depend on the quality: of the tiles and of what is drawn."""
     _, sizes = container.read_header(file)
     return sizes["tiles"] + sizes.get("drawn", 0)

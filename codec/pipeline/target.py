@@ -6,14 +6,16 @@ codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..errors import BadOption
-from ..pixels import strips
+from .options import Target
+from .source import Source, Trial
 
 TRIALS = 12
+NEAR = 0.015  # distance of qualities that are tried no further
 SIZE_WINDOW = 0.01  # share of the size that may stay unused,
 SIZE_ROOM = 8  # or bytes, where that is more
 PSNR_WINDOW = 0.05  # dB that may be too many
@@ -33,108 +35,114 @@ TYPICAL = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
-    """What a file must measure: at most `size` bytes or `bpp` bits per pixel, all of it counted, or at least `psnr` dB
-    over the stored colour samples.
+def reach(
+    target: Target,
+    sources: Sequence[Source],
+    lossless: bool | None,
+    encode: Callable[[list[Trial]], list[bytes]],
+    psnr: Callable[[Source, bytes], float],
+) -> list[bytes | BadOption]:
+    """Of every picture the largest file that is small enough, or the smallest that is good enough, among a few
+    qualities; where no quality does it, a BadOption.
+
+    psnr(source, file): dB.
     """
+    aims = [_Aim(target, source) for source in sources]
+    while trying := [(aim, quality) for aim in aims if (quality := aim.search.quality) is not None]:
+        files = encode([Trial(aim.source, round(100 * quality), lossless) for aim, quality in trying])
+        for (aim, _), file in zip(trying, files, strict=True):
+            aim.take(file, psnr)
+    exact = [aim for aim in aims if aim.best is None and target.psnr is not None and lossless is None]
+    files = encode([Trial(aim.source, 10000, True) for aim in exact])
+    for aim, file in zip(exact, files, strict=True):
+        aim.best = file
+    return [aim.failure() if aim.best is None else aim.best for aim in aims]
 
-    size: float | None = None
-    bpp: float | None = None
-    psnr: float | None = None
 
-    @classmethod
-    def of(cls, target_size=None, bpp=None, psnr=None):
-        """The Target, or None where none is given. Raises BadOption."""
-        given = {"target_size": target_size, "bpp": bpp, "psnr": psnr}
-        given = {name: value for name, value in given.items() if value is not None}
-        if len(given) > 1:
-            raise BadOption(f"{' and '.join(given)} exclude each other")
-        for name, value in given.items():
-            if not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < value < math.inf:
-                raise BadOption(f"{name} {value!r} is not a number above zero")
-        return cls(target_size, bpp, psnr) if given else None
+class _Aim:
+    """One picture's way to its target: `best` is its best file so far."""
 
-    def reach(self, scan, encoding, decode, lossless):
-        """As a task of `buckets`: the largest file that is small enough, or the smallest that is good enough, among a
-        few qualities.
+    def __init__(self, target: Target, source: Source):
+        self.target, self.source = target, source
+        self.best: bytes | None = None
+        if target.psnr is not None:
+            typical = [(quality, dB) for quality, (_, dB) in TYPICAL.items()]
+            self.search = Search(typical, target.psnr, target.psnr + PSNR_WINDOW)
+            return
+        self.most = target.size or (target.bpp or 0) * source.pixels / 8
+        low = math.log(max(1, min((1 - SIZE_WINDOW) * self.most, self.most - SIZE_ROOM)))
+        typical = [(quality, ln + math.log(source.pixels / 8)) for quality, (ln, _) in TYPICAL.items()]
+        self.search = Search(typical, low, math.log(self.most))
 
-        scan: of the picture; encoding(hundredths, lossless): the task of its file at a quality; decode(data): context
-        of a Scan. Raises BadOption where no quality does it.
-        """
-        measured = self.psnr is not None
-        pixels = scan.width * scan.height
-        most = None if measured else self.size or self.bpp * pixels / 8
-        if measured:
-            search = searching(
-                [(quality, dB) for quality, (_, dB) in TYPICAL.items()], self.psnr, self.psnr + PSNR_WINDOW
-            )
+    def take(self, file: bytes, psnr: Callable[[Source, bytes], float]) -> None:
+        """The file of the quality that the search is at."""
+        if self.target.psnr is not None:
+            value = min(MOST_PSNR, psnr(self.source, file))
+            if value >= self.target.psnr and (self.best is None or len(file) < len(self.best)):
+                self.best = file
         else:
-            low = math.log(max(1, min((1 - SIZE_WINDOW) * most, most - SIZE_ROOM)))
-            search = searching(
-                [(quality, ln + math.log(pixels / 8)) for quality, (ln, _) in TYPICAL.items()], low, math.log(most)
-            )
-        best, quality = None, next(search)
-        while quality is not None:
-            data = yield from encoding(round(100 * quality), lossless)
-            if measured:
-                with decode(data) as decoded:
-                    value = min(MOST_PSNR, strips.psnr(scan, decoded))
-                if value >= self.psnr and (best is None or len(data) < len(best)):
-                    best = data
-            else:
-                value = math.log(len(data))
-                if len(data) <= most and (best is None or len(data) > len(best)):
-                    best = data
-            try:
-                quality = search.send(value)
-            except StopIteration:
-                quality = None
-        if best is not None:
-            return best
-        if not measured:
-            raise BadOption(
-                f"the smallest file of this picture takes {len(data)} bytes, more than the {math.floor(most)} wanted"
-            )
-        if lossless is False:
-            raise BadOption(f"the best quality gives {value:.2f} dB, less than the {self.psnr:g} wanted")
-        return (yield from encoding(10000, True))
+            value = math.log(len(file))
+            if len(file) <= self.most and (self.best is None or len(file) > len(self.best)):
+                self.best = file
+        self._last = len(file), value
+        self.search.tell(value)
+
+    def failure(self) -> BadOption:
+        size, value = self._last
+        if self.target.psnr is not None:
+            return BadOption(f"the best quality gives {value:.2f} dB, less than the {self.target.psnr:g} wanted")
+        wanted = math.floor(self.most)
+        return BadOption(f"the smallest file of this picture takes {size} bytes, more than the {wanted} wanted")
 
 
-def searching(typical, low, high):
-    """A generator that yields qualities and is sent what each gives, which should rise with it; ends at one that gives
-    low..high, or when there is no better.
+class Search:
+    """Looks for a quality that gives low..high: `quality` is the one to try, None once it is found or there is no
+    better.
 
     typical: [(quality, value)] from quality 1 to 100, what might be expected. The last quality is 1 or 100 where all
     others give too much or too little.
     """
-    qualities, values = zip(*typical)
-    # `below` and `above` are tries to both sides: (place, value), a place being what is typical of a quality.
-    aim, below, above, side = ((low + high) / 2, None, None, 0)
-    place = aim
-    for turn in range(TRIALS):
-        quality = round(float(np.interp(place, values, qualities)), 2)
-        place = float(np.interp(quality, qualities, values))
-        value = yield quality
-        if low <= value <= high or (quality == 100 and value < low) or (quality == 1 and value > high):
+
+    def __init__(self, typical: Sequence[tuple[float, float]], low: float, high: float):
+        self._qualities, self._values = zip(*typical, strict=True)
+        self._low, self._high = low, high
+        # Tries to both sides: (place, value), a place being what is typical of a quality.
+        self._below: tuple[float, float] | None = None
+        self._above: tuple[float, float] | None = None
+        self._side = self._turn = 0
+        self.quality: float | None = None
+        self._look((low + high) / 2)
+
+    def tell(self, value: float) -> None:
+        """What the quality gives, which should rise with it."""
+        low, high, quality = self._low, self._high, self.quality
+        found = low <= value <= high or (quality == 100 and value < low) or (quality == 1 and value > high)
+        if found or self._turn >= TRIALS:
+            self.quality = None
             return
-        again, side = side, 1 if value > high else -1
-        if side > 0:
-            above = place, value
+        again, self._side = self._side, 1 if value > high else -1
+        if self._side > 0:
+            self._above = self._place, value
         else:
-            below = place, value
+            self._below = self._place, value
+        turn, self._turn = self._turn, self._turn + 1
+        below, above, aim = self._below, self._above, (low + high) / 2
         if below is None or above is None:
-            place += aim - value
-        elif abs(np.subtract(*np.interp((below[0], above[0]), values, qualities))) < 0.015:
-            break
+            if self._turn == TRIALS:
+                self.quality = 1 if below is None else 100
+            else:
+                self._look(self._place + aim - value)
+        elif self._turn == TRIALS or self._nearness(below[0], above[0]) < NEAR:
+            self.quality = None
         else:
-            part = (
-                (aim - below[1]) / (above[1] - below[1])
-                if side != again and turn < TRIALS / 2 and above[1] > below[1]
-                else 0.5
-            )
-            place = below[0] + min(0.95, max(0.05, part)) * (above[0] - below[0])
-    if below is None:
-        yield 1
-    elif above is None:
-        yield 100
+            straight = self._side != again and turn < TRIALS / 2 and above[1] > below[1]
+            part = (aim - below[1]) / (above[1] - below[1]) if straight else 0.5
+            self._look(below[0] + min(0.95, max(0.05, part)) * (above[0] - below[0]))
+
+    def _look(self, place: float) -> None:
+        """Goes to the quality of a place."""
+        self.quality = round(float(np.interp(place, self._values, self._qualities)), 2)
+        self._place = float(np.interp(self.quality, self._qualities, self._values))
+
+    def _nearness(self, *places: float) -> float:
+        return float(abs(np.subtract(*np.interp(places, self._values, self._qualities))))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageCms
 
-from ..errors import BadImage, BadOption, TooLarge
+from ..errors import BadImage, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
 from .formats import ancillary, avif, bmp, jpeg, jpeg2000, png
 
@@ -269,13 +269,7 @@ def strip(picture, kinds):
 
     Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
     """
-    kinds = {kinds} if isinstance(kinds, str) else set(kinds)
-    if unknown := kinds - {"all", *metadata.KINDS}:
-        raise BadOption(
-            f"metadata to strip must be among all, {', '.join(metadata.KINDS)}, "
-            f"not {', '.join(sorted(map(str, unknown)))}"
-        )
-    kinds = set(metadata.KINDS) if "all" in kinds else kinds
+    kinds = metadata.kinds_of(kinds)
     if "exif" in kinds:
         picture = turned(picture)
     return replace(picture, **dict.fromkeys(kinds))

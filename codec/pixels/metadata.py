@@ -5,7 +5,9 @@ Whatever it says is untrusted, and what cannot be kept is said in a note rather 
 """
 
 import re
+from collections.abc import Iterable
 
+from ..errors import BadOption
 from . import colour
 from . import exif as blocks
 
@@ -13,6 +15,15 @@ RAW = re.compile("Raw profile type (exif|app1|xmp|icc|icm)", re.IGNORECASE)
 HEX = re.compile(r"\s*[^\n]{1,80}\n\s*\d{1,10}\s*\n([0-9A-Fa-f\s]*)")
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 KINDS = ("exif", "icc", "xmp", "cicp")
+
+
+def kinds_of(words: str | Iterable[str]) -> tuple[str, ...]:
+    """The kinds of metadata that a word or several name: those of KINDS, and "all". Raises BadOption for another."""
+    words = {words} if isinstance(words, str) else set(words)
+    if unknown := words - {"all", *KINDS}:
+        unlike = ", ".join(sorted(map(str, unknown)))
+        raise BadOption(f"metadata to strip must be among all, {', '.join(KINDS)}, not {unlike}")
+    return tuple(kind for kind in KINDS if kind in words or "all" in words)
 
 
 def from_pil(image, gray: bool, notes: list[str] | None = None) -> dict:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from PIL import Image
 
+from ..stages import stage
 from . import image, metadata, pil
 from .formats import png, ppm, tiff
 from .image import MAX_PIXELS, Picture
@@ -29,11 +30,13 @@ def opened(source, max_pixels=MAX_PIXELS):
     if isinstance(source, Scan):
         yield source
     elif isinstance(source, (Picture, np.ndarray, Image.Image)):
-        yield image.load(source, max_pixels)
+        with stage("pixels"):
+            picture = image.load(source, max_pixels)
+        yield picture
     else:
         file, suffix = image.open_file(source)
         with file:
-            with pil.refusing("the picture cannot be decoded"):
+            with stage("pixels"), pil.refusing("the picture cannot be decoded"):
                 scan = _scan(file, suffix, max_pixels) or image.load_file(file, suffix, max_pixels)
             yield scan
 

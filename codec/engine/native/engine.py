@@ -7,7 +7,7 @@ import numpy as np
 from ...bitstream.entropy import Tables
 from ...errors import CodecError, Corrupt
 from ...model.config import HYPER_STRIDE
-from .. import NO_HALO
+from ..seam import NO_HALO
 from . import library
 from .model import FIXED, Model, load
 

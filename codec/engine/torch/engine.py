@@ -13,7 +13,7 @@ from ...errors import BadWeights, Corrupt
 from ...model.config import STRIDE
 from ...model.weights import FOLDER
 from ...stages import stage
-from .. import NO_HALO
+from ..seam import NO_HALO
 from . import int8, payload
 from .device import CPU, device_of, has_bfloat16, inference, moved
 from .forking import set_threads

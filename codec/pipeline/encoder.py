@@ -1,0 +1,211 @@
+"""From a picture to the bytes of an .aec file: what is proposed for it, and of that the cheapest.
+
+picture -> tiles -+-> analysis -> gain, hyper-analysis, prior, rANS -+-> container
+                  +-> samples, where these cost less (`contest`) ----+
+
+Everything is done for a list of trials, which is one large picture or small ones with tiles of one size: an engine
+codes several of these in the time of few.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..bitstream import container
+from ..bitstream.container import Tile
+from ..coding import tiles
+from ..engine.seam import Effort, Engine, Halo, Latents
+from ..errors import BadOption
+from ..model.config import STRIDE
+from ..pixels import image, scanner, strips
+from ..pixels.strips import Window
+from . import ladder, target
+from .batches import Batch
+from .choice import Candidate, cheapest
+from .contest import Contest
+from .decoder import Decoder
+from .options import DecodeOptions, EncodeOptions
+from .source import Parts, Source, Trial
+
+TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
+ALL = DecodeOptions(max_pixels=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One way through the rows [n, W, C] of a trial's picture; contest: what samples are offered to."""
+
+    trial: Trial
+    rows: Iterable[NDArray[Any]]
+    contest: Contest | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Latents of a tile, or of several side by side, with so much of their neighbours' as `around` says, and the
+    samples [H, W, C] of each tile.
+    """
+
+    latents: Latents
+    samples: list[NDArray[Any]]
+    around: Halo
+
+
+class Encoder:
+    """Encodes with an Engine, and asks a Decoder what is lost. Raises BadImage, TooLarge, BadOption."""
+
+    def __init__(self, engine: Engine, decoder: Decoder):
+        self.engine, self.decoder = engine, decoder
+
+    def encode(self, picture: Any, options: EncodeOptions) -> bytes:
+        """The file of a picture: a Scan, or anything `image.load` takes."""
+        with scanner.opened(picture, options.max_pixels) as scan:
+            (file,) = self._files([Source(image.strip(scan, options.strip))], options)
+        if isinstance(file, BadOption):
+            raise file
+        return file
+
+    def encode_batch(self, pictures: Iterable[Any], options: EncodeOptions, keep: bool = False) -> list[Any]:
+        """The files that `encode` makes of pictures, in order.
+
+        keep: of a picture that cannot be coded, the CodecError or OSError is returned; else it is raised.
+        """
+        batch = Batch(lambda sources: self._files(sources, options), keep)
+        for number, picture in enumerate(pictures):
+            with batch.number(number), scanner.opened(picture, options.max_pixels) as scan:
+                scan = image.strip(scan, options.strip)
+                if is_large(scan):
+                    batch.put(number, self._files([Source(scan)], options)[0])
+                    continue
+                size = -(-scan.height // STRIDE), -(-scan.width // STRIDE)
+                batch.wait(number, Source(scan.whole()), size, self.engine.together(*size))
+        return batch.results()
+
+    def _files(self, sources: list[Source], options: EncodeOptions) -> Sequence[bytes | BadOption]:
+        """The file of each picture, or what says that it cannot reach its target."""
+        encode, lossless = partial(self._encode, effort=options.effort), options.lossless
+        if options.target:
+            return target.reach(options.target, sources, lossless, encode, self._psnr)
+        files = encode([Trial(source, options.hundredths, lossless) for source in sources])
+        if lossless is not None:
+            return files
+        scans, quality = [source.scan for source in sources], options.hundredths
+        again = lambda wanted: encode([Trial(sources[number], one, None) for number, one in wanted])
+        measure = lambda asked: self._measure([(sources[number], candidate) for number, candidate in asked])
+        return ladder.best(scans, files, quality, self._weight(quality), again, measure)
+
+    def _encode(self, trials: list[Trial], effort: int) -> list[bytes]:
+        """The file of each trial: of latents or of samples, with drawn parts or without, whatever costs least."""
+        contests = [self._contest(trial) for trial in trials]
+        passes = [Pass(trial, trial.source.rows(), contest) for trial, contest in zip(trials, contests, strict=True)]
+        choices = []
+        for trial, contest, latents in zip(trials, contests, self._tiles(passes, effort), strict=True):
+            pack = partial(trial.source.file, quality=trial.quality, model=self.engine.model.id)
+            choices.append(contest.candidates(pack, latents) if contest else [Candidate.of(pack(latents))])
+        found = self._cheapest(trials, choices)
+
+        halves = {number: parts for number, one in enumerate(passes) if (parts := parts_of(one))}
+        passes = [Pass(trials[number], [parts.rest]) for number, parts in halves.items()]
+        choices = []
+        for (number, parts), latents in zip(halves.items(), self._tiles(passes, effort), strict=True):
+            pack = partial(trials[number].source.file, quality=trials[number].quality, model=self.engine.model.id)
+            choices.append([found[number], Candidate.of(pack(latents, drawn=parts.section))])
+        for number, best in zip(halves, self._cheapest([one.trial for one in passes], choices), strict=True):
+            found[number] = best
+        return [candidate.file for candidate in found]
+
+    def _contest(self, trial: Trial) -> Contest | None:
+        """What decides between samples and latents; None where latents it is."""
+        scan = trial.source.scan
+        # PNG, which keeps deep pixels, is no match for the networks.
+        if trial.lossless is False or (trial.lossless is None and scan.depth == 16):
+            return None
+        return Contest(self.engine.model.config, self._weight(trial.quality), scan.channels, trial.lossless)
+
+    def _cheapest(self, trials: list[Trial], choices: list[list[Candidate]]) -> list[Candidate]:
+        """The cheapest candidate of each trial, as a candidate at what it takes."""
+        weights = [self._weight(trial.quality) for trial in trials]
+        measure = lambda asked: self._measure([(trials[number].source, candidate) for number, candidate in asked])
+        found = cheapest(list(zip(choices, weights, strict=True)), measure)
+        return [Candidate.of(candidate.file, candidate.error) for candidate in found]
+
+    def _tiles(self, passes: list[Pass], effort: int) -> list[list[Tile]]:
+        """The tiles of latents of every pass, none where only samples count."""
+        if any(is_large(one.trial.source.scan) for one in passes):
+            return [
+                [tile for part in self._parts(one, effort) for tile in self._written(part, one.trial.quality, effort)]
+                for one in passes
+            ]
+        parts = [part for one in passes for part in self._parts(one, effort)]
+        if not parts:
+            return [[] for _ in passes]
+        qualities = [one.trial.quality for one in passes]
+        fitting = Effort(effort, [part.samples[0] for part in parts]) if effort else None
+        return [[tile] for tile in self.engine.write([part.latents for part in parts], qualities, fitting)]
+
+    def _written(self, part: Part, quality: int, effort: int) -> list[Tile]:
+        """The tiles of a part of a large picture."""
+        if effort:
+            return self.engine.write([part.latents], [quality], Effort(effort, part.samples, part.around))
+        found = []
+        for left in range(0, part.latents.shape[2], tiles.LATENTS):
+            found += self.engine.write([part.latents[:, :, left : left + tiles.LATENTS]], [quality])
+        return found
+
+    def _parts(self, one: Pass, effort: int) -> Iterator[Part]:
+        """Yields what a pass finds, a row of tiles after the other; nothing where only samples count."""
+        height, width, config = one.trial.source.scan.height, one.trial.source.scan.width, self.engine.model.config
+        margin = tiles.synthesis_halo(config) if effort else 0  # of neighbours' latents, which the fitting takes
+        halo, together = tiles.analysis_halo(config) + margin, 1 if effort else TOGETHER
+        rows, columns = tiles.axes(height, width, halo, together)
+        window = Window(one.rows)
+        for row in rows:
+            pixels = window.rows(row.outer_start * STRIDE, min(row.outer_stop * STRIDE, height))
+            inner = pixels[row.inner.start * STRIDE : row.inner.stop * STRIDE]
+            for column in columns:
+                lefts = range(column.start, column.stop, tiles.LATENTS)
+                rights = [min(left + tiles.LATENTS, column.stop) for left in lefts]
+                samples = [inner[:, left * STRIDE : right * STRIDE] for left, right in zip(lefts, rights, strict=True)]
+                if one.contest:
+                    for tile in samples:
+                        one.contest.offer(tile)
+                if one.contest and one.contest.lossless:
+                    continue
+                sides = (*row.halo, *column.halo)
+                outside = tuple(max(0, side - margin) for side in sides)
+                around = tuple(min(side, margin) for side in sides)
+                latents = self.engine.analyse(tiles.cut(pixels, row, column), one.trial.quality, outside)
+                yield Part(latents, samples, around)
+        window.finish()
+
+    def _measure(self, asked: list[tuple[Source, Candidate]]) -> None:
+        """Sets the errors of candidates."""
+        unknown = [(source, candidate.file) for source, candidate in asked if candidate.file not in source.errors]
+        error = lambda number, scan: strips.error(unknown[number][0].scan, scan)
+        means = self.decoder.each([file for _, file in unknown], error, ALL)
+        for (source, file), mean in zip(unknown, means, strict=True):
+            source.errors[file] = mean
+        for source, candidate in asked:
+            candidate.error = source.pixels * source.errors[candidate.file]
+
+    def _psnr(self, source: Source, file: bytes) -> float:
+        with self.decoder.scan(file, ALL) as decoded:
+            return strips.psnr(source.scan, decoded)
+
+    def _weight(self, quality: int) -> float:
+        return self.engine.model.config.lambda_at(quality)
+
+
+def is_large(scan: strips.Scan) -> bool:
+    """Whether a picture takes more than a tile."""
+    return max(scan.height, scan.width) > tiles.LATENTS * STRIDE
+
+
+def parts_of(one: Pass) -> Parts | None:
+    """What is drawn in a picture, where its tiles let expect it, and where not all is."""
+    source = one.trial.source
+    expected = one.contest and one.contest.has_plain and source.pixels <= container.MOST_DRAWN
+    return source.parts if expected else None

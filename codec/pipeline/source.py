@@ -1,0 +1,87 @@
+"""A picture that is being encoded: its rows as often as they are wanted, and what is found out about it once."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bitstream import container
+from ..bitstream.container import Tile
+from ..coding import alpha, drawn
+from ..pixels.metadata import KINDS
+from ..pixels.strips import Scan
+from ..stages import stage
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One encoding of a picture: quality in hundredths; lossless as in `EncodeOptions`."""
+
+    source: "Source"
+    quality: int
+    lossless: bool | None
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The section of what is drawn in a picture, and the samples [H, W, C] with that filled."""
+
+    section: bytes
+    rest: NDArray[Any]
+
+
+class Source:
+    """A Scan or Picture on its way into a file. `errors` are the mean squared errors of files of it, {bytes: error}."""
+
+    def __init__(self, scan: Scan):
+        self.scan, self.pixels = scan, scan.width * scan.height
+        self.errors: dict[bytes, float] = {}
+        self._sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
+
+    def rows(self) -> Iterator[NDArray[Any]]:
+        """Yields the samples [n, W, C], from top to bottom. The first time to their end alpha is coded beside them."""
+        scan, file, writer = self.scan, io.BytesIO(), None
+        if scan.has_alpha and "alpha" not in self._sections:
+            writer = alpha.Writer(file, scan.width, scan.height, scan.depth)
+        for piece in scan.strips():
+            if writer and piece.alpha is not None:
+                writer.write(piece.alpha[..., None])
+            yield piece.pixels
+        if writer:
+            writer.close()
+            self._sections["alpha"] = file.getvalue()
+
+    @cached_property
+    def parts(self) -> Parts | None:
+        """What is drawn, where not all of the picture is; for pictures that fit into memory."""
+        section, rest = drawn.split(np.concatenate(list(self.rows())))
+        return None if section is None else Parts(section, rest)
+
+    def file(
+        self, tiles: list[Tile], step: int = 0, *, quality: int, model: bytes, drawn: bytes | None = None
+    ) -> bytes:
+        """The bytes of an .aec file, once all rows were read.
+
+        step: 0 for tiles of latents, 1 for samples as they are, more for rounded ones; quality: in hundredths; drawn:
+        the section of what is drawn over them.
+        """
+        scan = self.scan
+        header = container.Header(
+            scan.width,
+            scan.height,
+            quality,
+            scan.channels,
+            scan.depth,
+            scan.has_alpha,
+            container.NO_MODEL if step else model,
+            scan.suffix,
+            step > 0,
+            step > 1,
+        )
+        sections = self._sections if drawn is None else self._sections | {"drawn": drawn}
+        with stage("container"):
+            return container.pack(container.Aec(header, tiles, sections))
