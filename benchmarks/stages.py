@@ -1,17 +1,17 @@
-"""Where our codec's time goes: seconds, arithmetic and speed of each stage, from a clock wrapped around its functions.
+"""Where our codec's time goes: seconds, arithmetic and speed of each stage, from a clock that listens to
+`codec.stages`.
 
 Beside: `speed`.
 
-The stages are named once, in `Clock.__init__`; everything outside them is "rest". A stage inside another stops the
-outer one's clock. A transfer is a call that brings a tensor to another device, whatever the codec's own is: what a
-GPU's clock does can be tested without one.
+The code names its stages; everything outside them is "rest". A stage inside another stops the outer one's clock.
 """
 
 import contextlib
-import functools
 import statistics
 import threading
 import time
+
+from codec import stages
 
 GROUPS = {
     "analysis": "transform",
@@ -21,35 +21,18 @@ GROUPS = {
     "rANS": "rans",
     "transfer": "transfer",
 }
+# Stages whose arithmetic is counted.
+COUNTED = "analysis", "hyper-analysis", "synthesis", "prior"
 MATRIX = 2048  # rows of the matrices whose product shows what the machine can do
 
 
 class Clock:
-    """Times one `codecs.Aec` while `running`; the wrappers exist only then."""
+    """Times whatever is coded in this process while `running`; aec: a `codecs.Aec`, whose device it waits for."""
 
     def __init__(self, aec):
         import torch
 
-        from codec.bitstream import container, entropy
-        from codec.pixels import image
-
         self._torch, self._cuda = torch, torch.device(aec.device).type == "cuda"
-        networks = aec._codec.model.networks
-        self._targets = [
-            # The class is patched, so that the copies in bytes, one per quality, count too.
-            (type(networks.analysis), "forward", "analysis"),
-            (networks.hyper_analysis, "forward", "hyper-analysis"),
-            (networks.synthesis, "forward", "synthesis"),
-            (networks.prior, "walk", "prior"),
-            (container, "pack", "container"),
-            (container.Reader, "__init__", "container"),
-            (container.Reader, "_read", "container"),
-            (image, "load", "pixels"),
-            (image, "to_pil", "pixels"),
-        ]
-        self._targets += [(entropy.Encoder, method, "rANS") for method in ("put", "finish")]
-        self._targets += [(entropy.Decoder, method, "rANS") for method in ("__init__", "get", "finish")]
-        self._targets += [(torch.Tensor, method, "transfer") for method in ("cpu", "to")]
         self._local, self._lock = threading.local(), threading.Lock()
 
     @contextlib.contextmanager
@@ -58,42 +41,26 @@ class Clock:
 
         Operations are counted on demand: that takes time.
         """
-        self._totals, self._count, saved = {}, count, []
-        try:
-            for owner, name, stage in self._targets:
-                saved.append((owner, name, vars(owner).get(name)))
-                setattr(owner, name, self._wrapped(getattr(owner, name), stage))
+        self._totals, self._count = {}, count
+        with stages.listening(self._timed):
             yield self._totals
+
+    @contextlib.contextmanager
+    def _timed(self, stage):
+        stack = self._local.__dict__.setdefault("stack", [])
+        self._add(stack)
+        stack.append([stage, self._now()])
+        try:
+            with self._counted(stage) if self._count and stage in COUNTED else contextlib.nullcontext():
+                yield
         finally:
-            for owner, name, original in reversed(saved):
-                if original is None:  # it came from the class
-                    delattr(owner, name)
-                else:
-                    setattr(owner, name, original)
-
-    def _wrapped(self, function, stage):
-        @functools.wraps(function)
-        def timed(*args, **kwargs):
-            stack = self._local.__dict__.setdefault("stack", [])
             self._add(stack)
-            stack.append([stage, self._now()])
-            try:
-                if self._count and stage not in ("rANS", "container", "pixels", "transfer"):
-                    return self._counted(function, stage, args, kwargs)
-                result = function(*args, **kwargs)
-                if stage == "transfer" and result.device == args[0].device:
-                    # A conversion to another type, or to nothing at all, is part of the stage around it.
-                    stack[-1][0] = stack[-2][0] if len(stack) > 1 else None
-                return result
-            finally:
-                self._add(stack)
-                stack.pop()
-                if stack:
-                    stack[-1][1] = self._now()
+            stack.pop()
+            if stack:
+                stack[-1][1] = self._now()
 
-        return timed
-
-    def _counted(self, function, stage, args, kwargs):
+    @contextlib.contextmanager
+    def _counted(self, stage):
         from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
         of_bytes = getattr(self._torch.ops.onednn, "qconv2d_pointwise", None)
@@ -103,17 +70,14 @@ class Clock:
             else {}
         )
         with FlopCounterMode(display=False, custom_mapping=formulas) as counter:
-            result = function(*args, **kwargs)
+            yield
         with self._lock:
             self._totals.setdefault(stage, [0.0, 0])[1] += counter.get_total_flops()
-        return result
 
     def _add(self, stack):
         """Adds what the innermost stage has run since its clock was started."""
         if stack:
             stage, start = stack[-1]
-            if stage is None:
-                return
             with self._lock:
                 self._totals.setdefault(stage, [0.0, 0])[0] += self._now() - start
 
