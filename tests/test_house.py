@@ -1,0 +1,92 @@
+"""The map of the package that CONTRIBUTING.md draws: which part may import which, where torch may be imported, and
+nothing private across.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import codec
+
+ROOT = Path(codec.__file__).parent
+MAP = re.findall(r"(?m)^\| `(\w+)(?:/|\.py)` \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))  # from the ground up
+PLACE = {name: place for place, name in enumerate(MAP)}
+TOP = {"", "__main__"}  # codec/__init__.py and __main__.py, which may import anything; nobody imports them
+TORCH = ("engine.torch.", "model.networks", "model.prior", "model.fixed", "training.", "latents.", "autoencoders.")
+
+
+def modules():
+    """{name below codec: its tree}; a package goes by its own name."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+    return found
+
+
+MODULES = modules()
+
+
+def imports(name):
+    """(module of codec, name imported from it) of every import in a module, within functions too."""
+    is_package = (ROOT / name.replace(".", "/") / "__init__.py").is_file()
+    package = [part for part in name.split(".") if part][: None if is_package else -1]
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] == "codec":
+                    yield alias.name.partition(".")[2], ""
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else (node.module or "").split(".")[:1]
+            if not node.level and base != ["codec"]:
+                continue
+            rest = node.module.split(".") if node.module else []
+            module = ".".join([*base, *rest] if node.level else rest[1:])
+            for alias in node.names:
+                inner = f"{module}.{alias.name}".strip(".")
+                yield (inner, "") if inner in MODULES else (module, alias.name)
+
+
+def top(name):
+    return name.partition(".")[0]
+
+
+@pytest.mark.parametrize("package", PLACE)
+def test_arrows_point_down(package):
+    """Whatever is imported stands before what imports it, and nobody but the command line imports the training."""
+    wrong = {
+        (name, other)
+        for name in MODULES
+        if top(name) == package
+        for other, _ in imports(name)
+        if top(other) not in TOP | {package}
+        and (PLACE[top(other)] > PLACE[package] or top(other) == "training" and package != "app")
+    }
+    assert not wrong
+
+
+def test_there_are_no_circles():
+    below = {name: {other for other, _ in imports(name) if other and other != name} for name in MODULES}
+    while leaves := [name for name, others in below.items() if not others & below.keys()]:
+        for name in leaves:
+            del below[name]
+    assert not below
+
+
+def test_nothing_private_crosses_packages():
+    """Neither a private name nor a private module."""
+    crossing = {(name, *what) for name in MODULES for what in imports(name) if top(what[0]) != top(name)}
+    private = [(name, *what) for name, *what in crossing if any(p.startswith("_") for p in ".".join(what).split("."))]
+    assert not [what for what in private if "__" not in "".join(what)]
+
+
+def test_torch_is_imported_where_networks_run():
+    def uses(tree):
+        names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
+        return any(top(name) == "torch" or name == "safetensors.torch" for name in names)
+
+    assert not [name for name, tree in MODULES.items() if uses(tree) and not f"{name}.".startswith(TORCH)]
+    assert uses(MODULES["model.networks"])
