@@ -1,0 +1,89 @@
+"""Colours that nobody sees: where alpha is 0 they are made of those around, so that noise under it costs nothing.
+
+Bands of rows are filled one after the other, whole pictures too, so that a picture read by rows is the same.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .image import Picture
+from .strips import Scan, Window
+
+BAND = 64  # rows filled at a time
+SMOOTH = 2  # rounds in which what is filled becomes the mean of its neighbours, at every scale
+
+
+def smoothed(scan):
+    """The Picture, or Scan, with other colours where alpha is 0; alpha and all that can be seen stay as they are."""
+    if not scan.has_alpha:
+        return scan
+    if isinstance(scan, Picture):
+        if scan.alpha.all():
+            return scan
+        return replace(scan, pixels=np.concatenate([strip.pixels for strip in _strips(scan)]))
+    fields = {name: getattr(scan, name) for name in Scan.__dataclass_fields__}
+    return Scan(**fields | {"strips": lambda: _strips(scan)})
+
+
+def _strips(scan):
+    """The rows of a scan in bands, filled. Those above all that can be seen are like the first of the others."""
+    pairs = ((strip.pixels, strip.alpha) for strip in scan.strips())
+    joined = Window(_joined(pixels, alpha) for pixels, alpha in pairs)
+    above, before = None, 0
+    for top in range(0, scan.height, BAND):
+        rows = joined.rows(top, min(top + BAND, scan.height))
+        pixels, alpha = rows[..., :-1], rows[..., -1]
+        if above is None and not alpha.any():
+            before += len(rows)
+            continue
+        pixels = filled(pixels, alpha > 0, above)
+        if before:
+            yield from _repeated(pixels[0], before)
+            before = 0
+        above = pixels[-1]
+        yield Picture(pixels, np.ascontiguousarray(alpha))
+    joined.finish()
+    if before:
+        yield from _repeated(np.zeros_like(pixels[0]), before)
+
+
+def _joined(pixels, alpha):
+    return np.concatenate([pixels, alpha[..., None]], 2)
+
+
+def _repeated(row, count):
+    """So many times a row of pixels that nobody sees."""
+    for top in range(0, count, BAND):
+        pixels = np.repeat(row[None], min(BAND, count - top), 0)
+        yield Picture(pixels, np.zeros(pixels.shape[:2], row.dtype))
+
+
+def filled(pixels, seen, above=None):
+    """Pixels [H,W,C] as they are where they are seen [H,W], elsewhere smooth; above: the row [W,C] that goes before."""
+    if seen.all():
+        return np.ascontiguousarray(pixels)
+    if above is not None:
+        pixels, seen = np.concatenate([above[None], pixels]), np.pad(seen, [(1, 0), (0, 0)], constant_values=True)
+    colours = _spread(np.where(seen[..., None], pixels, 0).astype(np.float32), seen)
+    made = np.where(seen[..., None], pixels, np.rint(colours).astype(pixels.dtype))
+    return made if above is None else made[1:]
+
+
+def _spread(colours, known):
+    """Colours [H,W,C], where they are known kept, elsewhere those of half the size, which are spread in the same way."""
+    height, width = known.shape
+    if known.all() or max(height, width) == 1:
+        return colours
+    padding = [(0, height % 2), (0, width % 2)]
+    weights = np.pad(known, padding).astype(np.float32)[..., None]
+    sums = np.pad(colours, [*padding, (0, 0)]) * weights
+    sums, counts = (a.reshape(len(a) // 2, 2, a.shape[1] // 2, 2, -1).sum((1, 3)) for a in (sums, weights))
+    coarse = _spread(sums / np.maximum(counts, 1), counts[..., 0] > 0)
+    coarse = coarse.repeat(2, 0).repeat(2, 1)[:height, :width]
+    found, known = np.where(known[..., None], colours, coarse), known[..., None]
+    for _ in range(SMOOTH):
+        edged = np.pad(found, [(1, 1), (1, 1), (0, 0)], "edge")
+        means = (edged[:-2, 1:-1] + edged[2:, 1:-1] + edged[1:-1, :-2] + edged[1:-1, 2:]) / 4
+        found = np.where(known, colours, means)
+    return found
