@@ -41,7 +41,10 @@ DISTORTIONS = {
 
 @pytest.mark.parametrize("kind", DISTORTIONS)
 def test_scores_are_those_of_the_package(kind):
-    """Within half a point, with its borders: zeros beyond two of them. Smaller pictures have fewer scales, there it errs."""
+    """Within half a point, with its borders: zeros beyond two of them.
+
+    Smaller pictures have fewer scales, there it errs.
+    """
     ssimulacra2 = pytest.importorskip("benchmarks.metrics").ssimulacra2
     for height, width, seed in ((257, 300, 0), (320, 256, 1)):
         picture = photograph(height, width, seed)

@@ -1,4 +1,5 @@
-"""What each part of the visual objective is worth: runs of equal length from one checkpoint, the same crops, one change each.
+"""What each part of the visual objective is worth: runs of equal length from one checkpoint, the same crops, one change
+each.
 
     python -m benchmarks.training.eye --data train-000.tar … --init CHECKPOINT --out RUN [--rows NAME …] [--minutes 20]
     python -m benchmarks.training.eye --table RUN >> benchmarks/training/README.md

@@ -71,7 +71,9 @@ def filled(pixels, seen, above=None):
 
 
 def _spread(colours, known):
-    """Colours [H,W,C], where they are known kept, elsewhere those of half the size, which are spread in the same way."""
+    """Colours [H,W,C], where they are known kept, elsewhere those of half the size, which are spread
+    in the same way.
+    """
     height, width = known.shape
     if known.all() or max(height, width) == 1:
         return colours

@@ -1,10 +1,10 @@
 """SSIMULACRA2's distance of two pictures as a differentiable function: what the visual model is trained on.
 
-SSIMULACRA2 (Jon Sneyers, Cloudinary, 2022; version 2.1 of April 2023) compares structure, ringing and blur in the colour
-space XYB at six scales, and adds norms of these maps up with weights fitted to ratings of compressed pictures by people.
-The constants are those of libjxl, tools/ssimulacra2.cc and lib/jxl/opsin_params.h (BSD 3-clause), as in the Python package
-`ssimulacra2` 0.3, with which a test compares the scores. Here the sum ends before the score's last power, whose slope at
-equal pictures is infinite.
+SSIMULACRA2 (Jon Sneyers, Cloudinary, 2022; version 2.1 of April 2023) compares structure, ringing and blur in the
+colour space XYB at six scales, and adds norms of these maps up with weights fitted to ratings of compressed pictures by
+people. The constants are those of libjxl, tools/ssimulacra2.cc and lib/jxl/opsin_params.h (BSD 3-clause), as in the
+Python package `ssimulacra2` 0.3, with which a test compares the scores. Here the sum ends before the score's last
+power, whose slope at equal pictures is infinite.
 """
 
 import torch
@@ -18,8 +18,8 @@ RADIUS, SIGMA = 5, 1.5  # pixels of the Gaussian window
 SCALES = 6
 SMALLEST = 8  # pixels of the shorter side of the last scale that is looked at
 CHANNELS = ("X", "Y", "B-Y")
-# Weights by scale and channel: of the means of the maps of structure, ringing and blur, and of their 4-norms. The published
-# ones below 0.01, of 83 other norms, add up to 0.02 and change no score by as much as 0.01.
+# Weights by scale and channel: of the means of the maps of structure, ringing and blur, and of their 4-norms. The
+# published ones below 0.01, of 83 other norms, add up to 0.02 and change no score by as much as 0.01.
 WEIGHTS = {
     (0, "Y"): (0, 0, 0, 7.466890328078848, 0, 17.445833984131262),
     (1, "X"): (0, 0, 0, 1.1041726426657346, 0, 0),
@@ -33,8 +33,9 @@ WEIGHTS = {
     (4, "Y"): (0, 0, 0, 34.77906344483772, 44.835625328877896, 0),
     (4, "B-Y"): (95.1080498811086, 0.9863978034400682, 0.9834382792465353, 0, 171.2667255897307, 0.9807858872435379),
 }
-# Weights of the mean of structure that training adds, as shares of `fine`: what the published ones leave out altogether a
-# network learns to spoil (luma at full and half resolution, chroma's means). A few percent of the whole: see visual.py.
+# Weights of the mean of structure that training adds, as shares of `fine`: what the published ones leave out altogether
+# a network learns to spoil (luma at full and half resolution, chroma's means). A few percent of the whole: see
+# visual.py.
 FINE = {(0, "Y"): 20.0, (1, "Y"): 20.0, (2, "Y"): 20.0} | {(s, c): 4.0 for s in range(2, 6) for c in ("X", "B-Y")}
 
 
@@ -49,7 +50,9 @@ def weights(fine=0.0):
 
 
 def window(size, zero=False):
-    """The Gaussian window along one side as a matrix [size,size]; beyond the border are the pixels mirrored, or zeros."""
+    """The Gaussian window along one side as a matrix [size,size]; beyond the border are the pixels
+    mirrored, or zeros.
+    """
     taps = torch.exp(-0.5 * (torch.arange(-RADIUS, RADIUS + 1, dtype=torch.float64) / SIGMA) ** 2)
     matrix, places = torch.zeros(size, size, dtype=torch.float64), torch.arange(size)
     for offset, tap in zip(range(-RADIUS, RADIUS + 1), taps / taps.sum(), strict=True):
@@ -61,10 +64,11 @@ def window(size, zero=False):
 
 
 class Distance(nn.Module):
-    """Distance [N] of pictures [N,3,H,W] in [0,1] from originals of the same shape: 0 for equal ones, about 2 at score 70.
+    """Distance [N] of pictures [N,3,H,W] in [0,1] from originals of the same shape: 0 for equal ones, about 2 at score
+    70.
 
-    A matrix product blurs faster here than any convolution. `zero`: beyond the left and right border are zeros, as in the
-    package `ssimulacra2`; otherwise all borders are mirrored, so that pixels next to them count as others do.
+    A matrix product blurs faster here than any convolution. `zero`: beyond the left and right border are zeros, as in
+    the package `ssimulacra2`; otherwise all borders are mirrored, so that pixels next to them count as others do.
     """
 
     def __init__(self, height, width, fine=0.0, zero=False):
@@ -127,7 +131,9 @@ def xyb(light, channels):
 
 
 def score(distance):
-    """SSIMULACRA2's points of distances: 100 for equal pictures, 90 cannot be told apart, 70 is high, 50 medium quality."""
+    """SSIMULACRA2's points of distances: 100 for equal pictures, 90 cannot be told apart, 70 is high, 50 medium
+    quality.
+    """
     x = 0.9562382616834844 * distance
     x = 2.326765642916932 * x - 0.020884521182843837 * x.square() + 6.248496625763138e-05 * x**3
     return 100 - 10 * x.clamp_min(0).pow(0.6276336467831387)

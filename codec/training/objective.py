@@ -3,8 +3,9 @@
     bits per pixel + sum over the terms of share * worth(quality) * term(original, picture)
 
 `psnr` has one term, the squared error of RGB, whose worth is lambda. `visual` has those of TERMS with a share. A term's
-worth at a quality is lambda times what squared error falls by, where the term falls by 1, along the curve of a model that
-was trained for squared error (the reference): a visual model then spends its bits at the qualities where that one does.
+worth at a quality is lambda times what squared error falls by, where the term falls by 1, along the curve of a model
+that was trained for squared error (the reference): a visual model then spends its bits at the qualities where that one
+does.
 """
 
 import torch
@@ -60,7 +61,8 @@ def kept_worth(state, options):
 
 
 class Objective:
-    """The terms of a run, their shares and their worth; a checkpoint keeps `worth`, so that a run goes on with the same.
+    """The terms of a run, their shares and their worth; a checkpoint keeps `worth`, so that a run goes on with the
+    same.
 
     Args: options: the run's; config: of the model that is trained; worth: {term: numbers by anchor of that model}.
     """
@@ -70,9 +72,8 @@ class Objective:
         if options.objective not in KINDS:
             raise ValueError(f"the objective is {' or '.join(KINDS)}, not {options.objective!r}")
         self.options, self.config, self.distances, self.worth = options, config, {}, worth
-        if (
-            options.objective == "psnr" or options.denoise
-        ):  # the denoising encoder belongs to a model, whose synthesis it obeys
+        # The denoising encoder belongs to a model, whose synthesis it obeys.
+        if options.objective == "psnr" or options.denoise:
             self.shares, self.worth = {"mse": 1.0}, {"mse": config.lambdas}
             return
         shares = {"luma": options.mse, "colour": options.mean_colour, "structure": options.msssim}
@@ -132,7 +133,8 @@ class Objective:
     def __call__(self, model, x, q, target, balance, amp):
         """The loss over a batch and figures: loss, bits per pixel, those of z, PSNR, and each term as bits per pixel.
 
-        Every sample's is divided by lambda^balance: at 0.4 every quality counts about the same. `target`: what x should become.
+        Every sample's is divided by lambda^balance: at 0.4 every quality counts about the same. `target`: what x should
+        become.
         """
         picture, bpp, bpp_z = model(x, q, amp)
         low = q.detach().floor().clamp(max=self.config.anchors - 2).long()

@@ -1,6 +1,7 @@
 """Drawn pictures among the training crops: pages of text, windows and charts, which photographs teach nothing about.
 
-They are made up, so that no licence is asked for: letters of Pillow's own font in all sizes, rules, flat and sloping areas.
+They are made up, so that no licence is asked for: letters of Pillow's own font in all sizes, rules, flat and sloping
+areas.
 """
 
 import random

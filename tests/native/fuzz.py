@@ -4,8 +4,8 @@
 
 Targets: payload (damaged and invented payloads, under sizes and qualities that are not theirs), model (weight files
 with tensors of other values and shapes, which encode and decode noise where they are taken), pixels (extreme latents
-and samples under any halo), memory (every allocation fails in its turn), threads (calls from several threads, under
-the thread sanitizer). One line of figures is written at the end; status 1, after the sanitizer's report, for any finding.
+and samples under any halo), memory (every allocation fails in its turn), threads (calls from several threads, under the
+thread sanitizer). One line of figures is written at the end; status 1, after the sanitizer's report, for any finding.
 """
 
 import argparse

@@ -21,9 +21,8 @@ from .memory import spilling
 from .model import load
 from .refinement import Fit
 
-POSITIONS = (
-    tiles.LATENTS**2
-)  # of latents that are worked on at once: those of one large tile, whose memory is the measure of all
+# Of latents that are worked on at once: those of one large tile, whose memory is the measure of all.
+POSITIONS = tiles.LATENTS**2
 MOST = 64  # tiles at once, beyond which there is little to gain
 
 

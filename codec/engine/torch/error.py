@@ -1,4 +1,5 @@
-"""What errors of samples are worth to the refinement of latents, in bits, by the objective that a model was trained for.
+"""What errors of samples are worth to the refinement of latents, in bits, by the objective that a model was trained
+for.
 
 A model trained for squared error is refined for it. Refined for that, one trained for the eye gets worse for the eye:
 it is refined for a local quadratic form of what the eye sees, with a weight per sample from the original alone. Luma

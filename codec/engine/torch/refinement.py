@@ -3,11 +3,11 @@
 Between `payload`, which rounds them, and the synthesis, whose gradient says how.
 
 The analysis makes every latent as if it were to be rounded alone, but what they draw in the picture overlaps, and so do
-their errors. A pass decodes what was rounded; the gradient of the error (`error`: squared, or as the eye sees it) says which latents would serve the
-picture better beside the others as they are, and what is rounded next is the mean of the first latents and all such
-wishes. (Newton steps for all latents at once, a half, a third, a quarter ... of the way: whole ones diverge, as
-neighbours mend the same error.) The decoder knows nothing of it. Annealed stochastic rounding (Yang et al. 2020,
-"Improving inference for neural image compression") took fifty times the passes for as much.
+their errors. A pass decodes what was rounded; the gradient of the error (`error`: squared, or as the eye sees it) says
+which latents would serve the picture better beside the others as they are, and what is rounded next is the mean of the
+first latents and all such wishes. (Newton steps for all latents at once, a half, a third, a quarter ... of the way:
+whole ones diverge, as neighbours mend the same error.) The decoder knows nothing of it. Annealed stochastic rounding
+(Yang et al. 2020, "Improving inference for neural image compression") took fifty times the passes for as much.
 """
 
 import torch
