@@ -54,6 +54,9 @@ def random_aec(rng: random.Random) -> Aec:
     sections = {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds}
     if rng.random() < 0.3:
         sections["cicp"] = rng.randbytes(2) + bytes([0, rng.randint(0, 1)])
+    if header.depth == 16 and rng.random() < 0.5:
+        low = rng.randrange(65536)
+        sections["range"] = low.to_bytes(2, "little") + rng.randrange(low, 65536).to_bytes(2, "little")
     return Aec(header, tiles, sections)
 
 
@@ -108,7 +111,7 @@ def read_by_the_page(data: bytes) -> dict:
     must(stop <= len(data))
     out = {"model": take(4)}
     flags = number(0, 2**32 - 1)
-    must(flags < 4096)
+    must(flags < 8192)
     out["lossless"], out["rounded"] = flags >> 8 & 1 == 1, flags >> 9 & 1 == 1
     must(out["lossless"] or not out["rounded"])
     must(out["lossless"] == (out["model"] == bytes(4)))
@@ -129,8 +132,8 @@ def read_by_the_page(data: bytes) -> dict:
     tiles = [(number(0, 2**28 - 1), u32(), u32()) for _ in range(count)]
     kinds = [
         kind
-        for bit, kind in ((4, "alpha"), (5, "icc"), (6, "exif"), (7, "xmp"), (10, "drawn"), (11, "cicp"))
-        if flags >> bit & 1
+        for bit, kind in enumerate("alpha icc exif xmp lossless rounded drawn cicp range".split(), 4)
+        if flags >> bit & 1 and kind not in ("lossless", "rounded")
     ]
     sections = [(number(1, 2**32 - 1), u32()) for _ in kinds]
     must(place == stop)
@@ -147,6 +150,9 @@ def read_by_the_page(data: bytes) -> dict:
     must(place == stop)
     code = out["sections"].get("cicp", bytes(4))
     must(len(code) == 4 and code[2] == 0 and code[3] in (0, 1))
+    ends = out["sections"].get("range", bytes(4))
+    must(len(ends) == 4 and ends[0] + 256 * ends[1] <= ends[2] + 256 * ends[3])
+    must("range" not in out["sections"] or out["depth"] == 16)
     return out
 
 
@@ -271,9 +277,9 @@ def test_splices_of_two_files_are_errors():
         (EXAMPLE_BYTES[:44] + b"!" + EXAMPLE_BYTES[45:], Corrupt, "tile 1 of 1 is damaged"),
         (EXAMPLE_BYTES[:-1] + b"!", Corrupt, "section xmp is damaged"),
         (
-            liar(b"abcd" + varint(0x1001) + b"\5\3" + varint(155) + bytes(9)),
+            liar(b"abcd" + varint(0x2001) + b"\5\3" + varint(155) + bytes(9)),
             UnsupportedVersion,
-            r"features .* \(flags 0x1001\)",
+            r"features .* \(flags 0x2001\)",
         ),
         (liar(b"abcd" + varint(0x201) + b"\5\3" + varint(155) + bytes(9)), Corrupt, "flag rounded without lossless"),
         (
@@ -413,6 +419,7 @@ def test_pack_refuses_tiles_and_sections_outside_the_format():
         ([Tile(b"", 0)], {"cicp": b"\x09\x10\0"}),
         ([Tile(b"", 0)], {"cicp": b"\x09\x10\x01\x01"}),
         ([Tile(b"", 0)], {"cicp": b"\x09\x10\0\x02"}),
+        ([Tile(b"", 0)], {"range": b"\0\0\1\0"}),
     ):
         with pytest.raises(BadOption):
             pack(Aec(PLAIN, tiles, sections))

@@ -24,7 +24,7 @@ TILE = 1024  # px: side of the tiles that are coded on their own
 SPELLED = 3  # value of the suffix flag for a name that is not in SUFFIXES
 SUFFIXES = "", "png", "jpg"  # index = value of the suffix flag: the names that cost no byte
 NO_MODEL = bytes(4)
-SECTIONS = "alpha", "icc", "exif", "xmp", "drawn", "cicp"  # in file order
+SECTIONS = "alpha", "icc", "exif", "xmp", "drawn", "cicp", "range"  # in file order
 MOST_DRAWN = 2**24  # pixels of a picture with the section drawn
 
 
@@ -114,6 +114,7 @@ FLAGS = (
     ("rounded", 1),
     ("drawn", 1),
     ("cicp", 1),
+    ("range", 1),
 )
 
 SMALLEST = {group: sum(field.smallest for field in fields) for group, fields in LAYOUT.items()}
@@ -184,6 +185,8 @@ def pack(aec: Aec) -> bytes:
         raise BadOption("samples can be rounded only in a lossless picture")
     if "cicp" in sections and not _is_cicp(sections["cicp"]):
         raise BadOption(f"a section cicp cannot be {sections['cicp'].hex()}")
+    if "range" in sections and not (header.depth == 16 and _is_range(sections["range"])):
+        raise BadOption(f"a section range cannot be {sections['range'].hex()} with {header.depth} bits")
     if "drawn" in sections and not header.may_be_drawn:
         raise BadOption(
             f"a section drawn does not fit a picture with lossless={header.lossless}, "
@@ -250,6 +253,8 @@ class Reader:
         content = self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
         if kind == "cicp" and not _is_cicp(content):
             raise Corrupt("the section cicp does not hold code points of RGB colours")
+        if kind == "range" and not _is_range(content):
+            raise Corrupt("the section range does not hold a least and a greatest sample")
         return content
 
     def _read(self, place: int, name: str) -> bytes:
@@ -356,6 +361,8 @@ def _parse(
     if rounded and not lossless:
         raise Corrupt("the header has the flag rounded without lossless")
     header = Header(width, height, quality, channels, depth, bool(parts["alpha"]), model, suffix, lossless, rounded)
+    if parts["range"] and header.depth != 16:
+        raise Corrupt("the header has the flag range for a picture of 8 bits")
     if parts["drawn"] and not header.may_be_drawn:
         raise Corrupt("the header has the flag drawn with lossless or deep, or for a picture too large for it")
     if header.tile_count * SMALLEST["tile"] > len(checked) - cursor.position:
@@ -393,6 +400,11 @@ def _read_suffix(cursor: Cursor) -> str:
 def _is_cicp(content: bytes) -> bool:
     """Whether a section holds primaries, transfer characteristics, 0 for RGB, and whether the range is full."""
     return len(content) == 4 and content[2] == 0 and content[3] < 2
+
+
+def _is_range(content: bytes) -> bool:
+    """Whether a section holds two samples of 16 bits, of which the second is not the smaller one."""
+    return len(content) == 4 and int.from_bytes(content[:2], "little") <= int.from_bytes(content[2:], "little")
 
 
 def _join_flags(**parts: int) -> int:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..bitstream.container import Tile
 from ..coding import exact
+from ..coding.spread import Range
 from ..model import basis
 from ..model.config import STRIDE, Config
 from .choice import Candidate
@@ -38,17 +39,22 @@ NOISE = 0.5
 # The share of runs of 16 equal pixels from which parts of a picture may be drawn: one photograph of Kodak has 0.09, the
 # others up to 0.03.
 PLAIN = 0.1
+DEEP = 257  # a level of 8 bits in samples of 16
 BLOCKS = 128  # 16 x 16 blocks of a tile that are looked at
 
 
 class Contest:
     """Takes the tiles of a picture as they come, and says at the end what files it might become.
 
-    weight: lambda; lossless: True: only samples as they are, None: whatever costs less.
+    weight: lambda; lossless: True: only samples as they are, None: whatever costs less; spread: of 16-bit samples that
+    are offered spread over all of their range, but kept as they are.
     """
 
-    def __init__(self, config: Config, weight: float, channels: int, lossless: bool | None):
+    def __init__(
+        self, config: Config, weight: float, channels: int, lossless: bool | None, spread: Range | None = None
+    ):
         self.config, self.weight, self.lossless = config, weight, lossless
+        self._spread, self._deep = spread, False
         self._noise_step = rounding_step(weight, channels)
         self._drawn = {1, *STEPS}  # those the latents' whole error is weighed against, if all tiles so far may be drawn
         steps = [1] if lossless else sorted(self._drawn | {self._noise_step})
@@ -58,29 +64,35 @@ class Contest:
         self._plain = self._count = 0  # pixels in plain runs, and all of them
 
     def offer(self, pixels: NDArray[Any]) -> None:
-        """The next tile's samples [H, W, C], uint8 (16-bit ones if `lossless`)."""
+        """The next tile's samples [H, W, C], uint8 or uint16."""
         count = pixels.shape[0] * pixels.shape[1]
-        if not self.lossless:
+        self._deep = pixels.dtype == np.uint16
+        levels = pixels / np.float32(DEEP) if self._deep else pixels  # of 8 bits, which costs are made of
+        if not (self.lossless or self._deep):
             self._plain += count * exact.plain(pixels)
             self._count += count
         if not self._tiles:
             return
         if not self.lossless:
-            missing = unreachable(pixels, self.config.latent)
+            missing = unreachable(levels, self.config.latent)
             self._missing += missing * count
             worth = self._worth_trying(pixels, count, missing)
             # A picture is coded one way from end to end.
             self._tiles = {step: coded for step, coded in self._tiles.items() if step in worth}
         for step, coded in self._tiles.items():
-            samples = exact.rounded(pixels, step) if step > 1 else pixels
+            samples = exact.rounded(pixels, step) if step > 1 else self._as_they_are(pixels)
             coded.append(Tile(exact.encode(samples), exact.checksum(samples)))
             if step > 1:
-                self._error[step] += float(np.square(samples.astype(np.float32) - pixels).mean()) * count
+                lost = samples.astype(np.float32) / (DEEP if self._deep else 1) - levels
+                self._error[step] += float(np.square(lost).mean()) * count
+
+    def _as_they_are(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        return pixels if self._spread is None else self._spread.restore(pixels)
 
     def _worth_trying(self, pixels: NDArray[Any], count: int, missing: float) -> set[int]:
         """Steps that may win. missing: as `unreachable` says."""
-        if exact.equal(pixels) > DRAWN:
-            return {1}  # colours that are clean are not touched
+        if exact.equal(pixels) > DRAWN or (self._deep and exact.regular(self._as_they_are(pixels)) > DRAWN):
+            return {1}  # colours that are clean are not touched, nor slopes of depth
         steps = {1} if count <= TINY else set()
         if missing > SHARP and count <= FEW:
             steps.update(STEPS)
@@ -88,6 +100,8 @@ class Contest:
             # A page may have margins.
             steps.add(PAGE)
         self._drawn &= steps
+        if self._deep and missing > SHARP:
+            steps.add(1)  # depth with holes and edges, labels: what is measured costs little to keep
         if self.weight * missing > ROUGH and (self._noise_step < PAGE or PAGE not in steps):
             steps.add(self._noise_step)
         return steps
@@ -111,7 +125,7 @@ class Contest:
             return found
         other = Candidate.of(pack(latents, 0))
         if self._drawn & self._tiles.keys():
-            other.most = FAR * self._missing
+            other.most = math.inf if self._deep else FAR * self._missing
         else:
             other.least = other.most = NOISE * self._missing
         return [*found, other]

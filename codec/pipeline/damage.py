@@ -7,7 +7,11 @@ from itertools import groupby
 
 from ..errors import Corrupt, Truncated
 
-LOSS = {"alpha": ": the picture is opaque", "drawn": ": text and lines are missing"}
+LOSS = {
+    "alpha": ": the picture is opaque",
+    "drawn": ": text and lines are missing",
+    "range": ": samples are of another scale",
+}
 
 
 class Damage:

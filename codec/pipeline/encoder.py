@@ -92,7 +92,7 @@ class Encoder:
         files = encode([Trial(source, options.hundredths, lossless) for source in sources])
         if lossless is not None:
             return files
-        scans, quality = [source.scan for source in sources], options.hundredths
+        scans, quality = [source.coded for source in sources], options.hundredths
         again = lambda wanted: encode([Trial(sources[number], one, None) for number, one in wanted])
         measure = lambda asked: self._measure([(sources[number], candidate) for number, candidate in asked])
         return ladder.best(scans, files, quality, self._weight(quality), again, measure)
@@ -100,7 +100,10 @@ class Encoder:
     def _encode(self, trials: list[Trial], effort: int) -> list[bytes]:
         """The file of each trial: of latents or of samples, with drawn parts or without, whatever costs least."""
         contests = [self._contest(trial) for trial in trials]
-        passes = [Pass(trial, trial.source.rows(), contest) for trial, contest in zip(trials, contests, strict=True)]
+        passes = [
+            Pass(trial, trial.source.rows(trial.lossless is True), contest)
+            for trial, contest in zip(trials, contests, strict=True)
+        ]
         choices = []
         for trial, contest, latents in zip(trials, contests, self._tiles(passes, effort), strict=True):
             pack = partial(trial.source.file, quality=trial.quality, model=self.engine.model.id)
@@ -119,11 +122,10 @@ class Encoder:
 
     def _contest(self, trial: Trial) -> Contest | None:
         """What decides between samples and latents; None where latents it is."""
-        scan = trial.source.scan
-        # PNG, which keeps deep pixels, is no match for the networks.
-        if trial.lossless is False or (trial.lossless is None and scan.depth == 16):
+        if trial.lossless is False:
             return None
-        return Contest(self.engine.model.config, self._weight(trial.quality), scan.channels, trial.lossless)
+        channels, spread = trial.source.scan.channels, None if trial.lossless else trial.source.range
+        return Contest(self.engine.model.config, self._weight(trial.quality), channels, trial.lossless, spread)
 
     def _cheapest(self, trials: list[Trial], choices: list[list[Candidate]]) -> list[Candidate]:
         """The cheapest candidate of each trial, as a candidate at what it takes."""
@@ -184,7 +186,7 @@ class Encoder:
     def _measure(self, asked: list[tuple[Source, Candidate]]) -> None:
         """Sets the errors of candidates."""
         unknown = [(source, candidate.file) for source, candidate in asked if candidate.file not in source.errors]
-        error = lambda number, scan: strips.error(unknown[number][0].scan, scan)
+        error = lambda number, scan: strips.error(unknown[number][0].scan, scan) * unknown[number][0].gain ** 2
         means = self.decoder.each([file for _, file in unknown], error, ALL)
         for (source, file), mean in zip(unknown, means, strict=True):
             source.errors[file] = mean

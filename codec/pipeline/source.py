@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..bitstream import container
 from ..bitstream.container import Tile
 from ..coding import alpha, drawn
+from ..coding.spread import Range
 from ..pixels.metadata import KINDS
 from ..pixels.strips import Scan
 from ..stages import stage
@@ -35,19 +36,43 @@ class Parts:
 
 
 class Source:
-    """A Scan or Picture on its way into a file. `errors` are the mean squared errors of files of it, {bytes: error}."""
+    """A Scan or Picture on its way into a file. `errors` are the mean squared errors of files of it, {bytes: error}, of
+    samples as `coded` has them.
+    """
 
     def __init__(self, scan: Scan):
         self.scan, self.pixels = scan, scan.width * scan.height
         self.errors: dict[bytes, float] = {}
         self._sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
 
-    def rows(self) -> Iterator[NDArray[Any]]:
-        """Yields the samples [n, W, C], from top to bottom. The first time to their end alpha is coded beside them."""
+    @cached_property
+    def range(self) -> Range | None:
+        """What the samples of a 16-bit picture use of their range, where it is little."""
+        return Range.of(piece.pixels for piece in self.scan.strips()) if self.scan.depth == 16 else None
+
+    @property
+    def gain(self) -> float:
+        """By what factor the differences of `coded` are larger than those of the picture."""
+        return 1.0 if self.range is None else self.range.gain
+
+    @cached_property
+    def coded(self) -> Scan:
+        """The Scan with its samples spread over all of their range, as latents and rounded samples hold them."""
+        spread, scan = self.range, self.scan
+        if spread is None:
+            return scan
+        strips = lambda: (replace(piece, pixels=spread.spread(piece.pixels)) for piece in scan.strips())
+        return Scan(scan.width, scan.height, scan.channels, scan.depth, scan.has_alpha, strips)
+
+    def rows(self, exact: bool = False) -> Iterator[NDArray[Any]]:
+        """Yields the samples [n, W, C], from top to bottom; exact: those of the picture, not of `coded`.
+
+        The first time to their end alpha is coded beside them.
+        """
         scan, file, writer = self.scan, io.BytesIO(), None
         if scan.has_alpha and "alpha" not in self._sections:
             writer = alpha.Writer(file, scan.width, scan.height, scan.depth)
-        for piece in scan.strips():
+        for piece in (scan if exact else self.coded).strips():
             if writer and piece.alpha is not None:
                 writer.write(piece.alpha[..., None])
             yield piece.pixels
@@ -83,5 +108,7 @@ class Source:
             step > 1,
         )
         sections = self._sections if drawn is None else self._sections | {"drawn": drawn}
+        if step != 1 and self.range is not None:
+            sections = sections | {"range": self.range.pack()}
         with stage("container"):
             return container.pack(container.Aec(header, tiles, sections))

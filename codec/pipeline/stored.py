@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..bitstream.container import Header, Reader, Tile
 from ..coding import alpha, drawn, exact, tiles
+from ..coding.spread import Range
 from ..engine.seam import Engine, Latents
 from ..errors import Corrupt
 from ..model.config import STRIDE
@@ -46,6 +47,7 @@ class Stored:
         if "drawn" in sections:
             with self._fence("drawn"):
                 self._over = drawn.decode(sections["drawn"], header.height, header.width)
+        self._range = Range.unpack(sections["range"]) if "range" in sections else None
         lost = damage is not None and "alpha" in damage.sections
         self._alpha = None if lost else sections.get("alpha")
         self._metadata: dict[str, Any] = {kind: sections.get(kind) for kind in KINDS}
@@ -96,6 +98,8 @@ class Stored:
             mosaic.forget(row.stop - halo)
             if self._over is not None:
                 drawn.paste(pixels, self._over[top:bottom, region.left : region.right])
+            if self._range is not None:
+                pixels = self._range.restore(pixels)
             rows = opacity.rows(top, bottom)[:, region.left : region.right] if opacity else None
             yield Picture(pixels, rows)
         if opacity and region.bottom == header.height:

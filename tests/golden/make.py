@@ -87,6 +87,8 @@ def pictures():
         "tiny-lowest": (Picture(scene(70, 66)), 1),
         "tiny-alpha-16": (Picture(scene(20, 20, 1, 16), alpha(20, 20, 16), suffix="tif"), 75),
         "tiny-everything": (full, 99.99),
+        "tiny-range": (Picture(scene(25, 30, 1, 16) // 16 + np.uint16(300), suffix="dcm"), 60),
+        "rounded-range": (Picture(np.random.RandomState(6).randint(9, 4000, (40, 30, 1)).astype(np.uint16)), 90),
         "tiny-cicp": (Picture(scene(21, 18), cicp=b"\x09\x10\0\1", suffix="avif"), 60),
         "tiny-two-tiles": (Picture(scene(5, 1030)), 80),
         "tiny-tall": (Picture(scene(1040, 2, 1)), 20),
@@ -270,6 +272,10 @@ def bad(coder):
         **lossless_tiles(),
         # drawn parts
         **drawn_parts(fields, model),
+        # ranges of 16-bit samples
+        "range-of-8-bits": fields(flags=4096, sections=[b"\0\0\1\0"]),
+        "range-of-3": fields(flags=4098, sections=[b"\0\0\1"]),
+        "range-upside-down": fields(flags=4098, sections=[b"\1\0\0\0"]),
         # code points of colours
         **{
             f"cicp-{name}": fields(flags=2048, sections=[code])
