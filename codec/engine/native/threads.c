@@ -1,5 +1,6 @@
 /* A pool of threads for the loops of a layer. One loop at a time uses it: a call that finds it taken does its loop
- * alone, as its caller has threads of its own then. Where there are no POSIX threads every loop is done alone. */
+ * alone, as its caller has threads of its own then. Nobody waits for a thread that has not begun: the processor may be
+ * busy with others. Where there are no POSIX threads every loop is done alone. */
 #include "internal.h"
 
 #if defined(_WIN32) || defined(__wasm__)
@@ -9,15 +10,15 @@ void aec_parallel(int count, void (*fn)(void *, int, int), void *context) { fn(c
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { MOST = 256, SPINS = 2000, PIECES = 4 }; /* pieces per thread: who is interrupted leaves the rest to others */
+enum { MOST = 256, SPINS = 4000, PIECES = 4 }; /* pieces per thread: who is interrupted leaves the rest to others */
+static const uint64_t OPEN = UINT64_C(1) << 31, INSIDE = OPEN - 1;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows but for atomics */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER, rest = PTHREAD_COND_INITIALIZER;
 static int wanted = 1, running; /* threads of a loop, its caller among them; threads started */
-static atomic_int taken; /* whether a loop uses the pool */
-static atomic_uint loops; /* how many loops there were */
-static atomic_int busy; /* threads that have not finished with the last */
-static atomic_int next; /* first of the loop that nobody has begun */
+static atomic_int taken;        /* whether a loop uses the pool */
+static _Atomic uint64_t state;  /* number of the loop << 32, whether threads may join it, threads that are inside */
+static atomic_int next;         /* first of the loop that nobody has begun */
 static struct {
     void (*fn)(void *, int, int);
     void *context;
@@ -31,19 +32,32 @@ static void work(void)
         loop.fn(loop.context, begin, least(begin + loop.piece, loop.count));
 }
 
-static void *run(void *seen_at_start)
+/* Whether the thread is inside the loop that is going on, if it is another than the one seen last. */
+static int joined(uint32_t *seen)
 {
-    unsigned seen = (unsigned)(uintptr_t)seen_at_start;
-    for (;;) {
-        for (int i = 0; i < SPINS && atomic_load(&loops) == seen; i++) {}
-        if (atomic_load(&loops) == seen) {
-            pthread_mutex_lock(&lock);
-            while (atomic_load(&loops) == seen) pthread_cond_wait(&wake, &lock);
-            pthread_mutex_unlock(&lock);
+    uint64_t now = atomic_load(&state);
+    while ((uint32_t)(now >> 32) != *seen) {
+        if (!(now & OPEN)) {
+            *seen = (uint32_t)(now >> 32);
+        } else if (atomic_compare_exchange_weak(&state, &now, now + 1)) {
+            *seen = (uint32_t)(now >> 32);
+            return 1;
         }
-        seen++;
+    }
+    return 0;
+}
+
+static void *run(void *last)
+{
+    uint32_t seen = (uint32_t)(uintptr_t)last;
+    for (;;) {
+        for (int i = 0; i < SPINS && (uint32_t)(atomic_load(&state) >> 32) == seen; i++) {}
+        pthread_mutex_lock(&lock);
+        while ((uint32_t)(atomic_load(&state) >> 32) == seen) pthread_cond_wait(&wake, &lock);
+        pthread_mutex_unlock(&lock);
+        if (!joined(&seen)) continue;
         work();
-        if (atomic_fetch_sub(&busy, 1) == 1) {
+        if (((atomic_fetch_sub(&state, 1) - 1) & (OPEN | INSIDE)) == 0) {
             pthread_mutex_lock(&lock);
             pthread_cond_signal(&rest);
             pthread_mutex_unlock(&lock);
@@ -59,7 +73,7 @@ static void forked(void)
     wake = rest = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
     running = 0;
     atomic_store(&taken, 0);
-    atomic_store(&busy, 0);
+    atomic_store(&state, 0);
 }
 
 /* Starts the threads that are missing; the caller has taken the pool. Fewer than wanted will do. */
@@ -69,7 +83,7 @@ static void start(void)
     if (!prepared) prepared = !pthread_atfork(NULL, NULL, forked);
     while (prepared && running < wanted - 1) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, run, (void *)(uintptr_t)atomic_load(&loops))) break;
+        if (pthread_create(&thread, NULL, run, (void *)(uintptr_t)(atomic_load(&state) >> 32))) break;
         pthread_detach(thread);
         running++;
     }
@@ -84,13 +98,9 @@ int32_t aec_threads(int32_t count)
     return now;
 }
 
-void aec_parallel(int count, void (*fn)(void *, int, int), void *context)
+/* Opens a loop to the threads; 0 where there are none. */
+static int opened(int count, void (*fn)(void *, int, int), void *context)
 {
-    int none = 0;
-    if (count < 2 || !atomic_compare_exchange_strong(&taken, &none, 1)) {
-        fn(context, 0, count);
-        return;
-    }
     pthread_mutex_lock(&lock);
     start();
     const int threads = wanted > 1 ? running : 0;
@@ -98,16 +108,26 @@ void aec_parallel(int count, void (*fn)(void *, int, int), void *context)
         loop.fn = fn, loop.context = context, loop.count = count;
         loop.piece = count / (PIECES * (threads + 1)) + 1;
         atomic_store(&next, 0);
-        atomic_store(&busy, threads);
-        atomic_fetch_add(&loops, 1);
+        atomic_store(&state, ((atomic_load(&state) >> 32) + 1) << 32 | OPEN);
         pthread_cond_broadcast(&wake);
     }
     pthread_mutex_unlock(&lock);
-    if (threads) {
+    return threads;
+}
+
+void aec_parallel(int count, void (*fn)(void *, int, int), void *context)
+{
+    int none = 0;
+    if (count < 2 || !atomic_compare_exchange_strong(&taken, &none, 1)) {
+        fn(context, 0, count);
+        return;
+    }
+    if (opened(count, fn, context)) {
         work();
-        for (int i = 0; i < SPINS && atomic_load(&busy); i++) {}
+        atomic_fetch_and(&state, ~OPEN);
+        for (int i = 0; i < SPINS && (atomic_load(&state) & INSIDE); i++) {}
         pthread_mutex_lock(&lock);
-        while (atomic_load(&busy)) pthread_cond_wait(&rest, &lock);
+        while (atomic_load(&state) & INSIDE) pthread_cond_wait(&rest, &lock);
         pthread_mutex_unlock(&lock);
     } else {
         fn(context, 0, count);
