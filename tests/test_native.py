@@ -214,6 +214,8 @@ WRONG = [
     ({"table.y.cdfs": lambda c: c[::-1].copy()}, "table.y.cdfs has rows that are no distributions"),
     ({"table.z.sizes": filled(2)}, "table.z.cdfs has rows that are no distributions"),
     ({"table.z.offsets": filled(1 << 21)}, "table.z.cdfs has rows that are no distributions"),
+    ({"pull": filled(-1)}, "pull is out of range"),
+    ({"thresholds": filled(8193)}, "thresholds is out of range"),
     ({"thresholds": None}, "thresholds is missing"),
     ({"pull": None}, "pull is missing"),
 ]

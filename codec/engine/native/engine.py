@@ -5,7 +5,8 @@ import functools
 import numpy as np
 
 from ...bitstream.entropy import Tables
-from ...errors import CodecError, Corrupt
+from ...errors import BadWeights, Corrupt
+from ...loading import loading
 from ...model.config import HYPER_STRIDE
 from ..seam import NO_HALO
 from . import library
@@ -43,6 +44,11 @@ class NativeEngine:
             library.load().aec_threads(threads)
         return cls(load(name))
 
+    def __reduce__(self):
+        """Of a model that is installed the name is kept, of another the path."""
+        path = self.model.path
+        return _unpickled, (path.stem if path.parent == FOLDER else str(path), self.model.id)
+
     def sibling(self, model):
         return NativeEngine(load(model))
 
@@ -63,7 +69,7 @@ class NativeEngine:
 
     def write(self, latents, qualities, effort=None):
         if effort:
-            return self._torch.write([self.array(one) for one in latents], qualities, effort)
+            return self.torch.write([self.array(one) for one in latents], qualities, effort)
         return [self.model.write(_inside(one), quality) for one, quality in zip(latents, qualities, strict=True)]
 
     def read(self, tiles, rows, columns, qualities):
@@ -94,14 +100,24 @@ class NativeEngine:
     def _tables(self):
         return [Tables(*self.model.table(name)) for name in "yz"]
 
+    def compose(self, rows, columns, quality, choose, like=None):
+        return self.torch.compose(rows, columns, quality, choose, like)
+
     @functools.cached_property
-    def _torch(self):
-        """The same model on torch."""
-        try:
+    def torch(self):
+        """The engine on torch of the same model, for what only it does. Raises Missing."""
+        with loading():
             from ..torch.engine import TorchEngine
-        except ModuleNotFoundError as error:
-            raise CodecError(f"effort needs the extra [torch]: {error}") from None
+
         return TorchEngine.opened(self.model.path, "cpu")
+
+
+def _unpickled(name, id):
+    """Raises UnknownModel, and BadWeights where another model has that name by now."""
+    model = load(name)
+    if model.id != id:
+        raise BadWeights(f"the model {name!r} is {model.id.hex()} here, and {id.hex()} is needed")
+    return NativeEngine(model)
 
 
 def _inside(latents):

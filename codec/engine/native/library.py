@@ -6,7 +6,7 @@ import os
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_void_p
 from pathlib import Path
 
-from ...errors import BadOption, CodecError
+from ...errors import BadOption, Missing
 
 VERSION = 1  # of the functions below; as AEC_VERSION in aec.h
 FOLDER = Path(__file__).parent
@@ -49,10 +49,6 @@ _FUNCTIONS = {
     "aec_read": (c_int32, [c_void_p, c_int32, _POINTER, c_int64, c_int32, c_int32, *[_POINTER] * 6]),
     "aec_render": (c_int32, [c_void_p, c_int32, _POINTER, c_int32, c_int32, HALO, *[c_int32] * 4, _POINTER]),
 }
-
-
-class Missing(CodecError):
-    """There is no library, or none of these sources."""
 
 
 def path() -> Path | None:

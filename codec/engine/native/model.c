@@ -49,8 +49,8 @@ static const aec_tensor *find(Loading *g, const char *name, int type, int dimens
     find(g, name, type, (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__})
 
 /* A copy of a vector per row (rows 0: of one vector), each padded with zeros to GROUP; NULL for no memory, or a value
- * beyond +-most. */
-static int32_t *vectors(Loading *g, const char *name, int rows, int columns, int32_t most)
+ * outside low to high. */
+static int32_t *vectors(Loading *g, const char *name, int rows, int columns, int32_t low, int32_t high)
 {
     const aec_tensor *t = rows ? FIND(g, name, AEC_I32, rows, columns) : FIND(g, name, AEC_I32, columns);
     rows = rows ? rows : 1;
@@ -61,7 +61,7 @@ static int32_t *vectors(Loading *g, const char *name, int rows, int columns, int
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++) {
             const int32_t v = ((const int32_t *)t->data)[(size_t)r * columns + c];
-            if (v > most || v < -most) {
+            if (v < low || v > high) {
                 refuse(g, name, "is out of range");
                 return NULL;
             }
@@ -204,13 +204,11 @@ static int load_prior(Loading *g)
 {
     aec_model *m = g->model;
     const aec_config *c = &m->config;
-    if (!(m->gain_z = vectors(g, "prior.gain_z", c->anchors, c->hyper, MAX_GAIN)) ||
-        !(m->gain_y = vectors(g, "prior.gain_y", c->anchors, c->latent, MAX_GAIN)) ||
-        !(m->quality_bias = vectors(g, "prior.quality_bias", c->anchors, c->prior, EXACT - 1)) ||
-        !(m->exp2 = vectors(g, "prior.exp2", 0, 1 << GAIN, 1 << 16)))
+    if (!(m->gain_z = vectors(g, "prior.gain_z", c->anchors, c->hyper, -MAX_GAIN, MAX_GAIN)) ||
+        !(m->gain_y = vectors(g, "prior.gain_y", c->anchors, c->latent, -MAX_GAIN, MAX_GAIN)) ||
+        !(m->quality_bias = vectors(g, "prior.quality_bias", c->anchors, c->prior, 1 - EXACT, EXACT - 1)) ||
+        !(m->exp2 = vectors(g, "prior.exp2", 0, 1 << GAIN, 1 << 15, 1 << 16)))
         return 0;
-    for (int i = 0; i < 1 << GAIN; i++)
-        if (m->exp2[i] < 1 << 15) return refuse(g, "prior.exp2", "is out of range");
     if (!prior_layer(g, &m->prior.up2, "up2", -1, "", c->hyper, 0, 4 * 96, 1, 4, 1) ||
         !prior_layer(g, &m->prior.up1, "up1", -1, "", 96, 0, 4 * c->prior, 1, 4, 1))
         return 0;
@@ -239,7 +237,7 @@ static int res_block(Loading *g, ResBlock *b, const char *of, int index, int cha
     snprintf(part, sizeof part, "%s.b", name);
     if (!layer(g, &b->b, part, channels, channels, 3, 1)) return 0;
     snprintf(part, sizeof part, "%s.gain.log2", name);
-    return !!(b->gain = vectors(g, part, g->model->config.anchors, channels, MAX_GAIN));
+    return !!(b->gain = vectors(g, part, g->model->config.anchors, channels, -MAX_GAIN, MAX_GAIN));
 }
 
 /* Whether what a layer gives, and blocks that add to it, stay below a bound in each channel. */
@@ -265,7 +263,7 @@ static int load_synthesis(Loading *g)
 {
     aec_model *m = g->model;
     const aec_config *c = &m->config;
-    if (!(m->synthesis.gain = vectors(g, "synthesis.gain.log2", c->anchors, c->latent, MAX_GAIN))) return 0;
+    if (!(m->synthesis.gain = vectors(g, "synthesis.gain.log2", c->anchors, c->latent, -MAX_GAIN, MAX_GAIN))) return 0;
     if (!layer(g, &m->synthesis.linear, "synthesis.linear", c->latent, 3 * STRIDE * STRIDE, 1, 1) ||
         !layer(g, &m->synthesis.first, "synthesis.first", c->latent, c->deep, 1, 1) ||
         !res_block(g, &m->synthesis.first_block, "synthesis.first_block", -1, c->deep) ||
@@ -305,7 +303,7 @@ static int load_analysis(Loading *g)
     if (largest(&m->hyper.c) >= 1 << 30) return refuse(g, "hyper_analysis.c", "does not keep its sums exact");
     return stream(g, "analysis.first", &m->analysis.first, m->analysis.blocks, c->analysis_blocks, MAX_STREAM) &&
            stream(g, "analysis.down", &m->analysis.down, &m->analysis.last_block, 1, MAX_STREAM) &&
-           (m->thresholds = vectors(g, "thresholds", 2, ROWS, 2 << PULL));
+           (m->thresholds = vectors(g, "thresholds", 2, ROWS, 0, 2 << PULL));
 }
 
 /* Whether any tensor's name begins so. */
@@ -349,7 +347,7 @@ aec_model *aec_load(const aec_config *config, const aec_tensor *tensors, int64_t
     model->encodes = has(&g, "analysis.");
     if (load_prior(&g) && load_tables(&g, &model->y, "y", ROWS) &&
         load_tables(&g, &model->z, "z", config->anchors * config->hyper) &&
-        (model->pull = vectors(&g, "pull", 0, ROWS, 1 << PULL)) && load_synthesis(&g) &&
+        (model->pull = vectors(&g, "pull", 0, ROWS, 0, 1 << PULL)) && load_synthesis(&g) &&
         (!model->encodes || load_analysis(&g)))
         return model;
     aec_unload(model);

@@ -16,9 +16,9 @@ static const uint64_t OPEN = UINT64_C(1) << 31, INSIDE = OPEN - 1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows but for atomics */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER, rest = PTHREAD_COND_INITIALIZER;
 static int wanted = 1, running; /* threads of a loop, its caller among them; threads started */
-static atomic_int taken;        /* whether a loop uses the pool */
-static _Atomic uint64_t state;  /* number of the loop << 32, whether threads may join it, threads that are inside */
-static atomic_int next;         /* first of the loop that nobody has begun */
+static atomic_int taken; /* whether a loop uses the pool */
+static _Atomic uint64_t state; /* number of the loop << 32, whether threads may join it, threads that are inside */
+static atomic_int next; /* first of the loop that nobody has begun */
 static struct {
     void (*fn)(void *, int, int);
     void *context;
