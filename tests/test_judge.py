@@ -80,6 +80,16 @@ def test_a_second_model_is_measured_alone_and_compared_with_the_first(folder, tm
     assert f"model other {default.model}" in run["codecs"][f"aec:{other}"]["settings"]
 
 
+def test_points_are_measured_anew_after_changes_that_may_change_files(tmp_path):
+    for name in ("__init__.py", "engine/native/rans.c", "training/loop.py", "notes.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    before = codecs._fingerprint(tmp_path)
+    for name, same in (("training/loop.py", True), ("notes.md", True), ("engine/native/rans.c", False)):
+        (tmp_path / name).write_text("after")
+        assert (codecs._fingerprint(tmp_path) == before) == same, name
+
+
 def test_a_model_that_is_none_is_one_sentence(folder, tmp_path, monkeypatch, quick):
     (tmp_path / "bad.safetensors").write_bytes(b"none")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
