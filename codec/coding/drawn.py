@@ -8,7 +8,10 @@ which costs next to nothing. `pipeline` tries it where `contest` finds plain run
 (`MOST_DRAWN` of `container` says up to which size).
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import Corrupt
@@ -25,7 +28,7 @@ COLOURS = 64  # and the colours that it has at most: more is the edge of a photo
 ALONE, AMONG = (3, 6)
 
 
-def split(pixels):
+def split(pixels: NDArray[Any]) -> tuple[bytes, NDArray[Any]] | tuple[None, None]:
     """The section of the drawn blocks of uint8 samples [H, W, C], and the samples with these blocks filled;
     (None, None) without any, or if nearly all are.
     """
@@ -38,7 +41,7 @@ def split(pixels):
     return section, np.where(wide, _smooth(pixels, mask), pixels)
 
 
-def find(pixels):
+def find(pixels: NDArray[Any]) -> NDArray[Any]:
     """Which blocks of uint8 samples [H, W, C] are drawn or of one colour: bool [ceil(H/16), ceil(W/16)]; none at all if
     none is drawn.
     """
@@ -62,7 +65,7 @@ def find(pixels):
     return drawn | flat
 
 
-def decode(data, height, width):
+def decode(data: bytes, height: int, width: int) -> NDArray[Any]:
     """RGBA samples [H, W, 4] of a section, transparent where nothing is drawn. Raises Corrupt."""
     samples = exact.decode_webp(data, height, width, 4, "the section drawn")
     if not np.isin(samples[..., 3], (0, 255)).all():
@@ -70,37 +73,37 @@ def decode(data, height, width):
     return samples
 
 
-def paste(pixels, samples):
+def paste(pixels: NDArray[Any], samples: NDArray[Any]) -> None:
     """Puts what is drawn in samples [H, W, 4] over uint8 pixels [H, W, 1 or 3]."""
     np.copyto(pixels, samples[..., : pixels.shape[2]], where=samples[..., 3:] > 0)
 
 
-def _around(mask, outside):
+def _around(mask: NDArray[Any], outside: bool) -> NDArray[Any]:
     """How many of its 8 neighbours are in a mask [H, W], for which also counts whether what is outside of it is."""
     rows, columns = mask.shape
     padded = np.pad(mask, 1, constant_values=outside).astype(np.int8)
     return sum(padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)) - mask
 
 
-def _padded(pixels):
+def _padded(pixels: NDArray[Any]) -> NDArray[Any]:
     """Samples [H, W, C] with their edge repeated up to whole blocks."""
     return np.pad(pixels, (*((0, -side % STRIDE) for side in pixels.shape[:2]), (0, 0)), "edge")
 
 
-def _blocks(samples):
+def _blocks(samples: NDArray[Any]) -> NDArray[Any]:
     """[H, W, ...] as blocks [H/16, W/16, 16, 16, ...]."""
     down, across = (side // STRIDE for side in samples.shape[:2])
     return samples.reshape(down, STRIDE, across, STRIDE, *samples.shape[2:]).swapaxes(1, 2)
 
 
-def _smooth(pixels, mask):
+def _smooth(pixels: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
     """A surface [H, W, C] that runs through the mean colours of the blocks that are not masked."""
     means = _spread(_blocks(_padded(pixels)).mean((2, 3), dtype=np.float32), ~mask)
     height, width = (side * STRIDE for side in mask.shape)
     return np.rint(_resized(means, width, height)).astype(np.uint8)[: pixels.shape[0], : pixels.shape[1]]
 
 
-def _spread(values, known):
+def _spread(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
     """values [h, w, C] where they are known, elsewhere those of the means of 2 x 2, 4 x 4, ... around that first know
     one.
     """
@@ -116,11 +119,11 @@ def _spread(values, known):
     )
 
 
-def _resized(samples, width, height):
+def _resized(samples: NDArray[Any], width: int, height: int) -> NDArray[Any]:
     """float32 [h, w, C], bilinear."""
     return np.stack(
         [
-            Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
+            np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
             for plane in np.moveaxis(samples, 2, 0)
         ],
         2,

@@ -5,12 +5,15 @@ A tile is an independent entropy-coded stream of TILE x TILE px. The transforms 
 their receptive field, in units of latent positions (16 px); `container` stores the tiles row by row.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bitstream.container import TILE
-from ..model.config import STRIDE
+from ..model.config import STRIDE, Config
 
 LATENTS = TILE // STRIDE  # latent positions per tile side
 
@@ -25,17 +28,17 @@ class Span:
     outer_stop: int
 
     @property
-    def inner(self):
+    def inner(self) -> slice:
         """The stretch as a slice of the one with its halo."""
         return slice(self.start - self.outer_start, self.stop - self.outer_start)
 
     @property
-    def halo(self):
+    def halo(self) -> tuple[int, int]:
         """Positions of the halo before and after it; none at the picture's edges."""
         return self.start - self.outer_start, self.outer_stop - self.stop
 
 
-def spans(positions, halo, together=1):
+def spans(positions: int, halo: int, together: int = 1) -> list[Span]:
     """Tiles, or stretches of so many together, along an axis of `positions` latent positions."""
     step = LATENTS * together
     return [
@@ -44,37 +47,37 @@ def spans(positions, halo, together=1):
     ]
 
 
-def axes(height, width, halo, together=1):
+def axes(height: int, width: int, halo: int, together: int = 1) -> tuple[list[Span], list[Span]]:
     """Tiles of a picture of height x width px along both axes, so many together along the second."""
     return spans(-(-height // STRIDE), halo), spans(-(-width // STRIDE), halo, together)
 
 
-def reaching(spans, start, stop, halo=0):
+def reaching(spans: Sequence[Span], start: int, stop: int, halo: int = 0) -> list[tuple[int, Span]]:
     """(number, span) of those that reach a stretch [start, stop) of pixels widened by `halo` latent positions."""
     return [
         (i, s) for i, s in enumerate(spans) if s.start < -(-stop // STRIDE) + halo and s.stop > start // STRIDE - halo
     ]
 
 
-def grid(height, width, halo):
+def grid(height: int, width: int, halo: int) -> list[tuple[Span, Span]]:
     """(vertical, horizontal) spans of every tile of a picture of height x width px, row by row."""
     rows, columns = axes(height, width, halo)
     return [(r, c) for r in rows for c in columns]
 
 
-def analysis_halo(config):
+def analysis_halo(config: Config) -> int:
     """Latent positions an analysis output sees beyond its own 16 px: 2 at 1/16, one 3x3 per layer at 1/8."""
     return 2 + -(-(2 * config.analysis_blocks + 2) // 2)
 
 
-def synthesis_halo(config):
+def synthesis_halo(config: Config) -> int:
     """Latent positions a pixel's synthesis reaches: 2 at 1/16, two 3x3 per block at 1/8, three at 1/4 (less than one
     position).
     """
     return 2 + config.synthesis_blocks + 1
 
 
-def cut(pixels, row, column):
+def cut(pixels: NDArray[Any], row: Span, column: Span) -> NDArray[Any]:
     """Samples [16h,16w,C] of two spans with their halos, out of the rows [n,W,C] of the first: the picture's edge is
     repeated up to whole latent positions.
     """
@@ -90,15 +93,15 @@ class Mosaic:
     blank: `Engine.blank` of the engine whose latents they are.
     """
 
-    def __init__(self, blank):
+    def __init__(self, blank: Callable[[int, int], Any]):
         self._blank = blank
-        self._parts = []  # (first row, first column, latents [M,h,w])
+        self._parts: list[tuple[int, int, Any]] = []  # (first row, first column, latents [M,h,w])
 
-    def put(self, row, column, y):
+    def put(self, row: Span, column: Span, y: Any) -> None:
         """y [M,h,w] of the tile at these spans."""
         self._parts.append((row.start, column.start, y))
 
-    def window(self, row, column):
+    def window(self, row: Span, column: Span) -> Any:
         """[M,H,W] of two spans, with their halos."""
         window = self._blank(row.outer_stop - row.outer_start, column.outer_stop - column.outer_start)
         for top, left, y in self._parts:
@@ -110,7 +113,7 @@ class Mosaic:
                 window[:, _moved(rows, row.outer_start), _moved(columns, column.outer_start)] = here
         return window
 
-    def forget(self, row):
+    def forget(self, row: int) -> None:
         """Lets go of all rows above this one."""
         self._parts = [
             (max(top, row), left, y if top >= row else self._kept(y, row - top))
@@ -118,12 +121,12 @@ class Mosaic:
             if top + y.shape[1] > row
         ]
 
-    def _kept(self, y, start):
+    def _kept(self, y: Any, start: int) -> Any:
         """The rows of y from one on, in memory of their own."""
         kept = self._blank(y.shape[1] - start, y.shape[2])
         kept[:] = y[:, start:]
         return kept
 
 
-def _moved(part, origin):
+def _moved(part: slice, origin: int) -> slice:
     return slice(part.start - origin, part.stop - origin)

@@ -33,7 +33,7 @@ class Config:
     anchors: int = 11
     lambda_min: float = 0.0006  # lambda of anchor 0 in rate + lambda * 255^2 * MSE; factor 2 per anchor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Raises ValueError for what no model has: a config comes from a file, and building it must not take long."""
         for name, size in asdict(self).items():
             low, high = LIMITS.get(name, (1, 1024))
@@ -43,7 +43,7 @@ class Config:
             raise ValueError(f"latent is {self.latent}, which is not a multiple of 4")
 
     @property
-    def lambdas(self):
+    def lambdas(self) -> list[float]:
         return [self.lambda_min * 2**i for i in range(self.anchors)]
 
     to_dict = asdict

@@ -61,7 +61,7 @@ class Contest:
         self._tiles: dict[int, list[Tile]] = {step: [] for step in steps}
         self._error = dict.fromkeys(self._tiles, 0.0)  # mean over the channels, summed over the pixels
         self._missing = 0.0  # the same of what the latents cannot represent
-        self._plain = self._count = 0  # pixels in plain runs, and all of them
+        self._plain = self._count = 0.0  # pixels in plain runs, and all of them
 
     def offer(self, pixels: NDArray[Any]) -> None:
         """The next tile's samples [H, W, C], uint8 or uint16."""

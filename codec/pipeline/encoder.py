@@ -176,9 +176,10 @@ class Encoder:
                         one.contest.offer(tile)
                 if one.contest and one.contest.lossless:
                     continue
-                sides = (*row.halo, *column.halo)
-                outside = tuple(max(0, side - margin) for side in sides)
-                around = tuple(min(side, margin) for side in sides)
+                top, bottom, left, right = (max(0, side - margin) for side in (*row.halo, *column.halo))
+                outside = top, bottom, left, right
+                top, bottom, left, right = (min(side, margin) for side in (*row.halo, *column.halo))
+                around = top, bottom, left, right
                 latents = self.engine.analyse(tiles.cut(pixels, row, column), one.trial.quality, outside)
                 yield Part(latents, samples, around)
         window.finish()

@@ -84,7 +84,7 @@ class Source:
     def parts(self) -> Parts | None:
         """What is drawn, where not all of the picture is; for pictures that fit into memory."""
         section, rest = drawn.split(np.concatenate(list(self.rows())))
-        return None if section is None else Parts(section, rest)
+        return None if section is None or rest is None else Parts(section, rest)
 
     def file(
         self, tiles: list[Tile], step: int = 0, *, quality: int, model: bytes, drawn: bytes | None = None

@@ -100,8 +100,8 @@ class Stored:
                 drawn.paste(pixels, self._over[top:bottom, region.left : region.right])
             if self._range is not None:
                 pixels = self._range.restore(pixels)
-            rows = opacity.rows(top, bottom)[:, region.left : region.right] if opacity else None
-            yield Picture(pixels, rows)
+            plane = opacity.rows(top, bottom)[:, region.left : region.right] if opacity else None
+            yield Picture(pixels, plane)
         if opacity and region.bottom == header.height:
             opacity.finish()
 
