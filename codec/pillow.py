@@ -129,7 +129,7 @@ def _accept(prefix):
 
 
 def _save(picture, file, _filename, model, device):
-    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp and psnr, as
+    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp, psnr and exact, as
     `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str; model.
     """
     from .pipeline.codec import Codec
@@ -153,6 +153,7 @@ def _save(picture, file, _filename, model, device):
             loaded,
             given.get("quality", 60),
             effort=given.get("effort", 0),
+            exact=given.get("exact", False),
             max_pixels=0,
             **{name: given.get(name) for name in ("lossless", "target_size", "bpp", "psnr")},
         )

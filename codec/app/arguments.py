@@ -139,6 +139,7 @@ PICTURE: list[Parameter] = [
         default=None,
         help="Keep every pixel exactly, or never; without either, where it costs less, as with graphics.",
     ),
+    click.option("--exact", is_flag=True, help="Code the colours of fully transparent pixels, which nobody sees, too."),
 ]
 STRIP: list[Parameter] = [
     click.option(

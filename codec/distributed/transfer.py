@@ -133,12 +133,11 @@ class Transfer:
         return {name: header[name] for name in ("bytes", "bpp", "width", "height")}
 
     def _psnr(self, source: str, data: bytes) -> float:
-        """In dB over all colour samples; infinite where they are the same."""
-        from ..pixels import image, strips
+        """In dB over all colour samples that are seen; infinite where they are the same."""
+        from ..pixels import hidden, image, strips
 
-        return strips.psnr(
-            image.load(read(source), self.settings.max_pixels), self._coder.decode_picture(data, max_pixels=0)
-        )
+        original = image.load(read(source), self.settings.max_pixels)
+        return strips.psnr(hidden.flat(original), hidden.flat(self._coder.decode_picture(data, max_pixels=0)))
 
 
 def plan(source: str, destination: str, suffixes: Collection[str], suffix: str, passed: list[str]) -> list[Job]:

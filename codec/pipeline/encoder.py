@@ -20,8 +20,8 @@ from ..coding import tiles
 from ..engine.seam import Effort, Engine, Halo, Latents
 from ..errors import BadOption
 from ..model.config import STRIDE
-from ..pixels import image, scanner, strips
-from ..pixels.strips import Window
+from ..pixels import hidden, image, scanner, strips
+from ..pixels.strips import Scan, Window
 from . import ladder, target
 from .batches import Batch
 from .choice import Candidate, cheapest
@@ -63,7 +63,7 @@ class Encoder:
     def encode(self, picture: Any, options: EncodeOptions) -> bytes:
         """The file of a picture: a Scan, or anything `image.load` takes."""
         with scanner.opened(picture, options.max_pixels) as scan:
-            (file,) = self._files([Source(image.strip(scan, options.strip))], options)
+            file = self._file(image.strip(scan, options.strip), options)
         if isinstance(file, BadOption):
             raise file
         return file
@@ -77,12 +77,22 @@ class Encoder:
         for number, picture in enumerate(pictures):
             with batch.number(number), scanner.opened(picture, options.max_pixels) as scan:
                 scan = image.strip(scan, options.strip)
-                if is_large(scan):
-                    batch.put(number, self._files([Source(scan)], options)[0])
+                if is_large(scan) or hides(scan, options):
+                    batch.put(number, self._file(scan, options))
                     continue
                 size = -(-scan.height // STRIDE), -(-scan.width // STRIDE)
                 batch.wait(number, Source(scan.whole()), size, self.engine.together(*size))
         return batch.results()
+
+    def _file(self, scan: Scan, options: EncodeOptions) -> bytes | BadOption:
+        """The file of one picture; what nobody sees of it is flat where samples win, and smooth where latents do."""
+        if not hides(scan, options):
+            return self._files([Source(scan)], options)[0]
+        if options.lossless is None:
+            file = self._files([Source(hidden.flat(scan))], options)[0]
+            if isinstance(file, bytes) and has_samples(file):
+                return file
+        return self._files([Source(hidden.smoothed(scan))], options)[0]
 
     def _files(self, sources: list[Source], options: EncodeOptions) -> Sequence[bytes | BadOption]:
         """The file of each picture, or what says that it cannot reach its target."""
@@ -205,6 +215,17 @@ class Encoder:
 def is_large(scan: strips.Scan) -> bool:
     """Whether a picture takes more than a tile."""
     return max(scan.height, scan.width) > tiles.LATENTS * STRIDE
+
+
+def hides(scan: Scan, options: EncodeOptions) -> bool:
+    """Whether a picture has colours that nobody sees and that need not be kept."""
+    return not options.exact and not options.lossless and hidden.is_there(scan)
+
+
+def has_samples(file: bytes) -> bool:
+    """Whether a file holds samples, in all of the picture or in drawn parts."""
+    header, sizes = container.read_header(file)
+    return header.lossless or "drawn" in sizes
 
 
 def parts_of(one: Pass) -> Parts | None:

@@ -37,6 +37,9 @@ class EncodeOptions:
     that costs less (`contest`), as with graphics, and of small files the one of four qualities that pays best
     (`ladder`). target_size (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it is
     sought in place of a given one (`target`). max_pixels: the most a picture may have, 0 for any number.
+
+    exact: whether colours where alpha is 0 count, too; else they are made smooth, or flat, unless every pixel must come
+    back as it is.
     """
 
     quality: float = 60.0
@@ -47,6 +50,7 @@ class EncodeOptions:
     bpp: float | None = None
     psnr: float | None = None
     max_pixels: int = MAX_PIXELS
+    exact: bool = False
 
     def __post_init__(self) -> None:
         hundredths_of(self.quality)

@@ -8,34 +8,49 @@ from dataclasses import replace
 import numpy as np
 
 from .image import Picture
-from .strips import Scan, Window
+from .strips import Window
 
 BAND = 64  # rows filled at a time
 SMOOTH = 2  # rounds in which what is filled becomes the mean of its neighbours, at every scale
 
 
+def is_there(scan) -> bool:
+    """Whether alpha is 0 anywhere in a Picture or Scan."""
+    return scan.has_alpha and any(not strip.alpha.all() for strip in scan.strips())
+
+
 def smoothed(scan):
-    """The Picture, or Scan, with other colours where alpha is 0; alpha and all that can be seen stay as they are."""
+    """The Picture, or Scan, with smooth colours where alpha is 0; alpha and all that can be seen stay as they are."""
+    return _of(scan, lambda: _smooth(scan))
+
+
+def flat(scan):
+    """The same with zeros, which cost least where samples are coded as they are."""
     if not scan.has_alpha:
         return scan
+    return _of(scan, lambda: (replace(s, pixels=s.pixels * (s.alpha > 0)[..., None]) for s in scan.strips()))
+
+
+def _of(scan, strips):
+    """The Picture, or Scan, of other strips."""
     if isinstance(scan, Picture):
-        if scan.alpha.all():
-            return scan
-        return replace(scan, pixels=np.concatenate([strip.pixels for strip in _strips(scan)]))
-    fields = {name: getattr(scan, name) for name in Scan.__dataclass_fields__}
-    return Scan(**fields | {"strips": lambda: _strips(scan)})
+        return replace(scan, pixels=np.concatenate([strip.pixels for strip in strips()]))
+    return replace(scan, strips=strips)
 
 
-def _strips(scan):
-    """The rows of a scan in bands, filled. Those above all that can be seen are like the first of the others."""
+def _smooth(scan):
+    """The rows of a scan in bands. Those above all that can be seen are like the first of the others."""
     pairs = ((strip.pixels, strip.alpha) for strip in scan.strips())
     joined = Window(_joined(pixels, alpha) for pixels, alpha in pairs)
     above, before = None, 0
     for top in range(0, scan.height, BAND):
         rows = joined.rows(top, min(top + BAND, scan.height))
         pixels, alpha = rows[..., :-1], rows[..., -1]
-        if above is None and not alpha.any():
-            before += len(rows)
+        if not alpha.any():
+            if above is None:
+                before += len(rows)
+            else:
+                yield from _repeated(above, len(rows))
             continue
         pixels = filled(pixels, alpha > 0, above)
         if before:
@@ -45,7 +60,7 @@ def _strips(scan):
         yield Picture(pixels, np.ascontiguousarray(alpha))
     joined.finish()
     if before:
-        yield from _repeated(np.zeros_like(pixels[0]), before)
+        yield from _repeated(np.zeros_like(rows[0, :, :-1]), before)
 
 
 def _joined(pixels, alpha):
@@ -64,16 +79,15 @@ def filled(pixels, seen, above=None):
     if seen.all():
         return np.ascontiguousarray(pixels)
     if above is not None:
-        pixels, seen = np.concatenate([above[None], pixels]), np.pad(seen, [(1, 0), (0, 0)], constant_values=True)
+        pixels = np.concatenate([above[None], pixels])
+        seen = np.pad(seen, [(1, 0), (0, 0)], constant_values=True)
     colours = _spread(np.where(seen[..., None], pixels, 0).astype(np.float32), seen)
     made = np.where(seen[..., None], pixels, np.rint(colours).astype(pixels.dtype))
     return made if above is None else made[1:]
 
 
 def _spread(colours, known):
-    """Colours [H,W,C], where they are known kept, elsewhere those of half the size, which are spread
-    in the same way.
-    """
+    """Colours [H,W,C], where they are known kept, elsewhere those of half the size, spread in the same way."""
     height, width = known.shape
     if known.all() or max(height, width) == 1:
         return colours
