@@ -41,7 +41,11 @@ def current(image: Image.Image, block: bytes | None) -> bytes | None:
         return block  # nobody asked, or `info` was given another after that, or none
     before = Image.new("L", (1, 1))
     before.info = image.info
-    return block if _values(exif) == _values(before.getexif()) else packed(_tags(exif) or {})
+    try:
+        unchanged = _values(exif) == _values(before.getexif())
+    except Exception:  # whatever Pillow's parser raises on a lying block: `getexif` gave nobody anything either
+        return block
+    return block if unchanged else packed(_tags(exif) or {})
 
 
 def _values(exif: Image.Exif) -> dict:
