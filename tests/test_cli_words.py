@@ -10,11 +10,13 @@ import sys
 import time
 
 import cli_files
+import click
 import pytest
 from cli_files import aecodec, listing, objects, succeed
 from PIL import Image
 
 import codec
+from codec.app.cli import COMMANDS, cli
 from codec.app.report import Outcome, Report
 from codec.files.jobs import PICTURES
 from codec.model.purpose import PURPOSES
@@ -175,6 +177,14 @@ def test_suffixes_of_pictures_are_those_of_readable_formats():
 
 
 # Processes
+
+
+def test_the_lines_of_the_help_are_those_of_the_commands():
+    context = click.Context(cli)
+    for name, (_, line) in COMMANDS.items():
+        command = cli.get_command(context, name)
+        assert command.name == name and command.get_short_help_str(100) == line
+    assert list(COMMANDS) == sorted(COMMANDS)
 
 
 def test_help_info_and_usage_errors_are_light(files):

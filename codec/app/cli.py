@@ -6,6 +6,7 @@ info and a usage error answer at once. Exit codes: 0 all done, 1 a file failed, 
 SIGTERM.
 """
 
+import importlib
 import io
 import os
 import signal
@@ -17,16 +18,27 @@ import click
 
 from .. import loading
 from ..files import output
-from .commands.anomaly import anomaly
-from .commands.autoencoders import ae
-from .commands.batch import batch
-from .commands.compress import compress, decompress
-from .commands.denoise import denoise
-from .commands.features import embed, similar
-from .commands.generate import interpolate, sample
-from .commands.look import info, models, verify
-from .commands.train import export, train
 from .report import Failure
+
+# Each command with its module in `commands`, which is imported when the command is asked for, and with its line in the
+# help. Names are those of the functions.
+COMMANDS = {
+    "ae": ("autoencoders", "Autoencoders for arrays, tables and pictures."),
+    "anomaly": ("anomaly", "Find unusual pictures, and where they are unusual."),
+    "batch": ("batch", "Compress a tree of pictures, on a cluster too."),
+    "compress": ("compress", "Turn pictures into .aec files."),
+    "decompress": ("compress", "Turn .aec files into pictures."),
+    "denoise": ("denoise", "Turn noisy pictures into .aec files of clean ones."),
+    "embed": ("features", "Turn pictures or .aec files into feature vectors."),
+    "export": ("train", "Freeze a checkpoint into a model file."),
+    "info": ("look", "Show the header of .aec files."),
+    "interpolate": ("generate", "Walk from one picture to another through their latents."),
+    "models": ("look", "List the installed models: name, id, size, what it is for."),
+    "sample": ("generate", "Draw a picture from the model's priors."),
+    "similar": ("features", "Rank a folder by likeness to a picture, and find near-duplicates."),
+    "train": ("train", "Train a model on your own pictures."),
+    "verify": ("look", "Check .aec files completely."),
+}
 
 
 def main() -> None:
@@ -93,7 +105,25 @@ def _clean_up() -> None:
     output.drop_all()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Imports a command when it is asked for: the start of one does not wait for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*COMMANDS, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f".commands.{COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(
     None, "-V", "--version", package_name="aecodec", prog_name="aecodec", message="%(prog)s %(version)s"
 )
@@ -106,9 +136,3 @@ def cli() -> None:
 
     Exit code: 0 all done, 1 a file failed, 2 wrong usage.
     """
-
-
-COMMANDS: list[click.Command] = [compress, decompress, verify, info, batch, models]
-COMMANDS += [embed, similar, anomaly, denoise, sample, interpolate, ae, train, export]
-for command in COMMANDS:
-    cli.add_command(command)

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,6 +95,8 @@ class Report:
             click.echo(json.dumps({"input": name, "error": said}))
         self._say(f"aecodec: {shown(name)}: {said}")
         if self.verbose and not isinstance(error, (CodecError, OSError)):
+            import traceback  # milliseconds that nothing else waits for
+
             self._say("".join(traceback.format_exception(error)).rstrip())
         self._advance()
 

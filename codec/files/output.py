@@ -12,7 +12,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 import threading
@@ -83,7 +82,7 @@ class Draft:
         self._file: BinaryIO | None = None
         self._lent = False  # to this process, by the one that keeps it
         # Short and without the target's name in it, which may already be as long as the file system allows.
-        self.path = os.path.join(os.path.dirname(self._end) or ".", f".aecodec-{secrets.token_hex(8)}.part")
+        self.path = os.path.join(os.path.dirname(self._end) or ".", f".aecodec-{os.urandom(8).hex()}.part")
         self._announce()
 
     def _announce(self) -> None:

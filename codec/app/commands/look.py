@@ -1,6 +1,5 @@
 """verify, info and models: what can be said of files and models without making pictures."""
 
-import hashlib
 import json
 from functools import partial
 from pathlib import Path
@@ -64,6 +63,8 @@ def _in_words(value: Any) -> Any:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model on stdout.")
 def models(as_json: bool) -> None:
     """List the installed models: name, id, size, what it is for."""
+    import hashlib
+
     for path in sorted(MODELS.glob("*.safetensors")):
         data = path.read_bytes()
         objective = purpose.objective_of(path)
