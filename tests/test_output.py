@@ -158,3 +158,13 @@ def test_times_and_permissions_of_another_file(tmp_path, monkeypatch):
         status = os.stat(name)
         assert (status.st_atime_ns, status.st_mtime_ns) == (10**18 + 7, 9 * 10**17 + 123456789)
         assert stat.S_IMODE(status.st_mode) == 0o604
+
+
+def test_a_forked_process_leaves_the_drafts_of_its_parent(tmp_path):
+    with output.atomic(str(tmp_path / "a")) as file:
+        file.write(b"x")
+        if not (child := os.fork()):
+            output.drop_all()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    assert (tmp_path / "a").read_bytes() == b"x"

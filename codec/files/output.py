@@ -224,14 +224,20 @@ def _opened(place: str | int) -> BinaryIO:
 
 
 class _Drafts:
-    """The files that are not yet kept or dropped in this process."""
+    """The files that are not yet kept or dropped in this process; those of the process it was forked from are not its
+    business.
+    """
 
     def __init__(self):
+        self.renew()
+
+    def renew(self):
         # The lock is re-entrant: a signal's handler may run while its thread has it.
         self.lock, self.paths, self.closed = (threading.RLock(), set(), False)
 
 
 _drafts = _Drafts()
+os.register_at_fork(after_in_child=_drafts.renew)
 
 
 def drop_all() -> None:
