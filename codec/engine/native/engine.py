@@ -8,6 +8,7 @@ from ...bitstream.entropy import Tables
 from ...errors import BadWeights, Corrupt
 from ...loading import loading
 from ...model.config import HYPER_STRIDE
+from ...model.weights import FOLDER
 from ..seam import NO_HALO
 from . import library
 from .model import FIXED, Model, load
