@@ -43,6 +43,8 @@ MEGABYTES = 25
 SUMMARY_BYTES = 200_000  # room for what the page says about its pictures, maps of bits included
 # What ours is compared with first, in this order, as in page/state.js.
 ANCHORS = ("avif444", "avif", "jxl", "webp", "jpeg")
+# Whose pictures are in the page before those of others.
+SHOWN = ("avif444", "jxl", "webp", "jpeg", "avif")
 
 
 def build(run, content=None, command=""):
@@ -102,7 +104,7 @@ def codecs_of(run, wanted, device):
     curves, ours always.
     """
     drawn = [name for name in run["codecs"] if any(point["codec"] == name for point in run["points"])]
-    preferred = [name for name in ("aec", *codecs.DEFAULT) if name in drawn]
+    preferred = [name for name in ("aec", *SHOWN) if name in drawn]
     names = wanted or list(dict.fromkeys(preferred + drawn))[: explorer.CODECS]
     built, missing = {}, []
     for name in names:
