@@ -87,8 +87,8 @@ def test_the_page_holds_the_pixels_that_the_codecs_decode(page, folder):
     shown, scripts = embedded(page), elements(page).scripts
     assert {picture["name"] for picture in shown["pictures"]} == set(NAMES) and shown["codecs"] == [
         "aec",
-        "jpeg",
         "webp",
+        "jpeg",
     ]
     for picture in shown["pictures"]:
         original = data.load(folder / picture["name"])
