@@ -16,6 +16,7 @@ from ..bitstream.container import TILE
 from ..model.config import STRIDE, Config
 
 LATENTS = TILE // STRIDE  # latent positions per tile side
+Halo = tuple[int, int, int, int]  # latent positions at top, bottom, left and right
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ def synthesis_halo(config: Config) -> int:
     position).
     """
     return 2 + config.synthesis_blocks + 1
+
+
+def parted(halo: Halo, margin: int) -> tuple[Halo, Halo]:
+    """What of a halo lies beyond a margin, and what within."""
+    top, bottom, left, right = (min(side, margin) for side in halo)
+    return (halo[0] - top, halo[1] - bottom, halo[2] - left, halo[3] - right), (top, bottom, left, right)
 
 
 def cut(pixels: NDArray[Any], row: Span, column: Span) -> NDArray[Any]:

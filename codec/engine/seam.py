@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from ..bitstream.container import Tile
+from ..coding.tiles import Halo
 from ..errors import Corrupt
 from ..model.config import Config
 
 NO_HALO = 0, 0, 0, 0
-Halo = tuple[int, int, int, int]  # latent positions at top, bottom, left and right
 
 
 class Latents(Protocol):

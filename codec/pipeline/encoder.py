@@ -7,7 +7,7 @@ Everything is done for a list of trials, which is one large picture or small one
 codes several of these in the time of few.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..bitstream import container
 from ..bitstream.container import Tile
 from ..coding import tiles
-from ..engine.seam import Effort, Engine, Halo, Latents
+from ..coding.tiles import Halo
+from ..engine.seam import Effort, Engine, Latents
 from ..errors import BadOption
 from ..model.config import STRIDE
 from ..pixels import hidden, image, scanner, strips
@@ -109,26 +110,27 @@ class Encoder:
 
     def _encode(self, trials: list[Trial], effort: int) -> list[bytes]:
         """The file of each trial: of latents or of samples, with drawn parts or without, whatever costs least."""
-        contests = [self._contest(trial) for trial in trials]
-        passes = [
-            Pass(trial, trial.source.rows(trial.lossless is True), contest)
-            for trial, contest in zip(trials, contests, strict=True)
-        ]
+        passes = [Pass(trial, trial.source.rows(trial.lossless is True), self._contest(trial)) for trial in trials]
         choices = []
-        for trial, contest, latents in zip(trials, contests, self._tiles(passes, effort), strict=True):
-            pack = partial(trial.source.file, quality=trial.quality, model=self.engine.model.id)
-            choices.append(contest.candidates(pack, latents) if contest else [Candidate.of(pack(latents))])
+        for one, latents in zip(passes, self._tiles(passes, effort), strict=True):
+            pack = self._pack(one.trial)
+            choices.append(one.contest.candidates(pack, latents) if one.contest else [Candidate.of(pack(latents))])
         found = self._cheapest(trials, choices)
 
-        halves = {number: parts for number, one in enumerate(passes) if (parts := parts_of(one))}
-        passes = [Pass(trials[number], [parts.rest]) for number, parts in halves.items()]
+        parted = {number: parts for number, one in enumerate(passes) if (parts := parts_of(one))}
+        some = [trials[number] for number in parted]
+        passes = [Pass(trial, [parts.rest]) for trial, parts in zip(some, parted.values(), strict=True)]
         choices = []
-        for (number, parts), latents in zip(halves.items(), self._tiles(passes, effort), strict=True):
-            pack = partial(trials[number].source.file, quality=trials[number].quality, model=self.engine.model.id)
-            choices.append([found[number], Candidate.of(pack(latents, drawn=parts.section))])
-        for number, best in zip(halves, self._cheapest([one.trial for one in passes], choices), strict=True):
+        for (number, parts), latents in zip(parted.items(), self._tiles(passes, effort), strict=True):
+            file = self._pack(trials[number])(latents, drawn=parts.section)
+            choices.append([found[number], Candidate.of(file)])
+        for number, best in zip(parted, self._cheapest(some, choices), strict=True):
             found[number] = best
         return [candidate.file for candidate in found]
+
+    def _pack(self, trial: Trial) -> Callable[..., bytes]:
+        """`Source.file` of the trial's picture, for its tiles."""
+        return partial(trial.source.file, quality=trial.quality, model=self.engine.model.id)
 
     def _contest(self, trial: Trial) -> Contest | None:
         """What decides between samples and latents; None where latents it is."""
@@ -186,11 +188,8 @@ class Encoder:
                         one.contest.offer(tile)
                 if one.contest and one.contest.lossless:
                     continue
-                top, bottom, left, right = (max(0, side - margin) for side in (*row.halo, *column.halo))
-                outside = top, bottom, left, right
-                top, bottom, left, right = (min(side, margin) for side in (*row.halo, *column.halo))
-                around = top, bottom, left, right
-                latents = self.engine.analyse(tiles.cut(pixels, row, column), one.trial.quality, outside)
+                beyond, around = tiles.parted((*row.halo, *column.halo), margin)
+                latents = self.engine.analyse(tiles.cut(pixels, row, column), one.trial.quality, beyond)
                 yield Part(latents, samples, around)
         window.finish()
 
