@@ -32,7 +32,8 @@ class Fit:
         top, bottom, left, right = margin
         self.inner = slice(top, y.shape[2] - bottom), slice(left, y.shape[3] - right)
         error_of = ERRORS.get(model.objective, SquaredError)
-        errors = [error_of(_picture(tile, y.device)) for tile in samples]
+        with torch.inference_mode(False):  # what a gradient passes through is not made in that mode
+            errors = [error_of(_picture(tile, y.device)) for tile in samples]
         self.own = list(zip(errors, quality if isinstance(quality, tuple) else (quality,) * len(samples)))
 
     def __call__(self, target, rounded):
