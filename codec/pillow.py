@@ -13,6 +13,7 @@ picture when saving, EXIF and XMP only when given, and errors are OSError or Val
 """
 
 from contextlib import suppress
+from dataclasses import fields
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -133,6 +134,7 @@ def _save(picture, file, _filename, model, device):
     `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str; model.
     """
     from .pipeline.codec import Codec
+    from .pipeline.options import EncodeOptions
     from .pixels import image
 
     given = picture.encoderinfo
@@ -149,14 +151,9 @@ def _save(picture, file, _filename, model, device):
         loaded = image.load(frame, max_pixels=0)
         if exif and not loaded.exif:
             raise BadOption("exif does not hold an EXIF block")
-        data = Codec(given.get("model", model), device).encode(
-            loaded,
-            given.get("quality", 60),
-            effort=given.get("effort", 0),
-            exact=given.get("exact", False),
-            max_pixels=0,
-            **{name: given.get(name) for name in ("lossless", "target_size", "bpp", "psnr")},
-        )
+        named = {field.name for field in fields(EncodeOptions)} - {"strip", "max_pixels"}
+        options = EncodeOptions(max_pixels=0, **{name: given[name] for name in named & given.keys()})
+        data = Codec(given.get("model", model), device).encoder.encode(loaded, options)
     except BadOption:  # a ValueError
         raise
     except CodecError as error:

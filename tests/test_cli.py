@@ -301,11 +301,12 @@ def test_rm_removes_proved_inputs_only(pictures):
 
 def test_rm_keeps_an_input_whose_output_does_not_decode(pictures, monkeypatch):
     from codec.errors import Corrupt
+    from codec.pipeline.decoder import Decoder
 
     def broken(*_, **__):
         raise Corrupt("the symbols are not those that were written")
 
-    monkeypatch.setattr(codec.Codec, "scan", broken)
+    monkeypatch.setattr(Decoder, "scan", broken)
     result = aecodec("compress", "--rm", "a.png")
     assert result.exit_code == 1 and "symbols" in result.stderr
     assert listing() == ["a.png", "b.png"]

@@ -20,6 +20,7 @@ from codec.app.cli import COMMANDS, cli
 from codec.app.report import Outcome, Report
 from codec.files.jobs import PICTURES
 from codec.model.purpose import PURPOSES
+from codec.pipeline.encoder import Encoder
 
 samples = pytest.fixture(scope="module")(cli_files.samples)
 folder = pytest.fixture(cli_files.folder)
@@ -85,7 +86,7 @@ def test_unexpected_error_is_a_sentence_and_a_traceback_with_v(pictures, monkeyp
     def broken(*_, **__):
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(codec.Codec, "encode", broken)
+    monkeypatch.setattr(Encoder, "encode", broken)
     result = aecodec("compress", "a.png")
     assert (
         result.exit_code == 1

@@ -50,7 +50,10 @@ class Compressor:
     """
 
     def __init__(self, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: Any):
-        self._coder, self._quality, self._options = _codec(model, device), quality, options
+        from ..pipeline.options import EncodeOptions
+
+        self._options = EncodeOptions(quality, **options)
+        self._coder = _codec(model, device)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         import codec
@@ -58,7 +61,7 @@ class Compressor:
         rows: list[tuple[Any, ...]] = []
         for picture in batch["bytes"] if "bytes" in batch else batch["image"]:
             try:
-                data = self._coder.encode(picture, self._quality, **self._options)
+                data = self._coder.encoder.encode(picture, self._options)
                 rows.append((data, codec.info(data)["bpp"], None))
             except Exception as error:
                 rows.append((None, math.nan, reason("", error)))
@@ -73,7 +76,10 @@ class Decompressor:
     """
 
     def __init__(self, *, device: str = "auto", format: str | None = None, **options: Any):
-        self._coder, self._format, self._options = _codec("default", device), format, options
+        from ..pipeline.options import DecodeOptions
+
+        self._options, self._format = DecodeOptions(**options), format
+        self._coder = _codec("default", device)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         from ..pixels import write
@@ -83,7 +89,8 @@ class Decompressor:
             try:
                 if data is None:
                     raise CodecError("there is no .aec data")
-                picture = self._coder.decode_picture(data, **self._options)
+                with self._coder.decoder.scan(data, self._options) as scan:
+                    picture = scan.whole()
                 if self._format:
                     file = io.BytesIO()
                     write.save(picture, file, self._format)

@@ -58,7 +58,10 @@ class Transfer:
     def __init__(self, settings: Settings):
         import codec
 
+        from ..pipeline.options import EncodeOptions
+
         self.settings = settings
+        self._encoding = EncodeOptions(**settings.encoding, max_pixels=settings.max_pixels)
         self._coder = codec.Codec(settings.model, settings.device, settings.threads)
 
     def row(self, source: str, target: str) -> dict[str, Any]:
@@ -97,7 +100,7 @@ class Transfer:
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
             picture = read(source) if path is None else path
-            return self._coder.encode(picture, **settings.encoding, max_pixels=settings.max_pixels)
+            return self._coder.encoder.encode(picture, self._encoding)
         from ..pixels import write
 
         file = io.BytesIO()

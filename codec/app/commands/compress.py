@@ -78,8 +78,10 @@ def decompress(options: Options, decoding: dict[str, Any], recover: bool, strip:
 def compressing(options: Options, encoding: dict[str, Any]) -> Work:
     import codec
 
+    from ...pipeline.options import EncodeOptions
     from ...pixels import scanner
 
+    wanted = EncodeOptions(**encoding, max_pixels=options.max_pixels)
     coder = options.coder()
 
     def work(job: Job, draft: Draft) -> Written:
@@ -87,7 +89,7 @@ def compressing(options: Options, encoding: dict[str, Any]) -> Work:
         with scanner.opened(source(job), options.max_pixels) as picture:
             lost = picture.notes
             watch.lap("read")
-            data = coder.encode(_timed(picture, watch, "read"), **encoding, max_pixels=options.max_pixels)
+            data = coder.encoder.encode(_timed(picture, watch, "read"), wanted)
         header = codec.info(data)
         draft.write(data)
         watch.lap("encode")
@@ -108,8 +110,10 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
     import codec
 
     from ...pipeline.damage import Damage
+    from ...pipeline.options import DecodeOptions
     from ...pixels import image, scanner, write
 
+    wanted = DecodeOptions(**decoding, max_pixels=options.max_pixels)
     coder = options.coder()
 
     def work(job: Job, draft: Draft) -> Written:
@@ -119,7 +123,7 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
         watch.lap("read")
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
         damage = Damage() if recover else None
-        with coder.scan(data, **decoding, max_pixels=options.max_pixels, damage=damage) as scan:
+        with coder.decoder.scan(data, wanted, damage) as scan:
             scan = write.fitted(image.strip(scan, strip), format)  # turned, if need be, before the proof
             written, read = Fingerprint(), Fingerprint()
             write.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
