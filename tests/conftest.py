@@ -27,8 +27,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Luma and two chroma directions, as contributions to R, G, B.
 COLOURS = np.array([[1, 1, 1], [0.5, 0, -0.5], [-0.25, 0.5, -0.25]])
-
-
 # Reasons for skipping a test that no installation takes away.
 FORCED = (
     "CUDA",

@@ -6,8 +6,6 @@ from conftest import photograph
 from PIL import Image, ImageCms
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"/>'
 
 

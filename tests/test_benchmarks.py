@@ -19,8 +19,6 @@ from benchmarks import run as points
 
 folder = pytest.fixture(scope="module")(benchmark_run.folder)
 run = pytest.fixture(scope="module")(benchmark_run.run)
-
-
 SETTINGS = {
     "jpeg": dict(format="JPEG", optimize=True, progressive=True, subsampling=2),
     "webp": dict(format="WEBP", method=6),

@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 import pytest
+from image_files import SRGB, chunk, photo
 from PIL import Image, ImageCms
-from test_image import SRGB, chunk, photo
 
 import codec
 from codec.pixels import colour, image, write

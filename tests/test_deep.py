@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_image import SRGB
+from image_files import SRGB
 
 from codec.pixels import image
 from codec.pixels.formats import avif, jpeg2000

@@ -10,8 +10,8 @@ import zlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from image_files import SRGB, chunk, exif, photo
 from PIL import Image, ImageOps
-from test_image import SRGB, chunk, exif, photo
 
 import codec
 from codec.app.cli import cli

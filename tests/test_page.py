@@ -11,11 +11,7 @@ from benchmarks import metrics, report
 
 wide_window = pytest.fixture(scope="module")(page_windows.wide_window)
 wide = pytest.fixture(page_windows.wide)
-
-
 result = pytest.fixture(scope="module")(sample_run.result)
-
-
 page = pytest.fixture(scope="module")(sample_run.page)
 
 

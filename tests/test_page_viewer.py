@@ -15,8 +15,6 @@ from sample_run import NAMES, elements, embedded
 
 wide_window = pytest.fixture(scope="module")(page_windows.wide_window)
 wide = pytest.fixture(page_windows.wide)
-
-
 page = pytest.fixture(scope="module")(sample_run.page)
 
 

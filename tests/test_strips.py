@@ -12,8 +12,8 @@ import numpy as np
 import png
 import pytest
 import tifffile
+from image_files import GRAY_ICC, SRGB, XMP, chunk, exif, photo, png_file, samples_of, saved
 from PIL import Image
-from test_image import GRAY_ICC, SRGB, XMP, chunk, exif, photo, png_file, samples_of, saved
 
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge
 from codec.pixels import image, scanner, write

@@ -17,6 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # as pytest does
 
+import odd_files
 import oddities
 
 from codec.errors import BadImage, TooLarge
@@ -59,11 +60,11 @@ def damaged(data, rng, others):
 
 def repaired(data):
     """A PNG with right checksums, as far as its lengths lead; other data as it is."""
-    if data[:8] != oddities.SIGNATURE:
+    if data[:8] != odd_files.SIGNATURE:
         return data
     place, parts = 8, [data[:8]]
     while place + 12 <= len(data) and (length := struct.unpack_from(">I", data, place)[0]) <= len(data) - place - 12:
-        parts.append(oddities.chunk(data[place + 4 : place + 8], data[place + 8 : place + 8 + length]))
+        parts.append(odd_files.chunk(data[place + 4 : place + 8], data[place + 8 : place + 8 + length]))
         place += 12 + length
     return b"".join((*parts, data[place:]))
 
