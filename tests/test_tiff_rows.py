@@ -1,10 +1,12 @@
 """A TIFF read by rows is the TIFF read whole, to the bit, whatever its tags say; and however it is compressed."""
 
+import struct
+
 import numpy as np
 import pytest
 from tiff_files import BLACK, CMYK, DEFLATE, LONG, NONE, RATIONAL, SHORT, WHITE, YCBCR, drawn, profile, tiff
 
-from codec.errors import BadImage
+from codec.errors import BadImage, TooLarge
 from codec.pixels import image, scanner
 from codec.pixels.formats import tiff as tiff_rows
 from codec.pixels.strips import Scan
@@ -35,17 +37,17 @@ def contents(picture):
 def read(data):
     """What is in it, None if it is refused."""
     try:
-        return contents(image.load(data))
-    except BadImage:
+        return contents(image.load(data, 10**6))
+    except (BadImage, TooLarge):
         return None
 
 
 def read_by_rows(data):
     """(what is in it, None if it is refused; whether it came by rows)."""
     try:
-        with scanner.opened(data) as scan:
+        with scanner.opened(data, 10**6) as scan:
             return contents(scan.whole()), isinstance(scan, Scan)
-    except BadImage:
+    except (BadImage, TooLarge):
         return None, False
 
 
@@ -119,3 +121,32 @@ def test_inks_by_rows_have_their_profile():
     with_profile, without = (tiff(data, plain | more) for more in ({34675: (7, profile("CMYK"))}, {}))
     assert read_by_rows(with_profile) == (read(with_profile), True)
     assert read(with_profile)[2] != read(without)[2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lying_directories_are_read_whole_or_refused(seed):
+    """Rows and whole agree about files with wrong tags, types, counts and values in their directory."""
+    same = 0
+    for number in range(300):
+        rng = np.random.default_rng([1, seed, number])
+        what, data = drawn(rng)
+        if data[2] == 43:
+            continue  # BigTIFF, whose entries lie elsewhere
+        order, data = "<" if data[:2] == b"II" else ">", bytearray(data)
+        (start,) = struct.unpack_from(order + "I", data, 4)
+        (count,) = struct.unpack_from(order + "H", data, start)
+        for _ in range(rng.integers(1, 4)):
+            entry = start + 2 + 12 * int(rng.integers(count))
+            place, most = ((entry, 400), (entry + 2, 19), (entry + 6, 9), (entry + 8, 20), (entry + 10, 20))[
+                rng.integers(5)
+            ]
+            struct.pack_into(order + "H", data, place, int(rng.integers(most)))
+        whole, (rows, _) = read(bytes(data)), read_by_rows(bytes(data))
+        assert whole == rows, what
+        same += whole is not None
+    assert same > 20
+
+
+def test_a_file_that_describes_nothing_has_no_exif():
+    samples = np.random.default_rng(3).integers(0, 256, (23, 31), dtype=np.uint8)
+    assert image.load(gray(samples)).exif is None

@@ -49,8 +49,8 @@ def from_pil(image, gray: bool, notes: list[str] | None = None) -> dict:
             icc = colour.profile_of_png(info.get("gamma"), info.get("chromaticity"), gray)
         except ValueError:
             notes.append("its gamma and chromaticities (those of no picture)")
-    if image.format == "TIFF" and (tags := blocks.describe(image.getexif())):
-        block = blocks.packed(tags)
+    if image.format == "TIFF":  # all of its tags are EXIF to Pillow, those of its layout too
+        block = blocks.packed(blocks.describe(image.getexif()) or {})
     else:
         block = blocks.current(image, block)
     xmp = xmp.encode() if isinstance(xmp, str) else xmp

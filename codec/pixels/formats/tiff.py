@@ -113,11 +113,20 @@ def cut(file, opened):
     None for what has to be decoded whole: pictures that are to be turned, planes, old compressions, one compressed
     strip for all, and whatever the small files could not say as the large one does.
     """
+    try:
+        return _cut(file, opened)
+    except (struct.error, TypeError, ValueError, ArithmeticError, LookupError):  # lying tags: Pillow says what is wrong
+        return None
+
+
+def _cut(file, opened):
     tags, width, height = opened.tag_v2, opened.width, opened.height
     compression, tiled = tags.get(COMPRESSION, NONE), STRIPS[0] not in tags
     orientation = opened.getexif().get(ORIENTATION, 1)  # Pillow turns by what XMP says, too
     if orientation != 1 or tags.get(PLANAR, 1) != 1 or compression not in COMPRESSIONS:
         return None
+    if any(tag in tags for tag in (STRIPS if tiled else TILES)):
+        return None  # both, of which readers choose one or the other
     offsets, sizes = (_values(tags.get(tag, ())) for tag in (TILES if tiled else STRIPS))
     rows, columns = (tags.get(TILE_HEIGHT), tags.get(TILE_WIDTH)) if tiled else (tags.get(STRIP_ROWS, height), width)
     if not all(isinstance(side, int) and side > 0 for side in (rows, columns)):
@@ -136,10 +145,12 @@ def cut(file, opened):
     ):
         return None  # a part of a chroma sample by itself is no picture to libtiff
     layout = _layout(file, opened.mode)
-    if layout is None:
-        return None
+    if layout is None or layout.keys() != {tag for tag in tags if _decides(tag, opened.mode)}:
+        return None  # Pillow passes over tags that it cannot read, and over all behind them
     end = file.seek(0, os.SEEK_END)
     if any(not 0 <= offset <= offset + size <= end for offset, size in zip(offsets, sizes)):
+        if compression != NONE:
+            return None
         raise BadImage("the picture is a truncated TIFF file")
 
     def segments():
@@ -191,11 +202,18 @@ def _bits_per_pixel(tags):
     return samples * bits[0] if len(bits) == 1 else sum(bits[:samples])
 
 
-def _layout(file, mode):
-    """{tag: (type, count, bytes)} of what may say something about the pixels, as it stands in the first directory.
+def _decides(tag, mode):
+    """Whether a tag may say something about the pixels: all standard ones may but those that describe or say where they
+    are, and some private ones that Pillow or libtiff ask.
+    """
+    if tag < PRIVATE:
+        return tag not in (*DESCRIPTIONS, *STRIPS, *TILES, HEIGHT, STRIP_ROWS)
+    return tag in SGI or (tag == PROFILE and mode == "CMYK")
 
-    None if a small file cannot say the same. These are all standard tags but those that describe, and the others that
-    Pillow or libtiff ask. Private tags are unknown to both.
+
+def _layout(file, mode):
+    """{tag: (type, count, bytes)} of what decides, as it stands in the first directory; None if a small file cannot say
+    the same.
     """
     head = _read(file, 0, 16)
     order, big = "<" if head[:2] == b"II" else ">", head[2] == 43
@@ -205,8 +223,7 @@ def _layout(file, mode):
     entries = _read(file, start + struct.calcsize(order + number), count * struct.calcsize(order + entry))
     found = {}
     for tag, kind, count, value in struct.iter_unpack(order + entry, entries):
-        standard = tag < PRIVATE and tag not in (*DESCRIPTIONS, *STRIPS, *TILES, HEIGHT, STRIP_ROWS)
-        if not standard and tag not in SGI and (tag != PROFILE or mode != "CMYK"):
+        if not _decides(tag, mode):
             continue
         if tag in found or kind not in SIZES:
             return None  # what readers do not agree about
