@@ -50,7 +50,7 @@ def run(*command, path=(), **more):
 def said(done, package, reason):
     assert done.returncode == 1 and done.stdout == "", done
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"aecodec: {package} cannot be loaded: ") and reason in line, line
+    assert line.startswith("aecodec: ") and f"{package} cannot be loaded: " in line and reason in line, line
 
 
 @pytest.mark.parametrize("kind", BROKEN)

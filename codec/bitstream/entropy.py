@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from codec.errors import BadOption, BadWeights, CodecError, Corrupt
+from codec.loading import loading
 
 TOTAL = 1 << 16  # what the frequencies of a row add up to; fixed inside the coder
 MAX_SYMBOL = 1 << 20  # a symbol 2^28 beyond its row makes the coder loop for ever; real ones stay below 2^18
@@ -48,6 +49,7 @@ CHUNK = 1 << 15  # symbols read between two looks at whether the data are spent
 
 
 @functools.cache
+@loading()
 def _rans() -> ModuleType:
     """The extension alone, in milliseconds: `import compressai` brings torch and pandas along and takes seconds.
 

@@ -1,12 +1,12 @@
 """Checkpoints of the training loop: one safetensors file from which a killed run goes on, and another may begin."""
 
 import json
-import os
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 
+from ..files.output import atomic
 from .export import is_checkpoint, read_average
 from .thaw import thaw
 
@@ -24,10 +24,9 @@ def save(path, model, average, optimizer, state):
     tensors |= {f"average.{k}": v for k, v in average.items()}
     for name, s in zip(trained(model), optimizer.state_dict()["state"].values()):
         tensors |= {f"optimizer.{k}.{name}": v for k, v in s.items() if isinstance(v, torch.Tensor)}
-    save_file(
-        {k: v.detach().contiguous().cpu() for k, v in tensors.items()}, path + ".tmp", {"state": json.dumps(state)}
-    )
-    os.replace(path + ".tmp", path)
+    tensors = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
+    with atomic(path, overwrite=True) as file:
+        file.write(to_bytes(tensors, {"state": json.dumps(state)}))
 
 
 def load(path, model, average=None, optimizer=None, part="model"):

@@ -8,11 +8,11 @@ it made again.
 
 import hashlib
 import json
-import os
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ..files.output import atomic
 from ..latents.denoise import FORMAT, DenoisingAnalysis
 from ..model.weights import ID_BYTES, path_of
 from .thaw import thaw
@@ -66,5 +66,6 @@ def export(model, average, output, of):
         "config": json.dumps(model.config.to_dict()),
         "model": hashlib.sha256(path_of(of or "psnr").read_bytes()).hexdigest()[: 2 * ID_BYTES],
     }
-    save_file({name: average[name].detach().half().cpu().contiguous() for name in names}, output + ".tmp", metadata)
-    os.replace(output + ".tmp", output)
+    tensors = {name: average[name].detach().half().cpu().contiguous() for name in names}
+    with atomic(output, overwrite=True) as file:
+        file.write(save(tensors, metadata))

@@ -11,7 +11,6 @@ ones.
 import argparse
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from scipy.special import erf
 from ..bitstream.entropy import pmf_to_cdf
 from ..engine.torch.model import Model
 from ..engine.torch.payload import rounded
+from ..files.output import atomic
 from ..model import purpose
 from ..model.config import Config
 from ..model.prior import EXACT, FRACTION, GAIN, HEAD, ROW_START, ROWS, gather
@@ -266,9 +266,10 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0, objective=""):
             counts_y, counts_z = count(Model(write()), batches)
             tensors |= tables_of_y(counts_y) | (tables_of_z(trained, counts_z) if trained else {})
         Model(write())
-    with open(output, "wb") as f:
-        f.write(write())
-    print(f"{output}: {os.path.getsize(output):,} bytes, {pictures.count} pictures for calibration")
+    data = write()
+    with atomic(output, overwrite=True) as file:
+        file.write(data)
+    print(f"{output}: {len(data):,} bytes, {pictures.count} pictures for calibration")
 
 
 def main(arguments=None):

@@ -68,7 +68,7 @@ class TorchEngine:
 
     def blank(self, rows, columns):
         shape = 1, self.model.config.latent, rows, columns
-        return torch.zeros(shape, device=self.device).to(memory_format=torch.channels_last)[0]
+        return torch.zeros(shape, dtype=torch.float32, device=self.device).to(memory_format=torch.channels_last)[0]
 
     def array(self, latents):
         return moved(latents, CPU).numpy()
