@@ -15,20 +15,26 @@ torch, numpy and Pillow are imported on first use.
 """
 
 import os
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .errors import CodecError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from .pipeline.codec import Codec
 
 __version__ = "0.1.0"
 __all__ = ["Codec", "CodecError", "compress", "decompress", "info"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name == "Codec":
         return _codec()
     raise AttributeError(f"module 'codec' has no attribute {name!r}")
 
 
-def _codec():
+def _codec() -> type["Codec"]:
     from .loading import loading
 
     with loading():
@@ -36,7 +42,9 @@ def _codec():
     return Codec
 
 
-def compress(image, quality=60.0, *, model="default", device="auto", **options):
+def compress(
+    image: Any, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: Any
+) -> bytes:
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
     Options: effort: 0..9, passes that make the file smaller at equal error and take longer; strip: kinds of metadata to
@@ -49,7 +57,9 @@ def compress(image, quality=60.0, *, model="default", device="auto", **options):
     return _codec()(model, device).encode(image, quality, **options)
 
 
-def decompress(source, *, device="auto", **options):
+def decompress(
+    source: "bytes | str | os.PathLike[str] | BinaryIO", *, device: str = "auto", **options: Any
+) -> "Image.Image":
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path.
 
     Options: crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16; only the tiles they
@@ -59,7 +69,7 @@ def decompress(source, *, device="auto", **options):
     return _codec()(device=device).decode(source, **options)
 
 
-def info(source):
+def info(source: "bytes | str | os.PathLike[str] | BinaryIO") -> dict[str, Any]:
     """Header of an .aec file (bytes or path) as a dict that JSON can hold. Raises CodecError, OSError."""
     from .bitstream import container
 

@@ -15,7 +15,7 @@ picture when saving, EXIF and XMP only when given, and errors are OSError or Val
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
@@ -35,11 +35,11 @@ class AecImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "aecodec learned image"
 
-    def __init__(self, fp=None, filename=None, *, model="default", device="auto"):
+    def __init__(self, fp: Any = None, filename: Any = None, *, model: str = "default", device: str = "auto"):
         self._coder, self._step = (model, device), 1
         super().__init__(fp, filename)
 
-    def _open(self):
+    def _open(self) -> None:
         self._file.seek(0)
         try:
             reader = container.Reader(self._file, partial=True)
@@ -62,7 +62,7 @@ class AecImageFile(ImageFile.ImageFile):
             raise ValueError("Operation on closed image")  # as Pillow's own say
         return cast(BinaryIO, self.fp)
 
-    def load(self):
+    def load(self) -> Any:
         """Decodes the pixels.
 
         Raises OSError for a damaged or truncated file, and for one whose model is not installed.
@@ -83,10 +83,10 @@ class AecImageFile(ImageFile.ImageFile):
             self.fp = None
         return super().load()
 
-    def load_seek(self, _position):
+    def load_seek(self, _position: int) -> None:
         """Never called: says to ImageFile.Parser that this class decodes by itself."""
 
-    def verify(self):
+    def verify(self) -> None:
         """Checks every length and checksum without decoding. Raises OSError."""
         if self.fp is None:
             raise RuntimeError("verify must be called directly after open")  # as Pillow's PNG says
@@ -97,7 +97,7 @@ class AecImageFile(ImageFile.ImageFile):
             raise OSError(str(error)) from error
         super().verify()
 
-    def draft(self, mode, size):
+    def draft(self, mode: str | None, size: tuple[int, int] | None) -> Any:
         """Makes the picture smaller, by 2, 4, 8 or 16 and not below `size`, before it is decoded; `thumbnail` calls it.
 
         The whole is then never in memory.
@@ -112,7 +112,7 @@ class AecImageFile(ImageFile.ImageFile):
         return self.mode, (0, 0, width / self._step, height / self._step)
 
 
-def register(model="default", device="auto"):
+def register(model: str = "default", device: str = "auto") -> None:
     """Registers the plugin, as importing this module does.
 
     Again with arguments: `model`, a name or the path of a weight file, becomes the one that saves unless `model=` is
@@ -125,11 +125,11 @@ def register(model="default", device="auto"):
     Image.register_mime(FORMAT, "image/x-aec")
 
 
-def _accept(prefix):
+def _accept(prefix: bytes) -> bool:
     return prefix.startswith(container.SIGNATURE)
 
 
-def _save(picture, file, _filename, model, device):
+def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> None:
     """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp, psnr and exact, as
     `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str; model.
     """
@@ -161,7 +161,7 @@ def _save(picture, file, _filename, model, device):
     file.write(data)
 
 
-def _save_all(picture, file, filename, **options):
+def _save_all(picture: Any, file: Any, filename: Any, **options: Any) -> None:
     if picture.encoderinfo.get("append_images") or getattr(picture, "is_animated", False):
         raise ValueError(f"{FORMAT} holds one picture, not several")
     _save(picture, file, filename, **options)

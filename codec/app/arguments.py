@@ -16,7 +16,8 @@ import click
 
 from .options import Options
 
-Parameter = Callable[[Callable], Callable]  # as click.option makes it
+Function = Callable[..., Any]
+Parameter = Callable[[Function], Function]  # as click.option makes it
 
 METADATA = ("exif", "icc", "xmp", "cicp")
 
@@ -257,7 +258,7 @@ def check_encoding(encoding: dict[str, Any]) -> None:
         raise click.UsageError(f"{asked[0]} excludes {asked[1]}")
 
 
-def takes(*groups: Sequence[Parameter] | Bundle) -> Callable[[Callable], Callable]:
+def takes(*groups: Sequence[Parameter] | Bundle) -> Parameter:
     """Makes a command of a function: those of the options that `Options` holds come as its argument `options`, bundles
     as dicts, the others by name. What the function returns is the exit code, None for 0.
     """
@@ -265,7 +266,7 @@ def takes(*groups: Sequence[Parameter] | Bundle) -> Callable[[Callable], Callabl
     bundled = {name: group.name for group in groups if isinstance(group, Bundle) for name in _names(group.options)}
     options = [option for group in groups for option in (group.options if isinstance(group, Bundle) else group)]
 
-    def add(function: Callable) -> Callable:
+    def add(function: Function) -> Function:
         @functools.wraps(function)
         def command(**given: Any) -> None:
             values: dict[str, Any] = {group.name: {} for group in groups if isinstance(group, Bundle)}
@@ -275,9 +276,10 @@ def takes(*groups: Sequence[Parameter] | Bundle) -> Callable[[Callable], Callabl
             if code := function(Options(**own), **values):
                 click.get_current_context().exit(code)
 
+        decorated: Function = command
         for option in reversed(options):
-            command = option(command)
-        return command
+            decorated = option(decorated)
+        return decorated
 
     return add
 

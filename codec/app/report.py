@@ -61,7 +61,7 @@ class Report:
     def __enter__(self) -> "Report":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -138,7 +138,7 @@ def _first(things: Iterable[str]) -> str:
 class Stopwatch:
     """Seconds per stage."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.stages: dict[str, float] = {}
         self._last = time.perf_counter()
 
@@ -146,7 +146,7 @@ class Stopwatch:
         now = time.perf_counter()
         self.stages[stage], self._last = now - self._last + self.stages.get(stage, 0), now
 
-    def timed(self, stage: str, items: Iterable) -> Iterator:
+    def timed(self, stage: str, items: Iterable[Any]) -> Iterator[Any]:
         """The items, with the time it takes to get them counted to `stage` and not to the lap they are used in."""
         items = iter(items)
         while True:

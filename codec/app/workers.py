@@ -149,9 +149,10 @@ class _Worker:
 class _Processes:
     """The workers of this process that have not been waited for."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         # The lock is re-entrant: a signal's handler may run while its thread has it.
-        self.lock, self.running, self.closed = (threading.RLock(), set(), False)
+        self.lock, self.closed = threading.RLock(), False
+        self.running: set[subprocess.Popen[bytes]] = set()
 
 
 _processes = _Processes()

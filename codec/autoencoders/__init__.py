@@ -11,10 +11,12 @@ scaling -> estimator -> store (weight files); sources (files into arrays and bac
 Needs the extra `ae` (scikit-learn, pyarrow), and imports them and torch on first use.
 """
 
+from typing import Any
+
 __all__ = ["Autoencoder"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name == "Autoencoder":
         from .estimator import Autoencoder
 

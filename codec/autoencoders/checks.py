@@ -26,14 +26,14 @@ class Unfitted(CodecError, NotFittedError):
     """A method that needs `fit` first."""
 
 
-def fitted(estimator) -> None:
+def fitted(estimator: Any) -> None:
     try:
         check_is_fitted(estimator, "network_")
     except NotFittedError:
         raise Unfitted("this Autoencoder is not fitted yet, call fit first or load a saved one") from None
 
 
-def table(estimator, X, reset: bool) -> np.ndarray:
+def table(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     """X as [N, F] float64 (float32 stays), for `fit` (`reset`: remembers width and column names, wants two rows) or
     later. Raises BadData.
     """
@@ -61,7 +61,7 @@ def table(estimator, X, reset: bool) -> np.ndarray:
     return X
 
 
-def latents(estimator, Z) -> np.ndarray:
+def latents(estimator: Any, Z: Any) -> np.ndarray:
     """Z as [N, D] float64. Raises BadData."""
     try:
         Z = np.asarray(Z, np.float64)

@@ -28,15 +28,15 @@ class Corruption:
         """A corrupted copy of scaled rows [N, F]."""
         return NOISES[self.noise](self, x, generator)
 
-    def _gaussian(self, x, generator):
+    def _gaussian(self, x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         return x + self.level * self.unit.to(x) * torch.randn(
             x.shape, generator=generator, device=x.device, dtype=x.dtype
         )
 
-    def _zero(self, x, generator):
+    def _zero(self, x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         return torch.where(torch.rand(x.shape, generator=generator, device=x.device) < self.level, self.empty.to(x), x)
 
-    def _patch(self, x, generator):
+    def _patch(self, x: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
         height, width, channels = self.shape or (1, x.shape[1], 1)
         u, top, left = torch.rand((3, len(x), 1), generator=generator, device=x.device)
         stretch = torch.exp2(u - 0.5)  # of the square of this area: 1:2 to 2:1

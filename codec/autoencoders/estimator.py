@@ -5,9 +5,12 @@ After `loop`; `store` saves it.
 
 import math
 import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
@@ -18,6 +21,7 @@ from .corruption import Corruption
 from .kinds import kind_of
 from .networks import Network
 
+Array = NDArray[Any]
 CHUNK = 4096  # rows at a time outside training
 
 
@@ -56,32 +60,32 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __init__(
         self,
-        kind="undercomplete",
-        latent_dim=32,
-        hidden=(512, 256, 128),
-        loss="mse",
+        kind: str = "undercomplete",
+        latent_dim: int = 32,
+        hidden: tuple[int, ...] = (512, 256, 128),
+        loss: str = "mse",
         *,
-        beta=None,
-        noise="gaussian",
-        noise_level=0.5,
-        sparsity="l1",
-        sparsity_target=0.05,
-        network="auto",
-        channels=(32, 64),
-        shortcut=True,
-        image_shape=None,
-        scale="global",
-        batch_size="auto",
-        learning_rate=1e-3,
-        max_iter=200,
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-3,
-        device="auto",
-        random_state=None,
-        verbose=False,
-    ):
+        beta: float | None = None,
+        noise: str = "gaussian",
+        noise_level: float = 0.5,
+        sparsity: str = "l1",
+        sparsity_target: float = 0.05,
+        network: str = "auto",
+        channels: tuple[int, ...] = (32, 64),
+        shortcut: bool = True,
+        image_shape: tuple[int, ...] | None = None,
+        scale: str = "global",
+        batch_size: int | str = "auto",
+        learning_rate: float = 1e-3,
+        max_iter: int = 200,
+        early_stopping: bool = True,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-3,
+        device: str = "auto",
+        random_state: Any = None,
+        verbose: bool = False,
+    ) -> None:
         self.kind = kind
         self.latent_dim = latent_dim
         self.hidden = hidden
@@ -109,7 +113,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # Learning
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> "Autoencoder":
         """Learns from X; y is ignored. Raises BadOption, BadData."""
         checks.parameters(self)
         device = self._chosen_device()
@@ -141,7 +145,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.errors_ = self._errors(judged)
         return self
 
-    def _plan(self, count):
+    def _plan(self, count: int) -> loop.Plan:
         kind = kind_of(self.kind, self.sparsity, self.beta)
         return loop.Plan(
             kind=kind,
@@ -157,7 +161,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             progress=bool(self.verbose),
         )
 
-    def _build(self):
+    def _build(self) -> Network:
         kind = kind_of(self.kind, self.sparsity, self.beta)
         wants = kind.pictures if self.network == "auto" else self.network == "convolutional"
         if wants and self.image_shape_ is None:
@@ -176,7 +180,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             shortcut,
         )
 
-    def _chosen_device(self):
+    def _chosen_device(self) -> torch.device:
         try:
             name = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
             device = torch.device(name)
@@ -187,7 +191,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # Answers
 
-    def transform(self, X):
+    def transform(self, X: Any) -> Array:
         """The latents [N, D] of X; for the variational kind their means.
 
         Over the training rows they have mean 0 and together variance 1; those of the sparse kind are from 0 on, those
@@ -197,16 +201,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X = self._rows(X)
         return self._run(lambda x: self.network_.encode(x).mean, self.scaling_.forward(X)).astype(X.dtype)
 
-    def inverse_transform(self, Z):
+    def inverse_transform(self, Z: Any) -> Array:
         """The rows or pictures that latents Z [N, D] decode to."""
         checks.fitted(self)
         return self._pictured(self._decoded(checks.latents(self, Z)))
 
-    def reconstruct(self, X):
+    def reconstruct(self, X: Any) -> Array:
         """X through the latent and back."""
         return self.inverse_transform(self.transform(X))
 
-    def score(self, X, y=None):
+    def score(self, X: Any, y: Any = None) -> float:
         """The share of the variance of X that the reconstruction keeps: 1 is perfect, 0 what the mean of the training
         rows gives. y is ignored.
         """
@@ -215,14 +219,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         spread = np.square((X - X.mean(0)) / self.scaling_.spread).mean()
         return float(1 - self._errors(X).mean() / spread) if spread else 0.0
 
-    def reconstruction_error(self, X):
+    def reconstruction_error(self, X: Any) -> Array:
         """Mean squared error per row [N], each column in standard deviations of the training rows (`scale`: one for all
         columns, or its own).
         """
         checks.fitted(self)
         return self._errors(self._rows(X))
 
-    def anomaly_threshold(self, quantile=0.99, X=None):
+    def anomaly_threshold(self, quantile: float = 0.99, X: Any = None) -> float:
         """The reconstruction error below which the share `quantile` of normal rows lies: of X, or of the rows held out
         in training (all where none were).
         """
@@ -231,25 +235,25 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise BadOption(f"quantile must lie above 0 and at most at 1, not {quantile!r}")
         return float(np.quantile(self.errors_ if X is None else self.reconstruction_error(X), quantile))
 
-    def posterior(self, X):
+    def posterior(self, X: Any) -> tuple[Array, Array]:
         """Mean and variance, each [N, D], of the latents of X: variational kind only."""
         self._variational("posterior")
         x = self.scaling_.forward(self._rows(X))
-        return self.transform(X), self._run(lambda rows: self.network_.encode(rows).log_variance.exp(), x)
+        return self.transform(X), self._run(lambda rows: self.network_.encode(rows).variance, x)
 
-    def sample(self, count=1, random_state=None):
+    def sample(self, count: int = 1, random_state: Any = None) -> Array:
         """`count` new rows or pictures: the decoder's means at draws from the prior N(0, 1). Variational kind only."""
         self._variational("sample")
         return self.inverse_transform(check_random_state(random_state).standard_normal((count, self.latent_dim_)))
 
-    def interpolate(self, a, b, count=9):
+    def interpolate(self, a: Any, b: Any, count: int = 9) -> Array:
         """`count` rows or pictures on the way from a to b (one row or picture each), evenly spaced in the latent, ends
         included.
         """
         ends = self.transform(np.stack([np.asarray(a), np.asarray(b)])).astype(np.float64)
         return self.inverse_transform(ends[0] + np.linspace(0, 1, count)[:, None] * (ends[1] - ends[0]))
 
-    def traverse(self, dimension, values=(-3, -2, -1, 0, 1, 2, 3), start=None):
+    def traverse(self, dimension: int, values: Any = (-3, -2, -1, 0, 1, 2, 3), start: Any = None) -> Array:
         """Rows or pictures where one dimension of the latent takes each value and the others stay: at those of `start`
         (one row), or at 0.
         """
@@ -261,7 +265,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Z[:, dimension] = values
         return self.inverse_transform(Z)
 
-    def corrupt(self, X, noise=None, level=None, random_state=None):
+    def corrupt(self, X: Any, noise: str | None = None, level: float | None = None, random_state: Any = None) -> Array:
         """A copy of X corrupted as the denoising kind does it in training; `noise` and `level` as the parameters of
         this name, which are the default.
         """
@@ -272,7 +276,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             self.scaling_.back(corruption(torch.from_numpy(self.scaling_.forward(self._rows(X))), generator).numpy())
         )
 
-    def jacobian_norm(self, X):
+    def jacobian_norm(self, X: Any) -> Array:
         """Frobenius norm of d latent / d input at each row [N], inputs scaled.
 
         Exact, at the cost of `latent_dim` backward passes.
@@ -290,28 +294,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     # Keeping
 
-    def dumps(self):
+    def dumps(self) -> bytes:
         """The bytes of a safetensors file: parameters, scaling, curves and weights, nothing that could run."""
         checks.fitted(self)
         return store.dumps(self)
 
-    def save(self, path, overwrite=True):
+    def save(self, path: "str | os.PathLike[str]", overwrite: bool = True) -> None:
         """Writes such a file, whole or not at all. Raises OSError."""
         with atomic(os.fspath(path), overwrite) as file:
             file.write(self.dumps())
 
     @classmethod
-    def load(cls, source, device="auto"):
+    def load(cls, source: "bytes | str | os.PathLike[str]", device: str = "auto") -> "Autoencoder":
         """The estimator `save` wrote; `source` is a path or bytes. Raises BadWeights, OSError."""
         return store.load(cls, source, device)
 
     # Inside
 
     @property
-    def _at(self):
+    def _at(self) -> torch.device:
         return next(self.network_.parameters()).device
 
-    def _rows(self, X, reset=False):
+    def _rows(self, X: Any, reset: bool = False) -> Array:
         if isinstance(X, np.ndarray) and X.ndim in (3, 4):
             wanted = None if reset else self._picture
             if wanted and X.shape[1:] != tuple(wanted):
@@ -319,7 +323,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             X = X.reshape(len(X), math.prod(X.shape[1:]))
         return checks.table(self, X, reset)
 
-    def _run(self, function, x):
+    def _run(self, function: Callable[[torch.Tensor], torch.Tensor], x: Array) -> Array:
         """function over float64 rows, in pieces, on the network's device."""
         with torch.no_grad():
             return np.concatenate(
@@ -329,24 +333,24 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 ]
             )
 
-    def _decoded(self, Z):
+    def _decoded(self, Z: Array) -> Array:
         finish = torch.sigmoid if self.loss == "bce" else lambda x: x
         return self.scaling_.back(self._run(lambda z: finish(self.network_.decode(z)), Z))
 
-    def _errors(self, X):
+    def _errors(self, X: Array) -> Array:
         Z = self._run(lambda x: self.network_.encode(x).mean, self.scaling_.forward(X))
         return np.square((X - self._decoded(Z)) / self.scaling_.spread).mean(1)
 
-    def _pictured(self, rows):
+    def _pictured(self, rows: Array) -> Array:
         return rows if self._picture is None else rows.reshape(len(rows), *self._picture)
 
-    def _corruption(self, noise, level):
+    def _corruption(self, noise: str, level: float) -> Corruption:
         s = self.scaling_
         return Corruption(
             noise, float(level), torch.from_numpy(s.spread / s.divisor), torch.from_numpy(s.empty), self.image_shape_
         )
 
-    def _variational(self, method):
+    def _variational(self, method: str) -> None:
         checks.fitted(self)
         if self.kind != "variational":
             raise BadOption(f"{method} needs kind='variational', this Autoencoder is of the kind {self.kind!r}")

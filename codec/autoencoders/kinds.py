@@ -8,6 +8,7 @@ and weights do not depend on its width.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,7 @@ class Kind:
     pictures: bool = False  # convolutional unless told otherwise
 
 
-def divergence(code: Code, _x, _target, _generator) -> torch.Tensor:
+def divergence(code: Code, _x: Any, _target: Any, _generator: Any) -> torch.Tensor:
     """KL divergence from N(mean, variance) to N(0, 1), in nats summed over the latent (Kingma and Welling 2013,
     appendix B; weighted by beta: Higgins 2017).
     """
@@ -40,12 +41,12 @@ def divergence(code: Code, _x, _target, _generator) -> torch.Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
 
 
-def absolute(code: Code, _x, _target, _generator) -> torch.Tensor:
+def absolute(code: Code, _x: Any, _target: Any, _generator: Any) -> torch.Tensor:
     """L1 norm of the activations."""
     return code.mean.abs().sum(1).mean()
 
 
-def activity(code: Code, _x, target: float, _generator) -> torch.Tensor:
+def activity(code: Code, _x: Any, target: float, _generator: Any) -> torch.Tensor:
     """KL divergence of each unit's mean activation in the batch from `target`, as of Bernoulli variables, summed (Ng,
     CS294A notes on sparse autoencoders).
     """
@@ -53,7 +54,7 @@ def activity(code: Code, _x, target: float, _generator) -> torch.Tensor:
     return (target * (target / mean).log() + (1 - target) * ((1 - target) / (1 - mean)).log()).sum()
 
 
-def contraction(code: Code, x: torch.Tensor, _target, generator) -> torch.Tensor:
+def contraction(code: Code, x: torch.Tensor, _target: Any, generator: torch.Generator) -> torch.Tensor:
     """Squared Frobenius norm of d code / d x (Rifai 2011), over the variance of the code: without that, a smaller code
     and a larger decoder would do.
 

@@ -161,7 +161,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
                     continue
                 rows = kept[batch.to(x.device)]
 
-                def closure(rows=rows):
+                def closure(rows: torch.Tensor = rows) -> torch.Tensor:
                     optimizer.zero_grad()
                     loss = objective(network, rows, plan, noise)
                     loss.backward()

@@ -22,6 +22,12 @@ class Code(NamedTuple):
     mean: torch.Tensor
     log_variance: torch.Tensor | None = None
 
+    @property
+    def variance(self) -> torch.Tensor:
+        """Of the variational kind."""
+        assert self.log_variance is not None
+        return self.log_variance.exp()
+
 
 class Planes(nn.Module):
     """Rows [N, H * W * C] to planes [N, C, H, W], or back."""
@@ -30,7 +36,7 @@ class Planes(nn.Module):
         super().__init__()
         self.shape, self.back = shape, back
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.permute(0, 2, 3, 1).flatten(1) if self.back else x.unflatten(1, self.shape).permute(0, 3, 1, 2)
 
 

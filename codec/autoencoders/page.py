@@ -11,6 +11,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -89,7 +90,9 @@ class Cells:
         return {"columns": self.names}
 
 
-def build(estimator, X, labels, name: str, quantile: float = 0.99, points: int = 1500) -> tuple[str, dict]:
+def build(
+    estimator: Any, X: Any, labels: Any, name: str, quantile: float = 0.99, points: int = 1500
+) -> tuple[str, dict]:
     """(the page, what it shows in numbers).
 
     X as the estimator takes it, at least three rows; `labels` [N] or None. Raises BadData, BadOption.
@@ -163,7 +166,7 @@ def _text(file: str) -> str:
     return (PAGE / file).read_text(encoding="utf-8")
 
 
-def _look(estimator, X, rows: np.ndarray):
+def _look(estimator: Any, X: Any, rows: np.ndarray) -> Any:
     if estimator.image_shape_ is not None and min(estimator.image_shape_[:2]) > 1:
         low, high = rows.min(), rows.max()
         byte = getattr(X, "dtype", None) == np.uint8 or (0 <= low and 128 < high <= 255)
@@ -177,7 +180,7 @@ def _chosen(count: int, most: int) -> np.ndarray:
     return np.arange(count) if count <= most else np.sort(check_random_state(0).permutation(count)[:most])
 
 
-def _pick(X, keep: np.ndarray):
+def _pick(X: Any, keep: np.ndarray) -> Any:
     return X.iloc[keep] if hasattr(X, "iloc") else X[keep]
 
 
@@ -215,7 +218,7 @@ def _padded(pca: PCA, places: np.ndarray) -> np.ndarray:
     return pca.mean_ + places[:, : len(axes)] @ axes
 
 
-def _classes(labels, keep: np.ndarray) -> tuple[list[str], list[int]]:
+def _classes(labels: Any, keep: np.ndarray) -> tuple[list[str], list[int]]:
     """(names of the most frequent labels, index of each shown row's among them)."""
     if labels is None:
         return [], [0] * len(keep)
@@ -226,7 +229,7 @@ def _classes(labels, keep: np.ndarray) -> tuple[list[str], list[int]]:
     return kept + (["other"] if len(names) > CLASSES else []), [index.get(label, len(kept)) for label in text[keep]]
 
 
-def _generated(estimator, rows: np.ndarray, indices: list[int], keep: np.ndarray, look) -> dict:
+def _generated(estimator: Any, rows: np.ndarray, indices: list[int], keep: np.ndarray, look: Any) -> dict:
     """Samples from the prior, walks between rows of different labels, and walks along each dimension of the latent."""
     pick = check_random_state(0)
     latents = checks.latents(
@@ -250,5 +253,5 @@ def _generated(estimator, rows: np.ndarray, indices: list[int], keep: np.ndarray
     }
 
 
-def _short(values) -> list[float]:
+def _short(values: Any) -> list[float]:
     return [float(f"{value:.5g}") for value in values]

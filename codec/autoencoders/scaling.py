@@ -32,7 +32,7 @@ class Scaling:
         return x * self.divisor + self.offset
 
 
-def learn(x: np.ndarray, scale: str, loss: str, names=None) -> Scaling:
+def learn(x: np.ndarray, scale: str, loss: str, names: np.ndarray | None = None) -> Scaling:
     """x [N, F]; `names` of the columns for what is said of them, their numbers without.
 
     Squared error wants mean 0 and deviation 1, cross-entropy a range from 0 to 1.

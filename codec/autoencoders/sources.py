@@ -12,6 +12,7 @@ import sys
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Data:
     names: list[str] | None = None
     labels: np.ndarray | None = None
 
-    def frame(self):
+    def frame(self) -> Any:
         """What the estimator takes: the values, with the names of the columns where there are any."""
         if self.names is None:
             return self.values

@@ -3,6 +3,7 @@ run. Used by `estimator`.
 """
 
 import json
+import os
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ FORMAT = "aecodec autoencoder 1"
 SCALING = ("offset", "divisor", "spread", "empty")
 
 
-def dumps(estimator):
+def dumps(estimator: Any) -> bytes:
     """The bytes of the file."""
     tensors = {f"network.{name}": _narrow(tensor.cpu()) for name, tensor in estimator.network_.state_dict().items()}
     tensors |= {f"scaling.{name}": torch.from_numpy(getattr(estimator.scaling_, name).copy()) for name in SCALING}
@@ -36,7 +37,7 @@ def dumps(estimator):
     return save_tensors(tensors, {"autoencoder": json.dumps(state, default=_plain)})
 
 
-def load(cls, source, device):
+def load(cls: type, source: "bytes | str | os.PathLike[str]", device: str) -> Any:
     """Raises BadWeights for whatever a broken or hostile file holds, OSError for one that cannot be read."""
     if not isinstance(source, (bytes, bytearray)):
         with open(source, "rb") as file:
@@ -76,15 +77,15 @@ def load(cls, source, device):
     return estimator
 
 
-def _narrow(tensor):
+def _narrow(tensor: torch.Tensor) -> torch.Tensor:
     """float32 where that loses nothing: most kinds are trained in it."""
     return tensor.float() if torch.equal(tensor.float().double(), tensor.double()) else tensor
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Numbers of numpy, which are not JSON's."""
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
-def _tuple(value):
+def _tuple(value: Any) -> Any:
     return None if value is None else tuple(value)

@@ -123,7 +123,7 @@ class ClusterError(CodecError):
 
 def run(
     jobs: list[Job], settings: Settings, address: str | None, actors: int | None, num_gpus: float
-) -> Iterator[dict]:
+) -> Iterator[dict[str, Any]]:
     """Does the jobs on a Ray cluster, a local one without `address`; yields the row of each, once, in the order in
     which they end.
 
@@ -178,7 +178,7 @@ class Attempts:
     it.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._counts: collections.Counter[str] = collections.Counter()
 
     def begin(self, source: str) -> int:
@@ -192,11 +192,11 @@ class Attempts:
 class Counted(Transfer):
     """A Transfer that gives a file up when RETRIES attempts at it have died."""
 
-    def __init__(self, settings: Settings, attempts):
+    def __init__(self, settings: Settings, attempts: Any):
         super().__init__(settings)
         self._attempts = attempts
 
-    def row(self, source: str, target: str) -> dict:
+    def row(self, source: str, target: str) -> dict[str, Any]:
         import ray
 
         if ray.get(self._attempts.begin.remote(source)) > RETRIES:
@@ -210,7 +210,7 @@ class Counted(Transfer):
         return row
 
 
-def _connect(ray, address: str | None, actors: int | None) -> None:
+def _connect(ray: Any, address: str | None, actors: int | None) -> None:
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     handlers = (
         {signum: signal.getsignal(signum) for signum in signals}
@@ -232,7 +232,7 @@ def _connect(ray, address: str | None, actors: int | None) -> None:
         signal.signal(signum, handler)
 
 
-def _actors(ray, actors: int | None, num_gpus: float, files: int) -> int:
+def _actors(ray: Any, actors: int | None, num_gpus: float, files: int) -> int:
     """How many there shall be. Raises ClusterError where not one can start."""
     there = ray.cluster_resources()
     kind, each = ("GPU", num_gpus) if num_gpus else ("CPU", 1)

@@ -90,7 +90,7 @@ class Transfer:
             row["error"] = reason(source, error)
         return row
 
-    def __call__(self, batch: dict) -> dict:
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """A batch of Ray Data, of the columns source and output, text or bytes, to one of `COLUMNS`."""
         pairs = zip(batch["source"], batch["output"], strict=True)
         return _table([self.row(os.fsdecode(source), os.fsdecode(target)) for source, target in pairs])
@@ -129,7 +129,7 @@ class Transfer:
             raise CodecError(f"{target} exists already and is no such output, -f overwrites it ({error})") from None
         return data
 
-    def _described(self, coded: bytes) -> dict:
+    def _described(self, coded: bytes) -> dict[str, Any]:
         import codec
 
         header = codec.info(coded)
@@ -227,14 +227,14 @@ def write(url: str, data: bytes, overwrite: bool) -> None:
         raise
 
 
-def schema():
+def schema() -> Any:
     """pyarrow.Schema of a manifest."""
     import pyarrow
 
     return pyarrow.schema([(name, pyarrow.type_for_alias(kind)) for name, kind in COLUMNS.items()])
 
 
-def write_manifest(url: str, rows: list[dict]) -> None:
+def write_manifest(url: str, rows: list[dict[str, Any]]) -> None:
     """Parquet, a row per source; replaces an earlier one."""
     import pyarrow.parquet
 
@@ -243,7 +243,7 @@ def write_manifest(url: str, rows: list[dict]) -> None:
     write(url, file.getvalue(), overwrite=True)
 
 
-def _table(rows: list[dict]):
+def _table(rows: list[dict[str, Any]]) -> Any:
     """pyarrow.Table of rows."""
     import pyarrow
 

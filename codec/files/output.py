@@ -228,12 +228,13 @@ class _Drafts:
     business.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.renew()
 
-    def renew(self):
+    def renew(self) -> None:
         # The lock is re-entrant: a signal's handler may run while its thread has it.
-        self.lock, self.paths, self.closed = (threading.RLock(), set(), False)
+        self.lock, self.closed = threading.RLock(), False
+        self.paths: set[str] = set()
 
 
 _drafts = _Drafts()

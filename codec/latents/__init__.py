@@ -17,6 +17,7 @@ torch and the rest are imported on first use.
 """
 
 import importlib
+from typing import Any
 
 PLACES = {
     "embed": "features",
@@ -31,7 +32,7 @@ PLACES = {
 __all__ = list(PLACES)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in PLACES:
         return getattr(importlib.import_module(f".{PLACES[name]}", __name__), name)
     raise AttributeError(f"module 'codec.latents' has no attribute {name!r}")

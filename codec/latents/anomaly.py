@@ -6,15 +6,21 @@ of both, as they are and as means over 3x3 positions, are standardised on a set 
 Mahalanobis distance from its mean.
 """
 
+import functools
 import json
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BadOption, CodecError
 from ..model.config import STRIDE
 from ..pixels import image
+
+if TYPE_CHECKING:
+    from ..pipeline.codec import Codec
 
 FORMAT = "aecodec normal 1"
 TOP = 0.01  # share of the positions whose mean score is the picture's ...
@@ -26,7 +32,7 @@ class BadNormal(CodecError):
     """A file that does not describe a set of normal pictures, or one for another model."""
 
 
-def measure(coder, source, quality=QUALITY, **options):
+def measure(coder: "Codec", source: Any, quality: float = QUALITY, **options: Any) -> NDArray[Any]:
     """Of every position of a picture (anything `Codec.encode` takes), float32 [4, h, w]: log2 of bits and of squared
     error, and their 3x3 means.
     """
@@ -40,7 +46,7 @@ def measure(coder, source, quality=QUALITY, **options):
     return np.concatenate([maps, _smooth(maps)])
 
 
-def _per_block(error):
+def _per_block(error: NDArray[Any]) -> NDArray[Any]:
     """Means of [H, W] over blocks of 16x16, [ceil(H/16), ceil(W/16)]; those at the edge over what there is."""
     starts = [np.arange(0, side, STRIDE) for side in error.shape]
     sums = np.add.reduceat(np.add.reduceat(error, starts[0], 0), starts[1], 1)
@@ -48,11 +54,12 @@ def _per_block(error):
     return sums / (rows[:, None] * columns)
 
 
-def _smooth(maps):
+def _smooth(maps: NDArray[Any]) -> NDArray[Any]:
     """3x3 means of [C, h, w], the edge repeated."""
     padded = np.pad(maps, ((0, 0), (1, 1), (1, 1)), "edge")
     h, w = maps.shape[1:]
-    return sum(padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)) / 9
+    nine = [padded[:, i : i + h, j : j + w] for i in range(3) for j in range(3)]
+    return functools.reduce(np.add, nine) / 9
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,7 @@ class Normal:
     pictures: int
 
     @classmethod
-    def fit(cls, model, maps, quality=QUALITY, quantile=0.99):
+    def fit(cls, model: str, maps: list[NDArray[Any]], quality: float = QUALITY, quantile: float = 0.99) -> "Normal":
         """From the `measure` of every normal picture. model: id.
 
         Raises BadOption for fewer than two pictures or a quantile outside 0..1.
@@ -96,7 +103,7 @@ class Normal:
         everywhere = np.quantile(np.concatenate([s.ravel() for s in scores]), quantile)
         return cls(**{**asdict(normal), "threshold": float(threshold), "position_threshold": float(everywhere)})
 
-    def positions(self, maps):
+    def positions(self, maps: NDArray[Any]) -> NDArray[Any]:
         """Score of every position [h, w] of a `measure`: deviations from the normal mean, all four together."""
         off = maps.reshape(4, -1) - np.array(self.mean)[:, None]
         return np.sqrt(np.maximum(np.einsum("in,ij,jn->n", off, np.array(self.precision), off), 0) / 4).reshape(
@@ -104,12 +111,12 @@ class Normal:
         )
 
     @staticmethod
-    def picture(positions):
+    def picture(positions: NDArray[Any]) -> float:
         """Score of a picture: the mean of its highest `positions`."""
         count = min(positions.size, max(LEAST, round(TOP * positions.size)))
         return float(np.sort(positions, axis=None)[-count:].mean())
 
-    def score(self, coder, source, **options):
+    def score(self, coder: "Codec", source: Any, **options: Any) -> tuple[float, bool, NDArray[Any]]:
         """Score of a picture, whether it is unusual, and the scores of its positions [h, w].
 
         Raises BadNormal, and as `Codec.encode`.
@@ -122,11 +129,11 @@ class Normal:
         score = self.picture(positions)
         return score, bool(score > self.threshold), positions
 
-    def to_json(self):
+    def to_json(self) -> str:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "Normal":
         """Raises BadNormal."""
         try:
             fields = json.loads(text)
@@ -144,13 +151,13 @@ class Normal:
             raise BadNormal(f"the file does not describe normal pictures: {str(error).splitlines()[0]}") from None
 
 
-def heat(picture, positions, threshold):
+def heat(picture: Any, positions: NDArray[Any], threshold: float) -> Image.Image:
     """PIL image of a Picture in gray with its unusual positions glowing: red from `threshold`, yellow from twice as
     much.
     """
     shown = picture.pixels.mean(2, keepdims=True) * (255 / np.iinfo(picture.pixels.dtype).max)
-    strength = Image.fromarray(np.float32(positions / max(threshold, 1e-6)))
-    padded = strength.resize([side * STRIDE for side in strength.size], Image.BILINEAR)
+    small = Image.fromarray(np.float32(positions / max(threshold, 1e-6)))
+    padded = small.resize((small.width * STRIDE, small.height * STRIDE), Image.Resampling.BILINEAR)
     strength = np.asarray(padded)[: picture.height, : picture.width, None]
     glow = np.concatenate([np.full_like(strength, 255), 255 * np.clip(strength - 1, 0, 1), np.zeros_like(strength)], 2)
     share = 0.75 * np.clip((strength - 0.75) / 0.5, 0, 1)

@@ -6,12 +6,17 @@ copies stay near their original.
 """
 
 import io
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BadOption
 from ..model.config import STRIDE
 from . import files
+
+if TYPE_CHECKING:
+    from ..pipeline.codec import Codec
 
 BINS = 10, 9, 9  # of the histogram of colours: luma and two chroma axes
 # Chroma is bent by asinh(12 c) / 3: most colours of photographs are nearly gray, and vivid ones are told apart less
@@ -23,7 +28,7 @@ DUPLICATE = 0.55  # distance below which two pictures are taken for copies of on
 QUALITY = 60.0
 
 
-def embed(coder, source, quality=QUALITY, **options):
+def embed(coder: "Codec", source: Any, quality: float = QUALITY, **options: Any) -> NDArray[np.float32]:
     """Feature vector float32 [1130] of a picture (anything `Codec.encode` takes) or of the bytes of an .aec file.
 
     Raises as `encode` and `decode`.
@@ -36,7 +41,7 @@ def embed(coder, source, quality=QUALITY, **options):
     return np.concatenate([np.sqrt(_histogram(block_colours(latent, coder.model))), texture]).astype(np.float32)
 
 
-def block_colours(latent, model):
+def block_colours(latent: NDArray[np.float32], model: Any) -> NDArray[np.float32]:
     """Mean colour of every 16x16 block, [3, h, w] in luma and two chroma axes around zero, out of a latent [M, h, w].
 
     One matrix does it: the mean over the block of what the synthesis' linear shortcut draws.
@@ -46,7 +51,7 @@ def block_colours(latent, model):
     return np.tensordot(axes @ weight.reshape(STRIDE**2, 3, -1).mean(0), latent, 1)
 
 
-def _histogram(colours):
+def _histogram(colours: NDArray[Any]) -> NDArray[Any]:
     """Shares of the blocks by colour, each block dealt linearly to the eight bins around it: [810], of sum 1."""
     luma, *chroma = colours.reshape(3, -1)
     places = [
@@ -61,7 +66,7 @@ def _histogram(colours):
     return histogram.ravel() / luma.size
 
 
-def nearest(queries, features, count):
+def nearest(queries: NDArray[Any], features: NDArray[Any], count: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Indices and distances, both [Q, count], of the rows of features [N, D] nearest to each of queries [Q, D], nearest
     first.
 
@@ -78,7 +83,7 @@ def nearest(queries, features, count):
     return indices, distances
 
 
-def save(file, kind, names, vectors):
+def save(file: BinaryIO, kind: str, names: list[str], vectors: NDArray[Any]) -> None:
     """Writes feature vectors [N, D] into a binary file as ".npy" or ".parquet" (columns input, features).
 
     Where a name is no UTF-8 there is the column input_bytes too, as Parquet's text must be.
@@ -96,7 +101,7 @@ def save(file, kind, names, vectors):
     parquet.write_table(pyarrow.table({"input": texts, "features": features, **odd}), file)
 
 
-def load(path):
+def load(path: str) -> tuple[list[str], NDArray[Any]]:
     """Names and feature vectors [N, D] of a Parquet file that `save` wrote. Raises BadOption, OSError."""
     import pyarrow
     from pyarrow import parquet

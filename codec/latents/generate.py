@@ -5,7 +5,11 @@ The prior of the hyper-latent knows nothing of neighbours, and that of the laten
 textures, not scenes. The synthesis is close to linear: walks are close to cross-fades, but for what the decoder adds.
 """
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ..bitstream import container
 from ..coding import tiles
@@ -14,8 +18,22 @@ from ..pipeline.options import hundredths_of
 from ..pixels.image import MAX_PIXELS
 from . import files
 
+if TYPE_CHECKING:
+    from ..bitstream.entropy import Tables
+    from ..pipeline.codec import Codec
 
-def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.0, like=None, max_pixels=MAX_PIXELS):
+
+def sample(
+    coder: "Codec",
+    height: int = 256,
+    width: int = 256,
+    quality: float = 60.0,
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    like: Any = None,
+    max_pixels: int = MAX_PIXELS,
+) -> bytes:
     """Bytes of an .aec file whose every symbol is drawn from the model's own tables: first z, then y in four steps
     given what is drawn so far.
 
@@ -33,17 +51,18 @@ def sample(coder, height=256, width=256, quality=60.0, *, seed=0, temperature=1.
     if not (height >= 1 and width >= 1 and (not max_pixels or height * width <= max_pixels)):
         raise BadOption(f"{width} x {height} pixels are not a size from 1 to {max_pixels} pixels")
     rng, drawn = np.random.default_rng(seed), []
+    engine: Any = coder.engine  # those of today can also compose
 
-    def choose(tables, rows):
+    def choose(tables: "Tables", rows: NDArray[Any]) -> NDArray[Any]:
         return _draw(tables, rows, rng, temperature)
 
     for i, (r, c) in enumerate(tiles.grid(height, width, 0)):
         like = given and given.tiles[i]
-        drawn.append(coder.engine.compose(r.stop - r.start, c.stop - c.start, hundredths, choose, like))
+        drawn.append(engine.compose(r.stop - r.start, c.stop - c.start, hundredths, choose, like))
     return files.pack(coder, drawn, height, width, hundredths)
 
 
-def _draw(tables, rows, rng, temperature):
+def _draw(tables: "Tables", rows: NDArray[Any], rng: np.random.Generator, temperature: float) -> NDArray[Any]:
     """A symbol for each of `rows`: int32 [n]. Escapes, symbols outside their row, are never drawn."""
     drawn = np.zeros(len(rows), np.int32)
     for row in np.unique(rows):
@@ -57,7 +76,9 @@ def _draw(tables, rows, rng, temperature):
     return drawn
 
 
-def interpolate(coder, a, b, n=9, quality=60.0, *, max_pixels=MAX_PIXELS):
+def interpolate(
+    coder: "Codec", a: Any, b: Any, n: int = 9, quality: float = 60.0, *, max_pixels: int = MAX_PIXELS
+) -> Iterator[bytes]:
     """Yields n .aec files along the straight line between the latents of two pictures of one size, both ends included.
 
     a, b: what `Codec.encode` takes, or bytes of .aec files. Raises BadOption for other sizes or n < 2, and as

@@ -8,8 +8,10 @@ SHA-256 in .aec files. An engine makes networks of what is in them.
 import functools
 import hashlib
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..errors import BadWeights, UnknownModel
 
@@ -19,7 +21,7 @@ ID_BYTES = 4
 
 
 @contextmanager
-def refusing(sentence):
+def refusing(sentence: str) -> Iterator[None]:
     """Raises BadWeights for whatever a broken or hostile file provokes in json, safetensors, numpy and torch."""
     try:
         yield
@@ -32,7 +34,7 @@ def refusing(sentence):
         raise BadWeights(f"{sentence}: {reason}") from None
 
 
-def read_metadata(data, expected):
+def read_metadata(data: bytes, expected: str) -> dict[str, str]:
     """The text fields of a safetensors file, {name: text}. Raises BadWeights unless its format is the one expected."""
     size = int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8 : 8 + size], object_pairs_hook=_unique)["__metadata__"]
@@ -41,7 +43,7 @@ def read_metadata(data, expected):
     return metadata
 
 
-def _unique(pairs):
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """The dict of a JSON object.
 
     Raises ValueError for a name that comes twice: two readers could choose differently.
@@ -51,7 +53,7 @@ def _unique(pairs):
     return dict(pairs)
 
 
-def path_of(name):
+def path_of(name: str | Path) -> Path:
     """Path of a model by name, or `name` itself if it is the path of a weight file. Raises UnknownModel."""
     path = Path(name) if str(name).endswith(".safetensors") else FOLDER / f"{name}.safetensors"
     if not path.is_file():
@@ -60,7 +62,7 @@ def path_of(name):
     return path
 
 
-def name_of(model_id):
+def name_of(model_id: bytes) -> str:
     """Name of the installed model with this id (4 bytes). Raises UnknownModel."""
     for path in sorted(FOLDER.glob("*.safetensors")):
         if _digest(path, path.stat().st_mtime_ns)[:ID_BYTES] == model_id:
@@ -69,5 +71,5 @@ def name_of(model_id):
 
 
 @functools.lru_cache
-def _digest(path, _modified):
+def _digest(path: Path, _modified: int) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()

@@ -91,8 +91,16 @@ def sample(
     def make(coder: "Codec") -> bytes:
         from ...latents import generate
 
-        given = {"seed": seed, "temperature": temperature, "like": content(Job(like)) if like else None}
-        data = generate.sample(coder, height, width, quality, **given, max_pixels=options.max_pixels)
+        data = generate.sample(
+            coder,
+            height,
+            width,
+            quality,
+            seed=seed,
+            temperature=temperature,
+            like=content(Job(like)) if like else None,
+            max_pixels=options.max_pixels,
+        )
         suffix = os.path.splitext(destination)[1].lower()
         return data if suffix == AEC else _picture(coder, data, suffix[1:] or "png", options.max_pixels)
 
