@@ -5,6 +5,7 @@ should.
 import io
 import re
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -17,7 +18,7 @@ import codec
 from codec.app.cli import cli
 from codec.errors import BadImage
 from codec.pixels import exif as blocks
-from codec.pixels import image, scanner, write
+from codec.pixels import image, metadata, scanner, write
 from codec.pixels import xmp as packets
 from codec.pixels.formats import jpeg
 from codec.pixels.image import Picture
@@ -283,3 +284,40 @@ def test_strip_when_decompressing(tmp_path, monkeypatch):
         assert {kind for kind in ("icc", "exif", "xmp") if getattr(again, kind)} == kept
         assert again.width == (30 if "exif" in kept else 20) and (not again.xmp or b'"1"' in again.xmp)
     assert CliRunner().invoke(cli, ["decompress", "-f", "--strip", "gps", "a.aec"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b" ",
+        b"<",
+        b"<a",
+        b"a",
+        b"<x:RDF ",
+        b"<tiff:Orientation ",
+        b' tiff:Orientation="6',
+        b"<tiff:Orientation>" + b"1" * 50,
+        b' xmlns:q="http://ns.adobe.com/tiff/1.0/"',
+        b" n:HasExtendedXMP=",
+        b" xmlns:a =",
+        b" \n",
+    ],
+)
+def test_no_packet_takes_long(piece):
+    xmp = piece * (2_000_000 // len(piece))
+    started = time.process_time()
+    packets.upright(xmp)
+    packets.extension(xmp)
+    packets.without_note(xmp)
+    packets.merged(xmp[:65000], xmp)
+    packets.merged(HEAD + b"<d/>" + TAIL, HEAD + xmp + TAIL)
+    metadata.raw({"Raw profile type exif": xmp.decode()})
+    assert time.process_time() - started < 3
+
+
+def test_exif_of_very_many_tags():
+    many = blocks.packed({274: 6, 271: "Maker"} | {40000 + number: number for number in range(20000)})
+    started = time.process_time()
+    data, notes = written(Picture(photo(20, 30, 3), exif=many), "jpg")
+    assert time.process_time() - started < 10 and notes == ("a part of its EXIF",)
+    assert upright(data).shape == (30, 20, 3) and len(image.load(data).exif) > 20000

@@ -16,6 +16,7 @@ DESCRIPTIVE = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 334
 DIRECTORIES = (0x8769, 0x8825)  # Exif and GPS
 INTEROPERABILITY = 0xA005  # inside the Exif directory: an offset that means nothing elsewhere
 ORIENTATION = 0x0112
+SPARE = 64  # bytes of a block that its tags do not account for
 
 
 def bare(exif: object) -> bytes | None:
@@ -74,15 +75,17 @@ def shortened(exif: bytes, most: int) -> bytes | None:
     tags = _tags(exif) or {}
     places = [(tags, tag, None) for tag in tags if tag not in DIRECTORIES and tag != ORIENTATION]
     places += [(tags[name], tag, name) for name in DIRECTORIES if name in tags for tag in tags[name]]
-    places.sort(key=lambda place: len(_written({place[1]: place[0][place[1]]}, place[2]) or b""))
-    block = packed(tags)
-    while block is None or len(block) > most:
-        if not places:
-            return None
-        directory, tag, _ = places.pop()
-        del directory[tag]
-        block = packed(tags)
-    return block
+    sized = [(len(_written({tag: held[tag]}, name) or b""), held, tag) for held, tag, name in places]
+    sized.sort(key=lambda place: place[0])
+    total = sum(size for size, *_ in sized)
+    block = packed(tags) if total <= most else None
+    while sized and (block is None or len(block) > most):
+        while sized and total > most - SPARE:
+            size, held, tag = sized.pop()
+            total -= size
+            del held[tag]
+        block, total = packed(tags), total + total // 8 + 1  # where that was too little, more goes the next time
+    return block if block and len(block) <= most else None
 
 
 def rewritable(exif: bytes) -> bytes | None:

@@ -12,7 +12,6 @@ from . import colour
 from . import exif as blocks
 
 RAW = re.compile("Raw profile type (exif|app1|xmp|icc|icm)", re.IGNORECASE)
-HEX = re.compile(r"\s*[^\n]{1,80}\n\s*\d{1,10}\s*\n([0-9A-Fa-f\s]*)")
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 KINDS = ("exif", "icc", "xmp", "cicp")
 
@@ -63,12 +62,12 @@ def raw(info: dict) -> dict[str, bytes]:
     found = {}
     for name, text in info.items():
         role = RAW.fullmatch(name) if isinstance(name, str) else None
-        match = HEX.match(text) if role and isinstance(text, str) else None
+        lines = text.strip().split("\n", 2) if role and isinstance(text, str) else []
         try:
-            data = bytes.fromhex(re.sub(r"\s+", "", match[1])) if match else b""
+            data = bytes.fromhex("".join(lines[2].split())) if len(lines) == 3 and lines[1].strip().isdigit() else b""
         except ValueError:
             continue
-        if data:
+        if role and data:
             is_xmp = role[1].lower() == "xmp" or data.startswith(XMP_HEAD)
             kind = "icc_profile" if role[1].lower().startswith("ic") else "xmp" if is_xmp else "exif"
             found[kind] = data.removeprefix(XMP_HEAD)

@@ -69,6 +69,8 @@ def fitted(picture, format: str):
     if blocks.orientation(picture.exif) > 1 and blocks.orientation(exif) == 1:
         picture = image.turned(picture)
         xmp = picture.xmp
+    if picture.depth == 16 and name not in WRITERS:
+        notes.append("all but 8 of its 16 bits per sample")
     if picture.exif and exif != picture.exif and name not in PLAIN:
         notes.append(f"{'a part of its' if exif else 'its'} EXIF")
     if name in PLAIN:

@@ -15,22 +15,28 @@ EXTENDED = (
     b'<rdf:Description rdf:about="" xmlns:xmpNote="http://ns.adobe.com/xmp/note/" xmpNote:HasExtendedXMP="%s"/>'
     b"</rdf:RDF></x:xmpmeta>"
 )
+# No pattern tries more than a few hundred places from where it begins: a hostile packet takes no longer than another.
+NAME, GAP = rb"[\w.-]{1,64}", rb"\s{0,99}"
+DIGITS = rb"[0-9A-Fa-f]{32}"
 NOTE = re.compile(
-    rb"""\s+[\w.-]+:HasExtendedXMP\s*=\s*(?P<quote>["'])\s*(?P<attribute>[0-9A-Fa-f]{32})\s*(?P=quote)"""
-    rb"""|<(?P<name>[\w.-]+:HasExtendedXMP)(?:\s[^>]*)?>\s*(?P<element>[0-9A-Fa-f]{32})\s*</(?P=name)\s*>"""
+    rb"""\s%(name)s:HasExtendedXMP%(gap)s=%(gap)s(?P<quote>["'])%(gap)s(?P<attribute>%(digits)s)%(gap)s(?P=quote)"""
+    rb"""|<(?P<tag>%(name)s:HasExtendedXMP)(?:\s[^<>]{0,999})?>%(gap)s"""
+    rb"""(?P<element>%(digits)s)%(gap)s</(?P=tag)%(gap)s>""" % {b"name": NAME, b"gap": GAP, b"digits": DIGITS}
 )
-RDF, META = rb"<[\w.-]+:RDF\b[^>]*>", rb"<[\w.-]+:(?:xmpmeta|xapmeta)\b[^>]*>"
-SPACES = re.compile(rb"""\s(xmlns:[\w.-]+)\s*=\s*("[^"]*"|'[^']*')""")
+RDF, META = rb"<%s:RDF\b[^<>]*>" % NAME, rb"<%s:(?:xmpmeta|xapmeta)\b[^<>]*>" % NAME
+SPACES = re.compile(rb"""\s(xmlns:%s)%s=%s("[^"<>]*"|'[^'<>]*')""" % (NAME, GAP, GAP))
+MOST_PREFIXES = 9  # for one namespace
 
 
 def upright(xmp: bytes) -> bytes:
     """The packet with the orientation 1 wherever it says one, as an attribute or as an element, under any prefix."""
-    named = re.findall(rb"""xmlns:([\w.-]+)\s*=\s*["']\s*""" + TIFF, xmp)
-    prefixes = rb"|".join(re.escape(name) + b":" for name in {b"tiff", *named})
-    if re.search(rb"""xmlns\s*=\s*["']\s*""" + TIFF, xmp):
+    named = re.findall(rb"""xmlns:(%s)%s=%s["']%s""" % (NAME, GAP, GAP, GAP) + TIFF, xmp)
+    prefixes = rb"|".join(re.escape(name) + b":" for name in [b"tiff", *dict.fromkeys(named)][:MOST_PREFIXES])
+    if re.search(rb"""xmlns%s=%s["']%s""" % (GAP, GAP, GAP) + TIFF, xmp):
         prefixes += b"|"
-    attribute = rb"""([\s<"'](?:%s)Orientation\s*=\s*["']\s*)[0-9]+(?=\s*["'])""" % prefixes
-    element = rb"""(<(?:%s)Orientation(?:\s[^>]*)?>\s*)[0-9]+(?=\s*<)""" % prefixes
+    values = {b"names": prefixes, b"gap": GAP}
+    attribute = rb"""([\s<"'](?:%(names)s)Orientation%(gap)s=%(gap)s["']%(gap)s)[0-9]{1,9}(?=%(gap)s["'])""" % values
+    element = rb"""(<(?:%(names)s)Orientation(?:\s[^<>]{0,999})?>%(gap)s)[0-9]{1,9}(?=%(gap)s<)""" % values
     return re.sub(element, rb"\g<1>1", re.sub(attribute, rb"\g<1>1", xmp))
 
 
@@ -54,11 +60,10 @@ def merged(xmp: bytes, more: bytes) -> bytes:
     outer = re.findall(RDF + b"|" + META, more[:start])
     spaces = {name: value for tag in outer for name, value in SPACES.findall(tag)}
     place, close = _inside(xmp)
-    opening = re.search(rb"<[\w.-]+(?::[\w.-]+)?[^>]*>\s*$", xmp[:place])
-    if opening:
-        missing = b"".join(b" %s=%s" % space for space in spaces.items() if not _declares(opening[0], space[0]))
-        at = opening.start() + len(opening[0].rstrip()) - 1
-        xmp, close = xmp[:at] + missing + xmp[at:], close + len(missing)
+    opening = xmp[max(0, xmp.rfind(b"<", 0, place)) : place]
+    if opening.endswith(b">") and not opening.endswith(b"/>"):
+        missing = b"".join(b" %s=%s" % space for space in spaces.items() if not _declares(opening, space[0]))
+        xmp, close = xmp[: place - 1] + missing + xmp[place - 1 :], close + len(missing)
     return xmp[:close] + more[start:end] + xmp[close:]
 
 
@@ -70,7 +75,8 @@ def split(xmp: bytes) -> tuple[bytes, bytes]:
 
 def _inside(xmp: bytes) -> tuple[int, int]:
     """Where the content of a packet's RDF begins and ends, of its outermost element where there is none."""
-    for opening, closing in ((RDF, rb"</[\w.-]+:RDF\s*>"), (META, rb"</[\w.-]+:(?:xmpmeta|xapmeta)\s*>")):
+    for opening, closing in ((RDF, rb"</%s:RDF>"), (META, rb"</%s:(?:xmpmeta|xapmeta)>")):
+        closing = closing % NAME
         first, ends = re.search(opening, xmp), [match.start() for match in re.finditer(closing, xmp)]
         if first and ends and first.end() <= ends[-1]:
             return first.end(), ends[-1]

@@ -259,7 +259,7 @@ def cut(file, opened):
     width, _, depth, colour, interlaced = header(file)
     others = []
     for kind, data in chunks(file, skip=(b"IDAT",)):
-        if kind != b"IDAT" or (kind, data) not in others:
+        if kind not in (b"IDAT", b"fcTL", b"fdAT") or (kind == b"IDAT" and (kind, data) not in others):
             others.append((kind, data))
     kinds = dict(others)
     if interlaced or b"acTL" in kinds or b"IDAT" not in kinds:
