@@ -1,10 +1,11 @@
-"""Proof that the parse is exact: what the decoder computes before the last symbol is the same to the bit under every
-setting of torch.
+"""Proof that decoding is exact: what the decoder computes before the last symbol, and the pixels, are the same to the
+bit under every setting of torch.
 
     python -m benchmarks.exactness --images DIR [--qualities 5 50 95] [--settings NAME ...]
 
 Every picture is encoded once. Each setting then decodes the file, and every z symbol, mean, table row and residual of
-every tile is compared with those of the plain decoder. Prints how many pictures agree, and ends with status 1 unless
+every tile, and every sample but those of `--fast`, is compared with those of the plain decoder. Prints how many
+pictures agree, and ends with status 1 unless
 all do. `tests/test_exact.py` runs the same on small pictures.
 """
 
@@ -17,9 +18,12 @@ from contextlib import contextmanager
 from itertools import groupby
 from unittest.mock import patch
 
+import numpy as np
 import torch
 
 import codec
+from codec.engine.seam import NO_HALO
+from codec.engine.torch import engine
 from codec.engine.torch.device import inference
 from codec.engine.torch.engine import TorchEngine
 from codec.engine.torch.model import Model
@@ -31,11 +35,11 @@ from . import data
 BATCH = 8
 
 
-def parse(coder, file, pixels=False):
+def parse(coder, file, pixels=None):
     """Per tile of an .aec file the list z, then mean, rows and residual of each step: int32 tensors of what
     `Prior.walk` saw.
 
-    Runs the whole decoder, checksums included; `pixels`: the synthesis too. Raises CodecError.
+    Runs the whole decoder, checksums included; pixels: a list, which gets those of the file. Raises CodecError.
     """
     prior, found = coder.model.networks.prior, []
     walk = prior.walk
@@ -53,7 +57,10 @@ def parse(coder, file, pixels=False):
         return result
 
     with patch.object(prior, "walk", listening):
-        (coder.decode_picture if pixels else coder.verify)(file)
+        if pixels is None:
+            coder.verify(file)
+        else:
+            pixels.append(coder.decode_picture(file).pixels)
     return found
 
 
@@ -63,10 +70,11 @@ def same(tiles, others):
     )
 
 
-def agrees(coder, file, reference, pixels=False):
-    """Whether a file parses to `reference`."""
+def agrees(coder, file, reference, pixels=None, fast=False):
+    """Whether a file parses to `reference` and decodes to these pixels, if any are given; fast: to whatever pixels."""
+    found = None if pixels is None else []
     try:
-        return same(parse(coder, file, pixels), reference)
+        return same(parse(coder, file, found), reference) and (fast or not found or np.array_equal(found[0], pixels))
     except CodecError:
         return False
 
@@ -161,9 +169,11 @@ def compiled(coder):
 
 @contextmanager
 def half_synthesis(coder):
-    synthesis = coder.model.networks.synthesis
-    forward = synthesis.forward
-    with patch.object(synthesis, "forward", lambda y, q, half=False, **options: forward(y, q, True, **options)):
+    render = coder.engine.render
+    fast = lambda latents, qualities, channels, depth, halo=NO_HALO, fast=False: render(
+        latents, qualities, channels, depth, halo, True
+    )
+    with patch.object(engine, "has_bfloat16", lambda device: True), patch.object(coder.engine, "render", fast):
         yield coder
 
 
@@ -203,7 +213,9 @@ def main(arguments=None):
     coder = codec.Codec(device="cpu")
     paths = data.pictures(a.images)
     files = {q: [coder.encode(path, q, lossless=False) for path in paths] for q in a.qualities}
-    references = {q: [parse(coder, file) for file in files[q]] for q in a.qualities}
+    references, pixels = {}, {q: [] for q in a.qualities}
+    for q in a.qualities:
+        references[q] = [parse(coder, file, pixels[q]) for file in files[q]]
     count = sum(x.numel() for q in a.qualities for tiles in references[q] for tile in tiles for x in tile)
     print(
         f"{len(paths)} pictures, {count:,} integers (z, means, rows, residuals) compared per setting; "
@@ -218,8 +230,8 @@ def main(arguments=None):
             if name in SETTINGS:
                 with SETTINGS[name](coder) as other:
                     verdicts = [
-                        agrees(other, file, reference, pixels="synthesis" in name)
-                        for file, reference in zip(files[q], references[q])
+                        agrees(other, file, reference, shown, "synthesis" in name)
+                        for file, reference, shown in zip(files[q], references[q], pixels[q])
                     ]
             else:
                 tiles = sorted(

@@ -68,7 +68,7 @@ def decode(folder, output):
 
 
 def files(folder):
-    return sorted([*GOLDEN.glob("v1/*.aec"), *Path(folder).glob("*.aec")], key=lambda path: path.name)
+    return sorted([*GOLDEN.glob("v2/*.aec"), *Path(folder).glob("*.aec")], key=lambda path: path.name)
 
 
 def machine(python, limits, folder):

@@ -63,7 +63,7 @@ def decompress(
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path.
 
     Options: crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16; only the tiles they
-    need are decoded. fast: in bfloat16 where the device multiplies it, samples of photographs then off by a level.
+    need are decoded. fast: in floats, samples of photographs then off by a level.
     max_pixels: 0 for no limit. Raises CodecError, and OSError for a path.
     """
     return _codec()(device=device).decode(source, **options)

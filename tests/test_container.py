@@ -66,7 +66,7 @@ def sealed(start_to_section: bytes, rest: bytes = b"") -> bytes:
 
 
 def liar(described: bytes) -> bytes:
-    return sealed(b"\xaeAEC\x01" + bytes([len(described)]) + described)
+    return sealed(b"\xaeAEC\x02" + bytes([len(described)]) + described)
 
 
 def varint(value: int) -> bytes:
@@ -105,7 +105,7 @@ def read_by_the_page(data: bytes) -> dict:
                 return value
 
     must(take(4) == bytes.fromhex("ae414543"))
-    must(take(1)[0] == 1)
+    must(take(1)[0] == 2)
     header_size = number(1, 2**28 - 1)
     stop = place + header_size
     must(stop <= len(data))
@@ -183,7 +183,7 @@ def test_two_readers_agree_on_headers_that_lie_under_a_right_checksum():
             old, new = described[place], rng.choice((0, 1, 2, 127, 128, 129, 255, rng.randrange(256)))
             edits = [], [new], [old ^ 1 << rng.randrange(8)], [old, new]
             described[place : place + 1] = bytes(rng.choice(edits))
-        data = sealed(b"\xaeAEC\x01" + varint(len(described)) + described, rest)
+        data = sealed(b"\xaeAEC\x02" + varint(len(described)) + described, rest)
         try:
             aec = unpack(data)
         except CodecError:
@@ -268,9 +268,9 @@ def test_splices_of_two_files_are_errors():
         ),
         (b"P", NotAec, "this is not an .aec file"),
         (
-            EXAMPLE_BYTES[:4] + b"\x02" + EXAMPLE_BYTES[5:],
+            EXAMPLE_BYTES[:4] + b"\x03" + EXAMPLE_BYTES[5:],
             UnsupportedVersion,
-            "format version 2 and this package reads version 1",
+            "format version 3 and this package reads version 2",
         ),
         (EXAMPLE_BYTES + b"\0", Corrupt, "the file goes on after its end: expected 55 bytes, got 56"),
         (EXAMPLE_BYTES[:8] + b"!" + EXAMPLE_BYTES[9:], Corrupt, "the header is damaged"),
@@ -337,7 +337,7 @@ def test_each_fault_has_its_error_and_sentence(data, error, sentence):
         (liar(b"abcd" + b"\0" + b"\5\3" + varint(155) + varint(2**28 - 1) + bytes(8)), Truncated),  # a 256 MiB payload
         # A section of 4 GiB.
         (liar(b"abcd" + b"\x20" + b"\5\3" + varint(155) + bytes(9) + varint(2**32 - 1) + bytes(4)), Truncated),
-        (b"\xaeAEC\x01" + varint(2**28 - 1) + bytes(100), Truncated),  # a 256 MiB header
+        (b"\xaeAEC\x02" + varint(2**28 - 1) + bytes(100), Truncated),  # a 256 MiB header
     ],
 )
 def test_bombs_are_refused_at_once(data, error):
@@ -378,7 +378,7 @@ def test_read_header_of_a_pipe_that_gives_one_byte_at_a_time():
 
     assert read_header(Slow(EXAMPLE_BYTES))[0] == EXAMPLE.header
     with pytest.raises(Truncated, match="expected at least 268435468 bytes, got 109$"):
-        read_header(Slow(b"\xaeAEC\x01" + varint(2**28 - 1) + bytes(100)))
+        read_header(Slow(b"\xaeAEC\x02" + varint(2**28 - 1) + bytes(100)))
     with pytest.raises(Truncated, match="expected at least 44 bytes, got 40$"):
         read_header(Slow(EXAMPLE_BYTES[:40]))
 

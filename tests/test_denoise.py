@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 import codec
 from codec import latents
 from codec.bitstream import container
-from codec.engine.torch import int8, payload
+from codec.engine.torch import payload
 from codec.errors import BadOption, BadWeights
 from codec.latents import files, sheet
 from codec.latents.denoise import Encoder, attach, fill
@@ -91,7 +91,6 @@ def test_noise_goes_without_an_encoder_file(coder, monkeypatch, tmp_path):
     clean picture stays.
     """
     monkeypatch.setattr(codec.latents.denoise, "INSTALLED", tmp_path / "none")
-    monkeypatch.setattr(int8, "SMALLEST", 0)  # as large pictures
     cleaner = attach(coder)
     for channels in (3, 1):
         clean = photograph(96, 128, seed=1, channels=channels)

@@ -120,13 +120,13 @@ def test_a_frozen_network_is_near_the_one_it_was_made_of(coder, frozen, quality,
     with torch.inference_mode():
         x = (torch.div(samples * 8192 + 255, 510, rounding_mode="floor") - 2048).double()
         q = fixed.Quality(prior, quality)
-        y = coder.model.networks.analysis(samples / 255 - 0.5, coder.model.coordinate(quality))
+        y = coder.model.floats.analysis(samples / 255 - 0.5, coder.model.coordinate(quality))
         found = frozen["analysis"](x, q) * 2.0**-fixed.SAMPLE
         assert (found - y).square().mean().sqrt() < 0.002
-        z = coder.model.networks.hyper_analysis(y)
+        z = coder.model.floats.hyper_analysis(y)
         assert (frozen["hyper_analysis"](found * 2**12) * 2.0**-8 - z).square().mean().sqrt() < 0.01
         steps = torch.round(y * prior.gains(quality)[0])
-        expected = coder.model.networks.synthesis(
+        expected = coder.model.floats.synthesis(
             (steps / prior.gains(quality)[0]).float(), coder.model.coordinate(quality)
         )
         p = frozen["synthesis"](steps * 2**fixed.TARGET, q) * 2.0**-fixed.PIXEL

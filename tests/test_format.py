@@ -1,5 +1,5 @@
-"""FORMAT.md against the codec: a second decoder, written from the page alone, must find the same symbols and nearly the
-same pixels.
+"""FORMAT.md against the codec: a second decoder, written from the page alone, must find the same symbols and the same
+pixels, and a second analysis the same symbols to write.
 
 It takes constants and layers from the page's tables and computes in integers; of the codec it knows only the container,
 see test_container.
@@ -89,6 +89,12 @@ def shuffle(x, n=2):
     return x.reshape(n, n, k, rows, columns).transpose(2, 3, 0, 4, 1).reshape(k, n * rows, n * columns)
 
 
+def cells(x, n):
+    """The inverse of `shuffle`."""
+    k, rows, columns = x.shape[0], x.shape[1] // n, x.shape[2] // n
+    return x.reshape(k, rows, n, columns, n).transpose(2, 4, 0, 1, 3).reshape(n * n * k, rows, columns)
+
+
 def phase(x, p):
     return x[:, p // 2 :: 2, p % 2 :: 2]
 
@@ -99,15 +105,15 @@ class Model:
     def __init__(self, data):
         self.text = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         metadata = self.text.pop("__metadata__")
-        must(metadata["format"] == "aecodec model 1")
+        must(metadata["format"] == "aecodec model 2")
         config = json.loads(metadata["config"])
         self.sizes = CONSTANTS | {letter: config[key] for letter, key in table("Size", "Key in `config`")}
         self.tensors = safetensors.numpy.load(data)
         self.layers = {}  # name: inputs, outputs, kernel, and what the last column says
-        for last in ("Activation", "Parts"):
-            for name, *cells, what in table("Layer", "Inputs", "Outputs", "Kernel", last):
+        for last in (["Activation"], ["Parts"], ["Stride", "Parts"]):
+            for name, *cells in table("Layer", "Inputs", "Outputs", "Kernel", *last):
                 for full in self.names(name):
-                    self.layers.setdefault(full, (*self.shape(",".join(cells)), what))  # `join.0` comes before `join.t`
+                    self.layers.setdefault(full, (*self.shape(",".join(cells[:3])), cells[-1]))  # `join.0` first
         self.rows = {name: [*self.lay_out(name)] for name in "yz"}
 
     def shape(self, cells):
@@ -116,7 +122,12 @@ class Model:
     def names(self, name):
         """Every layer that a name in the page's tables stands for."""
         letter, count = next(
-            ((x, n) for x, n in (("t", STEPS), ("g", 4), ("s", self.sizes["S"])) if x in name.split(".")), ("", 1)
+            (
+                (x, n)
+                for x, n in (("t", STEPS), ("g", 4), ("s", self.sizes["S"]), ("i", self.sizes["B"]))
+                if x in name.split(".")
+            ),
+            ("", 1),
         )
         return [".".join(str(i) if part == letter else part for part in name.split(".")) for i in range(count)]
 
@@ -134,7 +145,7 @@ class Model:
         return (a, d) if quality < 10000 else (a - 1, 9900)
 
     def vector(self, name, quality):
-        (a, d), t = self.anchor(quality), self.tensors[f"prior.{name}"].astype(np.int64)
+        (a, d), t = self.anchor(quality), self.tensors[name].astype(np.int64)
         return ((t[a] * (9900 - d) + t[a + 1] * d + 4950) // 9900)[:, None, None]
 
     def scaled(self, x, v, bits):
@@ -163,11 +174,11 @@ class Model:
         h, w = (-(-size // HYPER_STRIDE) for size in inside)
         rows_z = self.rows["z"][(a + (d >= 4950)) * hyper :][:hyper]
         z = np.array([stream.symbol(*row) for row in rows_z for _ in range(h * w)]).reshape(hyper, h, w)
-        x = self.layer("up2", self.scaled(z, -self.vector("gain_z", quality), FRACTION))
+        x = self.layer("up2", self.scaled(z, -self.vector("prior.gain_z", quality), FRACTION))
         x = shuffle(self.layer("up1", shuffle(x)))
-        features = self.block("body", x + self.vector("quality_bias", quality))
+        features = self.block("body", x + self.vector("prior.quality_bias", quality))
         y, residuals, rows, context = np.zeros((4, m, HYPER_STRIDE * h, HYPER_STRIDE * w), np.int64)
-        gain, cells = self.vector("gain_y", quality), (y.shape[1] // 2, y.shape[2] // 2)
+        gain, cells = self.vector("prior.gain_y", quality), (y.shape[1] // 2, y.shape[2] // 2)
         for t in range(STEPS):
             x = self.layer(f"join.{t}", np.concatenate([features, context]) if t else features)
             x = self.block(
@@ -195,31 +206,74 @@ class Model:
         must(stream.state == 2**31 and not stream.words)
         return z, y, residuals, rows, stream.escapes
 
-    def rebuild(self, y, residuals, rows, quality):
-        """Section Pixels, y without its gain."""
-        v = -self.vector("gain_y", quality)
-        power = self.tensors["prior.exp2"][v % 2**GAIN] * 2.0 ** (v // 2**GAIN - 15)
-        return ((y / 2**LATENT - np.sign(residuals) * self.tensors["pull"][rows]) * power).astype(np.float32)
+    def fixed(self, name, x, stride=1):
+        """Section Pixels, a layer."""
+        weight, bias, limit = (self.tensors[f"{name}.{part}"].astype(np.int64) for part in ("weight", "bias", "limit"))
+        shift, cut = int(self.tensors[f"{name}.shift"][0]), int(self.tensors[f"{name}.cut"][0])
+        must(0 <= shift <= 24 and 0 <= cut <= 16 and limit.min() >= 0 and limit.max() <= 32767)
+        must((abs(weight).sum((2, 3)) @ limit + abs(bias) + (2**shift // 2) < 2**31).all())
+        x = np.clip(rounded(x, cut), -limit[:, None, None], limit[:, None, None])
+        return rounded(convolve(x, weight) + bias[:, None, None], shift)[:, ::stride, ::stride]
 
-    def synthesis(self, y, quality):
-        """Section Pixels: y of a whole picture to samples [3, rows, columns], 0 to 1."""
-        a, d = self.anchor(quality)
-        get = lambda name: self.tensors[f"synthesis.{name}"].astype(np.float32)
-        conv = lambda name, x: convolve(x, get(f"{name}.weight")) + get(f"{name}.bias")[:, None, None]
-        gain = lambda name, x: (
-            x * np.exp(np.average(get(f"{name}.w")[a : a + 2], 0, [9900 - d, d]))[:, None, None].astype(np.float32)
-        )
+    def fixed_block(self, name, x, quality):
+        """Section Pixels, a block."""
+        v = np.clip(self.fixed(f"{name}.a", x), -32768, 32767)
+        m = np.minimum(self.scaled(1, self.vector(f"{name}.gain.log2", quality), 15), 32767)
+        m = np.where(v < 0, rounded(3277 * m, 15), m)
+        return x + self.fixed(f"{name}.b", rounded(v * m, 15))
 
-        def block(name, x):
-            t = conv(f"{name}.a", x)
-            return x + conv(f"{name}.b", gain(f"{name}.gain", np.where(t < 0, 0.1 * t, t)))
+    def rebuild(self, y, residuals, rows):
+        """Section Pixels, y in steps of 2^-12."""
+        return 16 * y - np.sign(residuals) * self.tensors["pull"].astype(np.int64)[rows]
 
-        y = gain("gain", y)
-        x = shuffle(conv("up8", block("first_block", conv("first", y))))
+    def synthesis(self, t, quality):
+        """Section Pixels: t of a whole picture to p [3, rows, columns]."""
+        u = np.clip(self.scaled(t, self.vector("synthesis.gain.log2", quality), -12), -32767, 32767)
+        layer = lambda name, x: self.fixed(f"synthesis.{name}", x)
+        block = lambda name, x: self.fixed_block(f"synthesis.{name}", x, quality)
+        x = shuffle(layer("up8", block("first_block", layer("first", u))))
         for s in range(self.sizes["S"]):
             x = block(f"blocks.{s}", x)
-        x = shuffle(conv("last", block("render", shuffle(conv("up4", x)))), 4)
-        return x + shuffle(convolve(y, get("linear.weight")), 16) + 0.5
+        x = shuffle(layer("last", block("render", shuffle(layer("up4", x)))), 4)
+        return x + shuffle(layer("linear", u), 16)
+
+    def analysis(self, samples, most, quality):
+        """Section From pixels: samples [rows, columns, channels] to y [M, ...]."""
+        rows, columns, channels = samples.shape
+        x = np.pad(samples, ((0, -rows % STRIDE), (0, -columns % STRIDE), (0, 0)), "edge").astype(np.int64)
+        x = (2**13 * x + most) // (2 * most) - 2**11
+        x = np.broadcast_to(x, (*x.shape[:2], 3)).transpose(2, 0, 1)
+        a = self.fixed("analysis.first", cells(x, 8))
+        for i in range(self.sizes["B"]):
+            a = self.fixed_block(f"analysis.blocks.{i}", a, quality)
+        a = self.fixed_block("analysis.last_block", self.fixed("analysis.down", a, 2), quality)
+        return self.fixed("analysis.last", a) + self.fixed("analysis.linear", cells(x, 16))
+
+    def hyper_analysis(self, y, quality):
+        """Section From pixels: y of a tile to z."""
+
+        def leaky(v):
+            v = np.clip(v, -32768, 32767)
+            return np.where(v < 0, rounded(3277 * v, 15), v)
+
+        h = leaky(self.fixed("hyper_analysis.b", leaky(self.fixed("hyper_analysis.a", y)), 2))
+        z = self.scaled(self.fixed("hyper_analysis.c", h, 2), self.vector("prior.gain_z", quality), -8)
+        return np.clip(z, -MAX_RESIDUAL, MAX_RESIDUAL)
+
+    def chosen(self, y, mean, row, quality):
+        """Section From pixels: residuals of y [M, ...], were they all coded."""
+        target = np.clip(self.scaled(y, self.vector("prior.gain_y", quality), 0), -(2**27), 2**27)
+        d, (one, more) = target - 16 * mean, self.tensors["thresholds"].astype(np.int64)[:, row]
+        k = (abs(d) - more + 2**12) // 2**12
+        return np.sign(d) * np.minimum(np.where(k <= 1, abs(d) >= one, k), MAX_RESIDUAL)
+
+
+def sampled(p, channels, most):
+    """Section Pixels: samples [rows, columns, channels] of p."""
+    if channels == 1:
+        p, most = p.sum(0, keepdims=True), most // 3
+    n = 3 // channels
+    return ((np.clip(p + n * 2**19, 0, n * 2**20) * most + 2**19) // 2**20).transpose(1, 2, 0)
 
 
 @cache
@@ -238,46 +292,61 @@ def picture(height, width, channels):
 
 
 def test_the_constants_of_the_page_are_those_of_the_code():
-    from codec.model import networks, prior
+    from codec.model import config, prior
 
-    assert CONSTANTS == {name: getattr(prior, name, getattr(networks, name, None)) for name in CONSTANTS}
+    assert CONSTANTS == {name: getattr(prior, name, getattr(config, name, None)) for name in CONSTANTS}
 
 
 def test_the_tensors_of_the_page_are_those_of_the_model():
     m = model(container.unpack(codec.compress(picture(16, 16, 1), 1, lossless=False)).header.model)
     page = {name: (kind, m.shape(cells)) for name, kind, cells in table("Tensor", "Type", "Shape")}
     for name, (i, o, k, what) in m.layers.items():
-        conv = lambda n: {f"{n}.weight": ("F16", [o, i, k, k]), f"{n}.bias": ("F16", [o])}
-        gain = lambda n: {f"{n}.w": ("F16", [m.sizes["A"], i])}
-        fixed = {"weight": ("I8", [o, i, k, k]), "bias": ("I32", [o]), "shift": ("I8", [o]), "limit": ("I32", [i])}
-        block = conv(f"{name}.a") | conv(f"{name}.b") | gain(f"{name}.gain")
-        parts = {
-            "weight": {f"{name}.weight": ("F16", [o, i, k, k])},
-            "weight, bias": conv(name),
-            "gain": gain(name),
-            "block": block,
+        fixed = lambda n, kind, shifts: {
+            f"{n}.weight": (kind, [o, i, k, k]),
+            f"{n}.bias": ("I32", [o]),
+            f"{n}.shift": ("I8", [shifts]),
+            f"{n}.limit": ("I32", [i]),
         }
-        page |= parts.get(what, {f"prior.network.{name}.{part}": value for part, value in fixed.items()})
-    found = {name: (e["dtype"], "any" if name.endswith(".cdfs") else e["shape"]) for name, e in m.text.items()}
-    assert {name: found[name] for name in found if not name.startswith(("analysis.", "hyper_analysis."))} == page
+        layer = lambda n: fixed(n, "I16", 1) | {f"{n}.cut": ("I8", [1])}
+        gain = {f"{name}.gain.log2": ("I32", [m.sizes["A"], i])}
+        parts = {"layer": layer(name), "gain": gain, "block": layer(f"{name}.a") | layer(f"{name}.b") | gain}
+        page |= parts.get(what) or fixed(f"prior.network.{name}", "I8", o)
+    assert page == {name: (e["dtype"], "any" if name.endswith(".cdfs") else e["shape"]) for name, e in m.text.items()}
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "quality"),
-    [(40, 48, 3, 37.53), (33, 70, 3, 100), (33, 70, 1, 93), (20, 1030, 3, 1)],
+    ("height", "width", "channels", "depth", "quality"),
+    [
+        (40, 48, 3, 8, 37.53),
+        (33, 70, 3, 8, 100),
+        (33, 70, 1, 8, 93),
+        (20, 1030, 3, 8, 1),
+        (17, 40, 3, 16, 98.7),
+        (30, 20, 1, 16, 64),
+    ],
 )
-def test_a_decoder_written_from_the_page_finds_the_same_symbols_and_pixels(height, width, channels, quality):
-    data = codec.compress(picture(height, width, channels), quality, lossless=False)
+def test_a_codec_written_from_the_page_finds_the_same_symbols_and_pixels(
+    height, width, channels, depth, quality, coder
+):
+    samples, most = picture(height, width, channels), 2**depth - 1
+    if depth == 16:
+        samples = samples.astype(np.uint16) * 257
+    data = coder.encode(samples if channels == 3 else samples[..., 0], quality, lossless=False)
     aec = container.unpack(data)
-    m, hundredths, latents = model(aec.header.model), aec.header.quality, []
+    m, hundredths, steps = model(aec.header.model), aec.header.quality, []
+    latents = m.analysis(samples, most, hundredths)
     for i, tile in enumerate(aec.tiles):  # one row of tiles
         wide = min(1024, width - 1024 * i)
         z, y, residuals, rows, escapes = m.decode(tile.payload, height, wide, hundredths)
         assert crc32(y.astype("<i4"), crc32(z.astype("<i4"))) == tile.symbols_crc, (
             "FORMAT.md and the codec decode different symbols"
         )
-        assert (rows == 0).any() if quality < 90 else escapes
-        latents.append(m.rebuild(y, residuals, rows, hundredths)[:, : -(-height // STRIDE), : -(-wide // STRIDE)])
-    pixels = m.synthesis(np.concatenate(latents, 2), hundredths)[:, :height, :width].transpose(1, 2, 0)
-    pixels = np.rint(np.clip(pixels.mean(2, keepdims=True) if channels == 1 else pixels, 0, 1) * 255)
-    assert abs(pixels - np.asarray(codec.decompress(data), float).reshape(pixels.shape)).max() <= 1
+        assert (rows == 0).any() if quality < 60 else escapes or quality < 90
+        inside = np.s_[:, : -(-height // STRIDE), : -(-wide // STRIDE)]
+        steps.append(m.rebuild(y, residuals, rows)[inside])
+        own = latents[:, :, 64 * i : 64 * (i + 1)]
+        assert np.array_equal(m.hyper_analysis(own, hundredths), z)
+        wanted = m.chosen(own, (y - residuals * 2**LATENT)[inside], rows[inside], hundredths)
+        assert np.array_equal(wanted * (rows[inside] > 0), residuals[inside])
+    pixels = sampled(m.synthesis(np.concatenate(steps, 2), hundredths)[:, :height, :width], channels, most)
+    assert np.array_equal(pixels, coder.decode_picture(data).pixels)

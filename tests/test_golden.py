@@ -12,7 +12,7 @@ import codec
 from codec import errors
 from codec.pixels import image
 from tests.fuzz import tiny
-from tests.golden.make import BAD, COMMAND, GOOD, coder_of, digest, pictures
+from tests.golden.make import BAD, COMMAND, GOOD, coder_of, digest, of_pixels, pictures
 
 GOLDEN = json.loads((GOOD / "golden.json").read_text())
 ERRORS = json.loads((BAD / "errors.json").read_text())
@@ -29,7 +29,7 @@ def test_there_are_enough_of_them():
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_symbols_and_pixels_are_those_of_old(name):
-    """The integers of the parse to the last bit, pixels within one level of 8 bits, alpha and metadata exactly."""
+    """The integers of the parse and all samples to the last bit, and the metadata."""
     coder, golden, file = coder_of(name), GOLDEN[name], (GOOD / f"{name}.aec").read_bytes()
     assert hashlib.sha256(file).hexdigest() == golden["sha256"]
     kind = name.split("-")[0]
@@ -38,10 +38,8 @@ def test_symbols_and_pixels_are_those_of_old(name):
     )
     assert digest(coder, file) == golden["parse"]
     found, expected = coder.decode_picture(file), image.load(GOOD / f"{name}.png")
-    assert found.depth == expected.depth and found.pixels.shape == expected.pixels.shape
-    assert np.abs(found.pixels.astype(int) - expected.pixels).max() <= (
-        0 if kind in ("exact", "rounded") else 257 if found.depth == 16 else 1
-    )
+    assert found.depth == expected.depth and np.array_equal(found.pixels, expected.pixels)
+    assert coder.checksum(file) == of_pixels(found.pixels) == golden["pixels"]
     picture = pictures()[name][0]
     assert (found.alpha is None and picture.alpha is None) or np.array_equal(found.alpha, picture.alpha)
     assert (found.icc, found.exif, found.xmp, found.cicp) == (picture.icc, picture.exif, picture.xmp, picture.cicp)
@@ -74,7 +72,5 @@ def test_the_tiny_model_is_what_its_script_makes():
         name: (tensor.dtype, tensor.shape) for name, tensor in committed.items()
     }
     for name, tensor in made.items():
-        if tensor.dtype.kind == "i":
-            assert np.array_equal(tensor, committed[name]), name
-        else:
-            assert np.allclose(tensor, committed[name], rtol=2e-3, atol=1e-4), name
+        # The basis of the linear ones comes from cosines, whose last bit is the library's.
+        assert np.abs(tensor.astype(int) - committed[name]).max() <= (name.endswith("linear.weight")), name

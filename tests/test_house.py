@@ -14,7 +14,16 @@ ROOT = Path(codec.__file__).parent
 MAP = re.findall(r"(?m)^\| `(\w+)(?:/|\.py)` \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))  # from the ground up
 PLACE = {name: place for place, name in enumerate(MAP)}
 TOP = {"", "__main__"}  # codec/__init__.py and __main__.py, which may import anything; nobody imports them
-TORCH = ("engine.torch.", "model.networks", "model.prior", "model.fixed", "training.", "latents.", "autoencoders.")
+TORCH = (
+    "engine.torch.",
+    "model.networks",
+    "model.floats",
+    "model.prior",
+    "model.fixed",
+    "training.",
+    "latents.",
+    "autoencoders.",
+)
 
 
 def modules():

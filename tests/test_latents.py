@@ -30,7 +30,7 @@ def test_the_latent_is_what_the_decoder_synthesises(coder, pictures):
     latent = coder.latent(data)
     assert latent.shape == (320, 10, 14) and latent.dtype == np.float32
     with torch.inference_mode():
-        x = coder.model.networks.synthesis(torch.from_numpy(latent[None]), coder.model.coordinate(5000))[0].permute(
+        x = coder.model.floats.synthesis(torch.from_numpy(latent[None]), coder.model.coordinate(5000))[0].permute(
             1, 2, 0
         )
     decoded = np.asarray(coder.decode(data)).astype(float)

@@ -92,7 +92,7 @@ def test_the_gradient_is_that_of_the_error(channels, objective, squared, monkeyp
         y[:, :, 3:, :w] = (steps * reciprocal)[:, :, :, :w]
         with torch.inference_mode():
             x = (
-                model.networks.synthesis(y, model.coordinate(6000), halo=margin)[
+                model.floats.synthesis(y, model.coordinate(6000), halo=margin)[
                     0, :, : picture.shape[0], : picture.shape[1]
                 ]
                 .clamp(-0.5, 0.5)
@@ -185,21 +185,16 @@ def test_other_efforts_are_refused(effort, coder):
 
 
 @pytest.mark.parametrize("quality", [20, 95])
-def test_fast_is_near(quality, coder, monkeypatch):
-    """Also where the processor emulates bfloat16."""
+@pytest.mark.parametrize("half", [False, True])
+def test_fast_is_near(quality, half, coder, monkeypatch):
+    """In bfloat16, also where the processor emulates it, and in float32."""
     picture = photograph(160, 224, 1)
     file = coder.encode(picture, quality, lossless=False)
     pixels = coder.decode_picture(file).pixels
-    monkeypatch.setattr(engine, "has_bfloat16", lambda device: True)
+    monkeypatch.setattr(engine, "has_bfloat16", lambda device: half)
     fast = coder.decode_picture(file, fast=True).pixels
     difference = np.abs(fast.astype(int) - pixels)
-    assert 0 < (difference > 0).mean() < 0.2 and difference.max() == 1
+    assert 0 < (difference > 0).mean() < (0.2 if half else 0.05) and difference.max() == 1
     assert psnr(fast, picture) > psnr(pixels, picture) - 0.02
     assert (np.asarray(coder.decode_batch([file], fast=True)[0]) == fast).all()
     assert (np.asarray(codec.decompress(file, fast=True, device="cpu")) == fast).all()
-
-
-def test_fast_changes_nothing_where_the_processor_cannot(coder, monkeypatch):
-    monkeypatch.setattr(engine, "has_bfloat16", lambda device: False)
-    file = coder.encode(photograph(64, 64), 60)
-    assert (coder.decode_picture(file, fast=True).pixels == coder.decode_picture(file).pixels).all()

@@ -184,11 +184,11 @@ REGION: list[Parameter] = [
         help="Smaller: the means of squares of pixels.",
     ),
     click.option(
-        "--fast",
-        is_flag=True,
-        help="Compute pixels in bfloat16 where the processor can: a fifth faster, "
-        "samples of photographs off by a level.",
+        "--fast", is_flag=True, help="Compute pixels in floats: faster, samples of photographs off by a level."
     ),
+]
+PIXELS: list[Parameter] = [
+    click.option("--pixels", is_flag=True, help="Print the SHA-256 of the pixels, which is the same on every machine.")
 ]
 RECOVER: list[Parameter] = [
     click.option("--recover", is_flag=True, help="Decode what is left of damaged files; the rest becomes gray.")

@@ -19,7 +19,7 @@ from zlib import crc32
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, Truncated, UnsupportedVersion
 
 SIGNATURE = b"\xaeAEC"  # the first byte is neither ASCII nor a start of UTF-8: no text file begins so
-VERSION = 1
+VERSION = 2
 TILE = 1024  # px: side of the tiles that are coded on their own
 SPELLED = 3  # value of the suffix flag for a name that is not in SUFFIXES
 SUFFIXES = "", "png", "jpg"  # index = value of the suffix flag: the names that cost no byte

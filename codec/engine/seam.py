@@ -95,7 +95,7 @@ class Engine(Protocol):
         """Samples [16h, 16w, channels], uint8 or uint16 by their depth, of latents of one size, but for those of the
         halo.
 
-        halo: as of `analyse`, by `coding.tiles.synthesis_halo`. fast: with less exact arithmetic where that is faster.
+        halo: as of `analyse`, by `coding.tiles.synthesis_halo`. fast: in floats, not to the bit.
         """
 
     def blank(self, rows: int, columns: int) -> Latents:

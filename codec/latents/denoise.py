@@ -184,7 +184,7 @@ def attach(coder, path=None):
     """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one
     the codec's own encoder behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
     if path is None and not INSTALLED.exists():
-        return _over(coder, untrained(coder), coder.model.networks.hyper_analysis)
+        return _over(coder, untrained(coder), coder.model.floats.hyper_analysis)
     path = Path(path or INSTALLED)
     try:
         encoder = Encoder(path.read_bytes(), coder.device)
@@ -201,7 +201,7 @@ def attach(coder, path=None):
 
 
 def _over(coder, analysis, hyper_analysis):
-    analysis.plain = coder.model.networks.analysis
+    analysis.plain = coder.model.floats.analysis
     return Denoiser.over(TorchEngine(coder.model, analysis, hyper_analysis))
 
 
@@ -210,7 +210,7 @@ def untrained(coder):
     with torch.device("meta"):
         analysis = DenoisingAnalysis(coder.model.config)
     analysis.load_state_dict(
-        Shrinkage(coder.model.config).state_dict(prefix="shrinkage.") | coder.model.networks.analysis.state_dict(),
+        Shrinkage(coder.model.config).state_dict(prefix="shrinkage.") | coder.model.floats.analysis.state_dict(),
         assign=True,
     )
     return analysis.to(coder.device).eval().requires_grad_(False)

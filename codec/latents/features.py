@@ -46,7 +46,7 @@ def block_colours(latent: NDArray[np.float32], model: Any) -> NDArray[np.float32
 
     One matrix does it: the mean over the block of what the synthesis' linear shortcut draws.
     """
-    weight = model.networks.synthesis.linear.weight.detach().cpu().numpy()[:, :, 0, 0]  # [256 * 3, M]
+    weight = model.floats.synthesis.linear.weight.detach().cpu().numpy()[:, :, 0, 0]  # [256 * 3, M]
     axes = np.array([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]]) / [[3], [2], [2]]
     return np.tensordot(axes @ weight.reshape(STRIDE**2, 3, -1).mean(0), latent, 1)
 

@@ -1,83 +1,109 @@
-"""The layers of the analysis, the hyper-analysis and the synthesis in integers: what `networks` is built of where a
-picture must not depend on the machine.
+"""Convolutions of whole numbers, and what `networks` is built of in the codec: the analysis, the hyper-analysis and the
+synthesis in integers, so that neither a file nor a pixel depends on the machine.
 
-Everything is a whole number held in float64, and no sum can reach 2^31 (`FixedConv.bound`), so that it is exact in
-whatever order it is added. Activations have units of their own per channel, which the weights absorb; only those below
-have one that is written down.
+The numbers are held in floating-point tensors, and no sum can reach what these hold exactly (`Whole.bound`), so that
+the order of additions does not matter. Activations have units of their own per channel, which the weights absorb; only
+those below have one that is written down.
 """
+
+import math
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .prior import GAIN, fixed
-
+GAIN = 10  # fractional bits of log2-gains
 SAMPLE = 12  # fractional bits of the samples that the analysis takes, and of the latents it gives
 HYPER = 8  # fractional bits of what the hyper-analysis gives
-TARGET = 12  # fractional bits of the latents that are rounded, of thresholds and of the pull, in quantiser steps
+TARGET = 12  # fractional bits, in quantiser steps, of latents that are rounded or rendered, of thresholds and the pull
 PIXEL = 20  # fractional bits of what the synthesis gives, of the full range
 UNIT = 15  # fractional bits of the gains in a block
 SLOPE = 3277  # of the leaky ReLUs, in 2^-UNIT
 TOP = (1 << UNIT) - 1  # of 16 bits
+MOST_SHIFT, MOST_CUT = 24, 16
 
 
-class Quality:
-    """A quality in hundredths, or a tuple of N, as the gains of a model want it."""
-
-    def __init__(self, prior, quality):
-        self.prior, self.qualities = prior, quality if isinstance(quality, tuple) else (quality,)
-
-    def power(self, table, bits=0):
-        """2^bits and the gains of a table [A,C] of log2 in 2^-GAIN: float64 [1 or N,C,1,1], exact."""
-        logs = [self.prior.interpolate(table, one) + (bits << GAIN) for one in self.qualities]
-        return torch.cat([self.prior.power(log) for log in logs])
+def fixed(x):
+    """Nearest integer, halves up; exact for every x that float64 holds with one more bit."""
+    return torch.floor(x + 0.5)
 
 
-class FixedConv(nn.Module):
-    """A convolution of whole numbers x [N,C,h,w], float64: the input's last bits are cut, each channel is clamped to
-    its limit, the sums are scaled by 2^-shift and rounded. There is always a bias: where none was trained it takes off
-    the mean error of the weights.
+def two_to(exponents):
+    """Powers of two of integers, float64 and exact by definition, which no library's exp2 promises."""
+    return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
+
+
+class Whole(nn.Module):
+    """The integers of a convolution: clamp each input channel to its limit, sum exactly, scale by 2^-shift, round.
+
+    3x3 windows are laid out for a matrix product: a library may compute convolutions by other, inexact algorithms.
+    Tensors are [N,C,h,w] in channels_last memory, so that a product runs over rows of channels.
+    """
+
+    def __init__(self, inputs, outputs, kernel, stride, dtype, shifts):
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel, dtype=dtype))
+        self.register_buffer("bias", torch.zeros(outputs, dtype=torch.int32))
+        self.register_buffer("shift", torch.zeros(shifts, dtype=torch.int8))
+        self.register_buffer("limit", torch.zeros(inputs, dtype=torch.int32))
+
+    def bound(self):
+        """Largest magnitude any sum can reach, per output channel [O]."""
+        return (self.weight.long().abs() * self.limit.long()[:, None, None]).sum((1, 2, 3)) + self.bias.long().abs()
+
+    def prepare(self, dtype, half):
+        """Makes what products take of the stored integers, in float32 or float64.
+
+        2^-shift is in the matrix already: multiples of a power of two add as exactly as integers do, and a pass over
+        the sums is saved. So is the rounding term, a `half` if it comes at once.
+        """
+        scale = two_to(-self.shift.long())
+        # [kernel^2 * inputs, outputs].
+        self.matrix = (
+            (self.weight * scale[:, None, None, None]).permute(2, 3, 1, 0).flatten(0, 2).to(dtype).contiguous()
+        )
+        self.offset = (self.bias * scale + half).to(dtype)
+        self.high = self.limit.to(dtype)
+        self.low = -self.high
+
+    def product(self, x, offset, matrix):
+        """The sums [N * h * w, O], and h and w, of clamped x [N,h,w,C]."""
+        n, h, w, _ = x.shape
+        if self.kernel == 1:
+            return torch.addmm(offset, x.flatten(0, 2), matrix), h, w
+        # Three neighbours side by side, then a product for each of the three rows.
+        s, x = self.stride, F.pad(x, (0, 0, 1, 1, 1, 1))
+        h, w = -(-h // s), -(-w // s)
+        x = torch.cat([x[:, :, j : j + s * (w - 1) + 1 : s] for j in range(3)], 3)
+        rows = [x[:, i : i + s * (h - 1) + 1 : s].flatten(0, 2) for i in range(3)]
+        above, here, below = zip(rows, matrix.chunk(3))
+        return torch.addmm(offset, *above).addmm_(*here).addmm_(*below), h, w
+
+
+class FixedConv(Whole):
+    """A layer of `Integers`, in float64: the input's last bits are cut, then as of `Whole`, with one shift for all.
+    There is always a bias: where none was trained it is zero.
     """
 
     def __init__(self, inputs, outputs, kernel=3, stride=1, bias=True):
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-        self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel, dtype=torch.int16))
-        self.register_buffer("bias", torch.zeros(outputs, dtype=torch.int32))
-        self.register_buffer("limit", torch.zeros(inputs, dtype=torch.int32))
-        self.register_buffer("shift", torch.zeros(1, dtype=torch.int8))
+        super().__init__(inputs, outputs, kernel, stride, torch.int16, 1)
         self.register_buffer("cut", torch.zeros(1, dtype=torch.int8))
 
     def bound(self):
-        """Largest magnitude any sum can reach, with the half that rounds it, per output channel [O]."""
-        product = self.weight.long().abs() * self.limit.long()[:, None, None]
-        return product.sum((1, 2, 3)) + self.bias.long().abs() + (1 << int(self.shift) >> 1)
+        return super().bound() + (1 << int(self.shift) >> 1)
 
     def freeze(self):
-        """Makes what `forward` multiplies by."""
-        scale = 2.0 ** -int(self.shift)
-        self.matrix = (self.weight.double() * scale).permute(2, 3, 1, 0).flatten(0, 2).contiguous()
-        self.offset, self.high = self.bias.double() * scale + 0.5, self.limit.double()
+        """Call once after loading."""
+        self.prepare(torch.float64, 0.5)
         self.coarse = 2.0 ** -int(self.cut)
 
     def forward(self, x):
         x = x.permute(0, 2, 3, 1)
-        n, h, w, c = x.shape
         if self.coarse < 1:
             x = fixed(x * self.coarse)
-        x = torch.clamp(x, -self.high, self.high)
-        if self.kernel == 1:
-            x = torch.addmm(self.offset, x.flatten(0, 2), self.matrix)
-        else:
-            x, s = F.pad(x, (0, 0, 1, 1, 1, 1)), self.stride
-            h, w = -(-h // s), -(-w // s)
-            total = self.offset
-            for i, part in enumerate(self.matrix.chunk(3)):
-                rows = x[:, i : i + s * (h - 1) + 1 : s]
-                rows = torch.cat([rows[:, :, j : j + s * (w - 1) + 1 : s] for j in range(3)], 3).flatten(0, 2)
-                total = torch.addmm(total, rows, part)
-            x = total
-        return x.floor_().view(n, h, w, -1).permute(0, 3, 1, 2)
+        sums, h, w = self.product(torch.clamp(x, self.low, self.high), self.offset, self.matrix)
+        return sums.floor_().view(len(x), h, w, -1).permute(0, 3, 1, 2)
 
 
 class FixedGain(nn.Module):
@@ -118,8 +144,79 @@ class Integers:
     conv, gain, leaky = FixedConv, FixedGain, staticmethod(leaky)
 
 
-def freeze(network):
+class Quality:
+    """A quality in hundredths, or a tuple of N, as the gains of a model want it: `q` of networks of `Integers`."""
+
+    def __init__(self, prior, quality):
+        self.prior, self.qualities = prior, quality if isinstance(quality, tuple) else (quality,)
+
+    def power(self, table, bits=0):
+        """2^bits and the gains of a table [A,C] of log2 in 2^-GAIN: float64 [1 or N,C,1,1], exact."""
+        logs = [self.prior.interpolate(table, one) + (bits << GAIN) for one in self.qualities]
+        return torch.cat([self.prior.power(log) for log in logs])
+
+
+class Stream:
+    """What layers add up: the name of the network, its writers, its readers, and the bound of its sums.
+
+    The outputs of the first writer may be shuffled; all others have as many channels as the stream.
+    """
+
+    def __init__(self, network, first, blocks, readers, bound=2**31 - 2**16):
+        self.first, self.bound = f"{network}.{first}", bound
+        self.blocks = [f"{network}.{block}" for block in blocks]
+        self.writers = [self.first, *(f"{block}.b" for block in self.blocks)]
+        self.readers = [*(f"{block}.a" for block in self.blocks), *(f"{network}.{reader}" for reader in readers)]
+
+
+def streams(config):
+    """The residual streams of a model's networks, in the order of the data; those without readers leave it."""
+    blocks = lambda count: [f"blocks.{i}" for i in range(count)]
+    return [
+        Stream("analysis", "first", blocks(config.analysis_blocks), ["down"]),
+        Stream("analysis", "down", ["last_block"], ["last"]),
+        Stream("synthesis", "first", ["first_block"], ["up8"]),
+        Stream("synthesis", "up8", blocks(config.synthesis_blocks), ["up4"]),
+        Stream("synthesis", "up4", ["render"], ["last"]),
+    ]
+
+
+def faults(networks, config):
+    """Yields a sentence for every layer of `Integers` in networks, {name: module}, that could leave exact arithmetic
+    (FORMAT.md, "Weight file").
+    """
+    layers = {}
+    for name, layer in networks.named_modules():
+        if isinstance(layer, FixedGain) and int(layer.log2.long().abs().max()) > 64 << GAIN:
+            yield f"the gains of {name} are out of range"
+        if isinstance(layer, FixedConv):
+            shift, cut, limit = int(layer.shift), int(layer.cut), layer.limit
+            if not (
+                0 <= shift <= MOST_SHIFT and 0 <= cut <= MOST_CUT and 0 <= int(limit.min()) <= int(limit.max()) <= TOP
+            ):
+                yield f"the shift, the cut or a limit of layer {name} is out of range"
+                continue
+            bound = layer.bound()
+            if int(bound.max()) >= 2**31:
+                yield f"layer {name} does not keep its sums exact"
+            layers[name] = bound >> shift
+    for stream in streams(config):
+        if all(name in layers for name in stream.writers):
+            parts = [layers[name] for name in stream.writers]
+            width = len(networks.get_submodule(stream.readers[0]).limit)
+            if int(sum(part.view(-1, width).amax(0) for part in parts).max()) >= stream.bound:
+                yield f"what layer {stream.first} begins does not keep its sums exact"
+    for names, bound in (
+        (("synthesis.linear", "synthesis.last"), 2**29),
+        (("analysis.linear", "analysis.last"), 2**30),
+        (("hyper_analysis.c",), 2**30),
+    ):
+        if all(name in layers for name in names) and sum(int(layers[name].max()) for name in names) >= bound:
+            yield f"what layer {names[-1]} gives is out of range"
+
+
+def freeze(networks):
     """Once after loading."""
-    for layer in network.modules():
+    for layer in networks.modules():
         if isinstance(layer, FixedConv):
             layer.freeze()

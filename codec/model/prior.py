@@ -12,13 +12,13 @@ by it again, log-scales get its logarithm.
 """
 
 import functools
-import math
 import os
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from .fixed import GAIN, Whole, fixed, two_to
 from .networks import add, shuffle
 
 STEPS = 4
@@ -75,8 +75,12 @@ class PriorNetwork(nn.Module):
         """
         x = self.join[t](*([features, y] if t else [features]))
         n, c, h, w = x.shape
-        x = add(self.phase_bias[t][:, None, :, None], x.view(n, c, h // 2, 2, w // 2, 2))
+        x = add(self.vector(t)[:, None, :, None], x.view(n, c, h // 2, 2, w // 2, 2))
         return self.speak(t, self.blocks[t](x.reshape(n, c, h, w))).chunk(2, 2)
+
+    def vector(self, t):
+        """What is added in step t, [P,2,2]."""
+        return self.phase_bias[t]
 
     def speak(self, t, x):
         """The heads' outputs [N,4,M/2,h/2,w/2] of step t, each group's at its positions."""
@@ -111,18 +115,13 @@ def place(x, t, step):
 # 2^-8 quantiser step, log2-gains 2^-10. A row of the table is an eighth of an octave of the scale; rows below the first
 # are row 0, which is not coded.
 
-FRACTION, HEAD, LATENT, GAIN = 7, 12, 8, 10
+FRACTION, HEAD, LATENT = 7, 12, 8
 ROWS = 84
 ROW_START = -2.5  # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
 ROW_SHIFT = HEAD - 3
 EXACT = 1 << 23  # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
 QUALITIES = 64  # at which constants are kept: 20 kB each
 MAX_RESIDUAL = 1 << 14  # a symbol beyond it is no picture's
-
-
-def fixed(x):
-    """Nearest integer, halves up; exact for every x that float64 holds with one more bit."""
-    return torch.floor(x + 0.5)
 
 
 def float32_is_whole():
@@ -139,11 +138,6 @@ def float32_is_whole():
         return False
 
 
-def _two_to(exponents):
-    """Powers of two of integers, float64 and exact by definition, which no library's exp2 promises."""
-    return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
-
-
 def for_each(of):
     """The function of a quality that returns tensors [1,...], also for a tuple of qualities, whose tensors follow each
     other in the first dimension.
@@ -158,42 +152,18 @@ def as_type(dtype, *tensors):
     return tensors if tensors[0].dtype == dtype else [tensor.to(dtype) for tensor in tensors]
 
 
-class FixedLayer(nn.Module):
-    """Convolution of integers: clamp each input channel to its limit, sum exactly, scale by 2^-shift per output
-    channel, round.
-
-    The limits bound every sum below EXACT (checked when a model is loaded), so float32 gives the same integers as any
-    wider type in whatever order it adds. 3x3 windows are laid out for a matrix product: a library may compute
-    convolutions by other, inexact algorithms. Tensors are [N,C,h,w] in channels_last memory, so that a product runs
-    over rows of channels.
+class FixedLayer(Whole):
+    """A layer of the prior; its limits bound every sum below EXACT (checked when a model is loaded), so float32 gives
+    the same integers as any wider type.
     """
 
     def __init__(self, inputs, outputs, kernel, act, owns=False):
-        super().__init__()
-        self.kernel, self.act, self.owns = kernel, act, owns
-        self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel, dtype=torch.int8))
-        self.register_buffer("bias", torch.zeros(outputs, dtype=torch.int32))
-        self.register_buffer("shift", torch.zeros(outputs, dtype=torch.int8))
-        self.register_buffer("limit", torch.zeros(inputs, dtype=torch.int32))
-
-    def bound(self):
-        """Largest magnitude any sum can reach, per output channel [O]."""
-        return (self.weight.long().abs() * self.limit.long()[:, None, None]).sum((1, 2, 3)) + self.bias.long().abs()
+        super().__init__(inputs, outputs, kernel, 1, torch.int8, outputs)
+        self.act, self.owns = act, owns
 
     def freeze(self, dtype):
-        """Makes the matrices of `forward` from the stored integers, in float32 or float64.
-
-        2^-shift is in them already: multiples of a power of two add as exactly as integers do, and a pass over the sums
-        is saved. So is the rounding term, except where the leaky ReLU comes first.
-        """
-        scale = _two_to(-self.shift.long())
-        # [kernel^2 * inputs, outputs].
-        self.matrix = (
-            (self.weight * scale[:, None, None, None]).permute(2, 3, 1, 0).flatten(0, 2).to(dtype).contiguous()
-        )
-        self.offset = (self.bias * scale + (0 if self.act else 0.5)).to(dtype)
-        self.high = self.limit.to(dtype)
-        self.low = -self.high
+        """Before the leaky ReLU nothing is rounded."""
+        self.prepare(dtype, 0 if self.act else 0.5)
 
     def forward(self, *inputs):
         """inputs [N,C,h,w]: one after the other the layer's channels; only a 1x1 layer may have two."""
@@ -201,15 +171,9 @@ class FixedLayer(nn.Module):
         first, *others = [x.permute(0, 2, 3, 1) for x in inputs]
         n, h, w, c = first.shape
         x = torch.clamp(first, low[:c], high[:c], out=first if self.owns else None)
-        if self.kernel == 1:
-            x = torch.addmm(offset, x.flatten(0, 2), matrix[:c])
-            for other in others:  # one at most
-                x.addmm_(torch.clamp(other, low[c:], high[c:]).flatten(0, 2), matrix[c:])
-        else:  # three neighbours side by side, then a product for each of the three rows
-            x = F.pad(x, (0, 0, 1, 1, 1, 1))
-            x = torch.cat([x[:, :, j : j + w] for j in range(3)], 3).flatten(1, 2)
-            above, here, below = [(x[:, i * w : (i + h) * w].flatten(0, 1), m) for i, m in enumerate(matrix.chunk(3))]
-            x = torch.addmm(offset, *above).addmm_(*here).addmm_(*below)
+        x, *_ = self.product(x, offset, matrix[:c] if others else matrix)
+        for other in others:  # one at most, of a 1x1 layer
+            x.addmm_(torch.clamp(other, low[c:], high[c:]).flatten(0, 2), matrix[c:])
         if self.act:
             x = F.leaky_relu_(x, SLOPE).add_(0.5)
         return x.floor_().view(n, h, w, -1).permute(0, 3, 1, 2)
@@ -222,11 +186,14 @@ class FixedNetwork(PriorNetwork):
         for layer in self.modules():
             if isinstance(layer, FixedLayer):
                 layer.freeze(dtype)
-        self.phase_bias.data = self.phase_bias.data.to(dtype)
+        self.phases = self.phase_bias.to(dtype)
         self.low, self.high, self.offset = [
             torch.stack([getattr(head, name) for head in self.heads])[:, None] for name in ("low", "high", "offset")
         ]
         self.matrix = torch.stack([head.matrix for head in self.heads])
+
+    def vector(self, t):
+        return self.phases[t]
 
     def speak(self, t, x):
         x = torch.stack([phase(x, PHASE[(t + g) % 4]).permute(0, 2, 3, 1) for g in range(4)])
@@ -248,7 +215,7 @@ class Prior(nn.Module):
         self.register_buffer("exp2", torch.zeros(1 << GAIN, dtype=torch.int32))  # 2^15 * 2^(i / 2^GAIN)
 
     def _vectors(self, *shape):
-        return nn.Parameter(torch.zeros(shape), requires_grad=False)
+        return nn.Parameter(torch.zeros(shape, dtype=torch.int32), requires_grad=False)
 
     def freeze(self, dtype=torch.float32):
         """Call once after loading. Either type gives the same integers: float32 is faster, float64 the proof."""
@@ -265,7 +232,7 @@ class Prior(nn.Module):
     def power(self, log2):
         """2^(log2 / 2^GAIN) as exact float64 multiples of a power of two, [1,C,1,1]."""
         mantissa = self.exp2[log2 & ((1 << GAIN) - 1)].double()
-        return (mantissa * _two_to((log2 >> GAIN) - 15))[None, :, None, None]
+        return (mantissa * two_to((log2 >> GAIN) - 15))[None, :, None, None]
 
     def _gains(self, quality):
         """`gains`: gain of y and its reciprocal [1,M,1,1], gain of z [1,Nz,1,1]: float64, exact."""

@@ -1,5 +1,4 @@
-"""Weight files, found and opened: one safetensors file holds config, float networks (fp16), the frozen prior (integers)
-and the entropy tables (integers).
+"""Weight files, found and opened: one safetensors file holds config, networks and entropy tables, all in integers.
 
 `codec.training.export` writes them; models are named by file in `codec/models/`, and by the first bytes of the file's
 SHA-256 in .aec files. An engine makes networks of what is in them.
@@ -16,7 +15,7 @@ from typing import Any
 from ..errors import BadWeights, UnknownModel
 
 FOLDER = Path(__file__).parents[1] / "models"
-FORMAT = "aecodec model 1"
+FORMAT = "aecodec model 2"
 ID_BYTES = 4
 
 

@@ -101,6 +101,10 @@ class Codec:
         """Checks everything about a file except pixels, as `Decoder.verify`."""
         self.decoder.verify(source, max_pixels)
 
+    def checksum(self, source: File, *, max_pixels: int = MAX_PIXELS) -> str:
+        """SHA-256 of the samples a file decodes to, as `Decoder.checksum`."""
+        return self.decoder.checksum(source, max_pixels)
+
     def bits_map(self, source: File, *, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
         """Where a file spends its bits, as `Decoder.bits_map`."""
         return self.decoder.bits_map(source, max_pixels)

@@ -4,6 +4,7 @@ container -> rANS, prior -> latents of tiles, which meet in a mosaic -> synthesi
 scale, alpha
 """
 
+import hashlib
 import io
 import os
 from collections import deque
@@ -96,6 +97,16 @@ class Decoder:
                     samples_of(tile, header, *spans)
                 else:
                     latents_of(engine, tile, header, *spans)
+
+    def checksum(self, source: File, max_pixels: int = MAX_PIXELS) -> str:
+        """SHA-256, in hexadecimal digits, of the samples a file decodes to, alpha aside: row by row, those of a pixel
+        side by side, those of 16 bits with the low byte first. The same on every machine.
+        """
+        total = hashlib.sha256()
+        with self.scan(source, DecodeOptions(max_pixels=max_pixels)) as scan:
+            for piece in scan.strips():
+                total.update(piece.pixels.astype(piece.pixels.dtype.newbyteorder("<"), copy=False).tobytes())
+        return total.hexdigest()
 
     def bits_map(self, source: File, max_pixels: int = MAX_PIXELS) -> NDArray[Any]:
         """Where a file spends its bits: float64 [ceil(H/16), ceil(W/16)], by the model's own tables.

@@ -10,9 +10,10 @@ import math
 
 import torch
 
-from ..model.fixed import HYPER, PIXEL, SAMPLE, TOP
+from ..model.fixed import GAIN, HYPER, PIXEL, SAMPLE, TOP, streams
 from ..model.networks import Gain
-from ..model.prior import GAIN
+from ..model.prior import EXACT, FRACTION, HEAD
+from .model import FloatLayer
 
 NETWORKS = ("analysis", "synthesis", "hyper_analysis")
 MARGIN = 1.25  # of the limits over the largest magnitude seen
@@ -32,11 +33,11 @@ class Ranges:
     magnitude, mean and mean square of inputs, the largest magnitude of outputs, per channel.
     """
 
-    def __init__(self, model):
+    def __init__(self, model, networks=NETWORKS):
         self.layers = {
             name: layer
             for name, layer in model.named_modules()
-            if isinstance(layer, torch.nn.Conv2d) and name.partition(".")[0] in NETWORKS
+            if isinstance(layer, torch.nn.Conv2d) and name.partition(".")[0] in networks
         }
         self.top, self.out, self.sums, self.squares = {}, {}, {}, {}
 
@@ -50,7 +51,7 @@ class Ranges:
 
     def _watch(self, name):
         def watch(_, inputs, output):
-            (x,) = inputs
+            x = torch.cat(inputs, 1)
             for seen, y in ((self.top, x), (self.out, output)):
                 top = y.detach().abs().amax((0, 2, 3)).double()
                 seen[name] = torch.maximum(seen[name], top) if name in seen else top
@@ -139,19 +140,16 @@ class Freezer:
         log2 = gain / math.log(2) + torch.log2(unit / own)
         self.gains[f"{name.rpartition('.')[0]}.gain.log2"] = _table(log2).clamp_max(0)
 
-    def stream(self, first, blocks, readers, gains):
-        """A residual stream: the layer that begins it, whose outputs may be shuffled, the blocks that add to it, and
-        who reads it in the end.
-        """
-        readers = [f"{block}.a" for block in blocks] + readers
-        writers = [first, *(f"{block}.b" for block in blocks)]
+    def stream(self, stream, gains):
+        """The units of a `fixed.Stream`, and of the layers of its blocks."""
+        readers, writers = stream.readers, stream.writers
         unit = torch.stack([self.ranges.most(name) for name in readers]).amax(0) / ACTIVATION
         finest = lambda name: self.finest(name).view(-1, len(unit)).amax(0)
         # What the layers of blocks need depends on the stream's unit, which depends on what they need: mended once.
         for _ in range(2):
             for name in readers:
                 self.reads(name, unit)
-            for block in blocks:
+            for block in stream.blocks:
                 self.inner(f"{block}.a", f"{block}.b", gains[block])
             shifts = [_shift(unit, finest(name), QUANTILE) for name in writers]
             unit = torch.stack([unit, *(finest(name) * 2.0**shift for name, shift in zip(writers, shifts))]).amax(0)
@@ -167,11 +165,12 @@ class Freezer:
         tensors = dict(self.gains)
         for name, sums in self.sums.items():
             w, b = self.weights(name)
+            trained = self.ranges.layers[name].bias is not None  # another must stay zero
             own, shift, cut = self.unit[name], self.shift[name], self.cut[name]
             limit = torch.ceil(self.ranges.most(name) / own).clamp_(1, TOP)
             whole = torch.round(w * own[:, None, None] / sums[:, None, None, None])
             lost = w - whole * sums[:, None, None, None] / own[:, None, None]
-            b = torch.round((b + lost.sum((2, 3)) @ self.ranges.mean(name)) / sums)
+            b = torch.round((b + trained * (lost.sum((2, 3)) @ self.ranges.mean(name))) / sums)
             bound = (whole.abs() * limit[:, None, None]).sum((1, 2, 3)) + b.abs() + (1 << shift >> 1)
             if bound.max() >= 2**31 or whole.abs().max() > TOP:
                 raise ValueError(
@@ -194,6 +193,49 @@ def _table(log2):
     return torch.round(log2 * (1 << GAIN)).to(torch.int32)
 
 
+def freeze_layer(layer, top, fraction_out):
+    """Integers of one layer: per output channel the largest shift that keeps every sum exact and every weight in 8
+    bits.
+
+    `top` [inputs] is the largest input magnitude; outputs get `fraction_out` fractional bits.
+    """
+    weight, bias = layer.weight.detach().double(), layer.bias.detach().double()
+    limit = torch.ceil(MARGIN * top * 2**FRACTION) + 1
+    shift = torch.full_like(bias, -1.0)
+    for s in range(20, -1, -1):  # s: shift of the sums; weights have s - FRACTION + fraction_out fractional bits
+        bits = s - FRACTION + fraction_out
+        w, b = torch.round(weight * 2.0**bits), torch.round(bias * 2.0 ** (bits + FRACTION))
+        fits = (w.abs().amax((1, 2, 3)) <= 127) & ((w.abs() * limit[:, None, None]).sum((1, 2, 3)) + b.abs() < EXACT)
+        shift = torch.where((shift < 0) & fits, float(s), shift)
+    assert (shift >= 0).all(), "a prior layer does not fit exact arithmetic"
+    bits = shift - FRACTION + fraction_out
+    w, b = torch.round(weight * torch.exp2(bits)[:, None, None, None]), torch.round(bias * torch.exp2(bits + FRACTION))
+    return {
+        "weight": w.to(torch.int8),
+        "bias": b.to(torch.int32),
+        "shift": shift.to(torch.int8),
+        "limit": limit.to(torch.int32),
+    }
+
+
+def freeze_prior(model, ranges):
+    """The tensors of `prior.Prior` for a trained model."""
+    tensors = {}
+    for name, layer in model.prior.named_modules():
+        if isinstance(layer, FloatLayer):
+            fraction = HEAD if name.startswith("heads.") else FRACTION
+            parts = freeze_layer(layer, ranges.top[f"prior.{name}"], fraction)
+            tensors |= {f"network.{name}.{key}": value for key, value in parts.items()}
+    octaves = lambda gain: torch.round(gain.w.detach().double() / math.log(2) * (1 << GAIN)).to(torch.int32)
+    tensors["gain_y"], tensors["gain_z"] = octaves(model.gain_y), octaves(model.gain_z)
+    tensors["quality_bias"] = torch.round(model.quality_bias.w.detach().double() * 2**FRACTION).to(torch.int32)
+    tensors["network.phase_bias"] = torch.round(model.prior.phase_bias.detach().double() * 2**FRACTION).to(torch.int32)
+    tensors["exp2"] = torch.round(2.0 ** (15 + torch.arange(1 << GAIN, dtype=torch.float64) / (1 << GAIN))).to(
+        torch.int32
+    )
+    return {f"prior.{k}": v for k, v in tensors.items()}
+
+
 def freeze_networks(model, ranges):
     """The tensors of the analysis, the hyper-analysis and the synthesis of a trained model: {name: tensor}."""
     f, c = Freezer(ranges), model.config
@@ -207,17 +249,11 @@ def freeze_networks(model, ranges):
         f.reads(name, first)
     log2 = (gains["synthesis"] - model.gain_y.w.detach().double()) / math.log(2) - torch.log2(first)
     f.gains["synthesis.gain.log2"] = _table(log2)
-    blocks = [f"synthesis.blocks.{i}" for i in range(c.synthesis_blocks)]
-    f.stream("synthesis.first", ["synthesis.first_block"], ["synthesis.up8"], gains)
-    f.stream("synthesis.up8", blocks, ["synthesis.up4"], gains)
-    f.stream("synthesis.up4", ["synthesis.render"], ["synthesis.last"], gains)
-    f.known(["synthesis.last", "synthesis.linear"], PIXEL)
-
     for name in ("analysis.first", "analysis.linear"):
         f.reads(name, torch.full_like(ranges.top[name], 2.0**-SAMPLE))
-    blocks = [f"analysis.blocks.{i}" for i in range(c.analysis_blocks)]
-    f.stream("analysis.first", blocks, ["analysis.down"], gains)
-    f.stream("analysis.down", ["analysis.last_block"], ["analysis.last"], gains)
+    for stream in streams(c):
+        f.stream(stream, gains)
+    f.known(["synthesis.last", "synthesis.linear"], PIXEL)
     f.known(["analysis.last", "analysis.linear"], SAMPLE)
 
     cut = SAMPLE - LATENT_KEPT

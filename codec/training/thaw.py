@@ -1,9 +1,11 @@
 """The way back from a weight file to trainable weights, so that a shipped model is where the next round of training
 starts (`--init`).
 
-Float networks come back as stored (fp16); the prior as its 8-bit integers say, which a few hundred steps make good.
+The networks come back as their integers say, of the prior 8 bits, which a few hundred steps make good. Channels whose
+units only the integers' limits tell become about as large as those of a network that begins.
 """
 
+import copy
 import math
 import re
 
@@ -11,9 +13,13 @@ import numpy as np
 import torch
 
 from ..engine.torch.model import Model as Frozen
+from ..model.fixed import TARGET, FixedGain, streams
 from ..model.prior import FRACTION, GAIN, HEAD, FixedLayer
 from .export import row_scales
+from .freeze import NETWORKS
 from .model import Model
+
+LARGE = 8.0  # magnitude that a channel hardly reaches
 
 
 def thaw(data):
@@ -21,8 +27,9 @@ def thaw(data):
     frozen = Frozen(data)
     networks, c = frozen.networks, frozen.config
     model = Model(c)
-    for name in ("analysis", "synthesis", "hyper_analysis"):
-        getattr(model, name).load_state_dict(getattr(networks, name).state_dict())
+    weights = levelled(frozen)
+    for name in NETWORKS:
+        getattr(model, name).load_state_dict(getattr(weights, name).state_dict())
     layers = dict(model.prior.named_modules())
     octave = math.log(2) / (1 << GAIN)
     with torch.no_grad():
@@ -39,8 +46,38 @@ def thaw(data):
         model.z_mean.w.copy_(mean.view(c.anchors, c.hyper))
         # The scale of a logistic distribution.
         model.z_scale.w.copy_((deviation * math.sqrt(3) / math.pi).clamp_min(0.1).log().view(c.anchors, c.hyper))
-        model.pull.copy_(_fit_pull(networks.pull))
+        model.pull.copy_(_fit_pull(networks.pull * 2.0**-TARGET))
     return model
+
+
+@torch.no_grad()
+def levelled(frozen):
+    """The float networks of a model in integers, each channel between their layers in a unit that makes its limit
+    LARGE; what they compute stays the same.
+    """
+    networks, floats = frozen.networks, copy.deepcopy(frozen.floats)
+    integers, layers = dict(networks.named_modules()), dict(floats.named_modules())
+    reach = lambda name: integers[name].limit.double() * 2.0 ** int(integers[name].cut) / LARGE
+
+    def rescale(unit, writers, readers):
+        for name in writers:
+            own = unit.repeat(len(layers[name].weight) // len(unit)).float()
+            layers[name].weight.div_(own[:, None, None, None])
+            layers[name].bias.div_(own)
+        for name in readers:
+            layers[name].weight.mul_(unit.float()[:, None, None])
+
+    for stream in streams(frozen.config):
+        rescale(torch.stack([reach(name) for name in stream.readers]).amax(0), stream.writers, stream.readers)
+    for name, layer in networks.named_modules():
+        if isinstance(layer, FixedGain) and name != "synthesis.gain":  # whose gains become 1 on average, too
+            block, mean = name.removesuffix(".gain"), layers[name].w.mean(0)
+            layers[name].w.sub_(mean)
+            rescale(mean.exp(), [], [f"{block}.b"])
+            rescale(reach(f"{block}.b") / mean.exp(), [f"{block}.a"], [f"{block}.b"])
+    for writer, reader in (("hyper_analysis.a", "hyper_analysis.b"), ("hyper_analysis.b", "hyper_analysis.c")):
+        rescale(reach(reader), [writer], [reader])
+    return floats
 
 
 def grown(old, config):

@@ -220,7 +220,7 @@ def bombs():
         "2^18 tiles, all described": hostile.seal(described(2**19, 2**19, tile * 2**18), b""),
         "a payload of 256 MiB": hostile.seal(described(5, 3, claim(2**28 - 1)), b""),
         "a section of 4 GiB": hostile.seal(described(5, 3, tile + hostile.encode("section", 2**32 - 1, 0), 32), b""),
-        "a header of 256 MiB": b"\xaeAEC\x01" + b"\xff\xff\xff\x7f" + bytes(100),
+        "a header of 256 MiB": b"\xaeAEC\x02" + b"\xff\xff\xff\x7f" + bytes(100),
         "16384 x 16384 pixels in nothing": hostile.build((model, 0, 16384, 16384, 5000), None, [(b"", 0)] * 256, []),
         "262144 x 1024 pixels in nothing": hostile.build((model, 0, 2**18, 1024, 5000), None, [(b"", 0)] * 256, []),
         "the same without loss": hostile.build((bytes(4), 256, 2**18, 1024, 5000), None, [(b"", 0)] * 256, []),

@@ -67,7 +67,7 @@ def encode(group, *values):
     return out
 
 
-def seal(described, contents, start=b"\xaeAEC\x01"):
+def seal(described, contents, start=b"\xaeAEC\x02"):
     """The file whose header is `described`, bytes between header_size and header_crc, under a right checksum."""
     size, head = len(described), start
     while size > 127:
@@ -268,6 +268,7 @@ def forge_siblings(coder, rng, count):
     """So many files as `forge` makes, all of one size and quality."""
     import torch
 
+    from codec.model.fixed import HYPER, SAMPLE
     from codec.pixels.image import Picture
 
     numbers = np.random.default_rng(rng.getrandbits(32))
@@ -278,12 +279,12 @@ def forge_siblings(coder, rng, count):
         alpha=np.zeros((height, width), depth) if rng.random() < 0.2 else None,
     )
     scale = rng.choice((0, 0.5, 3, 100, 5000, 1e6))
-    extreme = lambda *shape: torch.from_numpy(numbers.laplace(0, scale, shape).astype(np.float32)).contiguous(
-        memory_format=torch.channels_last
-    )
+    extreme = lambda bits, *shape: torch.from_numpy(
+        np.rint(numbers.laplace(0, scale, shape) * 2**bits).clip(-(2**30), 2**30)
+    ).contiguous(memory_format=torch.channels_last)
     networks, config = coder.model.networks, coder.model.config
-    of_picture = lambda x, q, **options: extreme(1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
-    of_latent = lambda y: extreme(len(y), config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
+    of_picture = lambda x, q, **options: extreme(SAMPLE, 1, config.latent, x.shape[2] // 16, x.shape[3] // 16)
+    of_latent = lambda y: extreme(HYPER, len(y), config.hyper, -(-y.shape[2] // 4), -(-y.shape[3] // 4))
     with (
         patch.object(networks.analysis, "forward", of_picture),
         patch.object(networks.hyper_analysis, "forward", of_latent),

@@ -17,8 +17,9 @@ from safetensors.numpy import save
 
 from codec.bitstream.entropy import pmf_to_cdf
 from codec.model.config import Config
+from codec.model.fixed import GAIN, TOP, FixedConv, FixedGain
 from codec.model.networks import STEP_RECIPROCAL, dct_basis
-from codec.model.prior import EXACT, GAIN, ROW_START, ROWS, FixedLayer
+from codec.model.prior import EXACT, ROW_START, ROWS, FixedLayer
 from codec.model.weights import FORMAT
 
 PATH = Path(__file__).parents[1] / "golden" / "tiny.safetensors"
@@ -47,14 +48,17 @@ def build(seed=1):
     noise = lambda shape, reach: reach * (2 * np.array([draw() for _ in range(math.prod(shape))]).reshape(shape) - 1)
     networks = Networks(CONFIG)
     tensors = {}
-    for name, tensor in networks.state_dict().items():
-        if not name.startswith(("prior.", "pull")):
-            tensors[name] = noise(tensor.shape, 0.3 / math.sqrt(tensor[0].numel()) if tensor.ndim == 4 else 0.1).astype(
-                np.float16
-            )
-    basis = dct_basis(CONFIG.latent).permute(0, 2, 3, 1).numpy().reshape(CONFIG.latent, -1)
-    tensors["analysis.linear.weight"] = (basis * STEP_RECIPROCAL)[..., None, None].astype(np.float16)
-    tensors["synthesis.linear.weight"] = (basis.T / STEP_RECIPROCAL)[..., None, None].astype(np.float16)
+    for name, layer in networks.named_modules():
+        if isinstance(layer, FixedConv):
+            tensors |= {f"{name}.{part}": value for part, value in small(name, layer, noise).items()}
+    basis = dct_basis(CONFIG.latent).permute(0, 2, 3, 1).numpy().reshape(CONFIG.latent, -1)[..., None, None]
+    tensors["analysis.linear.weight"] = np.rint(basis * STEP_RECIPROCAL * 2**13).astype(np.int16)
+    tensors["analysis.linear.shift"] = np.array([13], np.int8)
+    # The synthesis reads latents in 2^-6.
+    tensors["synthesis.linear.weight"] = np.rint(basis.swapaxes(0, 1) / STEP_RECIPROCAL * 2 ** (20 - 6 + 3)).astype(
+        np.int16
+    )
+    tensors["synthesis.linear.shift"] = np.array([3], np.int8)
     for name, layer in networks.prior.named_modules():
         if isinstance(layer, FixedLayer):
             head = name.startswith("network.heads")
@@ -77,13 +81,39 @@ def build(seed=1):
         "prior.gain_y": octaves(-1.5, 3, CONFIG.latent),
         "prior.gain_z": octaves(-1, 1, CONFIG.hyper),
         "prior.quality_bias": np.rint(noise((CONFIG.anchors, CONFIG.prior), 60)).astype(np.int32),
-        "prior.network.phase_bias": np.rint(noise((4, CONFIG.prior, 2, 2), 60)).astype(np.float32),
+        "prior.network.phase_bias": np.rint(noise((4, CONFIG.prior, 2, 2), 60)).astype(np.int32),
         "prior.exp2": np.rint(2.0 ** (15 + np.arange(1 << GAIN) / (1 << GAIN))).astype(np.int32),
-        "pull": np.linspace(0.15, 0, ROWS).astype(np.float32),
+        "pull": np.rint(np.linspace(0.15, 0, ROWS) * 2**12).astype(np.int32),
+        "thresholds": np.rint(np.linspace((0.7, 0.4), (0.5, 0.5), ROWS).T * 2**12).astype(np.int32),
         **pack_rows("y", [row(2.0 ** (ROW_START + (r + 0.5) / 8)) for r in range(ROWS)]),
         **pack_rows("z", [row(2.0 ** (a + k)) for a in range(CONFIG.anchors) for k in range(CONFIG.hyper)]),
     }
+    for name, layer in networks.named_modules():
+        if isinstance(layer, FixedGain):
+            shape = (CONFIG.anchors, layer.log2.shape[1])
+            log2 = (
+                (6 << GAIN) - tensors["prior.gain_y"] if name == "synthesis.gain" else -abs(octaves(-2, -1, shape[1]))
+            )
+            tensors[f"{name}.log2"] = log2.astype(np.int32)
     return save(tensors, {"format": FORMAT, "config": json.dumps(CONFIG.to_dict())})
+
+
+def small(name, layer, noise):
+    """The integers of a layer of the networks: noise that adds a few levels to what the linear ones give."""
+    weight = np.rint(noise(layer.weight.shape, 3000)).astype(np.int16)
+    spread = 1700 * math.sqrt(weight[0].size)  # of the sums, in units of the inputs
+    less = {"synthesis.last": -3, "analysis.last": 2, "hyper_analysis.c": 2}.get(name, 0)  # octaves
+    parts = {
+        "weight": weight,
+        "bias": np.rint(noise((len(weight),), spread * 100)).astype(np.int32),
+        "limit": np.full(weight.shape[1], min(TOP, 2**30 // (3000 * weight[0].size)), np.int32),
+        "shift": np.array([round(math.log2(spread)) + less], np.int8),
+        "cut": np.array([6 * (name == "hyper_analysis.a")], np.int8),
+    }
+    if name.endswith(".linear"):
+        parts["bias"] *= 0
+        parts["limit"] = np.full(weight.shape[1], 2048 if name.startswith("analysis") else TOP, np.int32)
+    return parts
 
 
 def row(scale):

@@ -1,14 +1,14 @@
 """Golden files: .aec files that every later version must read the same, and files that every later version must refuse.
 
-    python -m tests.golden.make default                     # after the model psnr was replaced: its files anew
+    python -m tests.golden.make default drawn               # after the model psnr was replaced: its files anew
     python -m tests.golden.make tiny exact rounded bad      # the files of the tiny model and of none
 
 Files of the model psnr, which was the first default one, are replaced until 1.0; from then on, files are only added.
 The others are only ever replaced with the format.
 
-v1/NAME.aec is a file and v1/NAME.png its pixels (with alpha); v1/golden.json says for each the model, and the SHA-256
-of all integers of the parse. bad/NAME is refused, with the class of error that bad/errors.json names, each for a fault
-of its own. tests/test_golden.py reads them all.
+v2/NAME.aec is a file and v2/NAME.png its pixels (with alpha); v2/golden.json says for each the model, and the SHA-256
+of all integers of the parse, and of the pixels. bad/NAME is refused, with the class of error that bad/errors.json
+names, each for a fault of its own. tests/test_golden.py reads them all.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from codec.pixels.image import Picture
 from tests.fuzz import hostile, tiny
 
 FOLDER = Path(__file__).parent
-GOOD, BAD = FOLDER / "v1", FOLDER / "bad"
+GOOD, BAD = FOLDER / "v2", FOLDER / "bad"
 COMMAND = "python -m tests.golden.make"
 
 
@@ -115,6 +115,11 @@ def digest(coder, file):
     return total.hexdigest()
 
 
+def of_pixels(pixels):
+    """SHA-256 of samples [H, W, C], those of 16 bits with the low byte first."""
+    return hashlib.sha256(pixels.astype(pixels.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
 def make_good(kind):
     golden = json.loads((GOOD / "golden.json").read_text()) if (GOOD / "golden.json").exists() else {}
     golden = {name: entry for name, entry in golden.items() if not name.startswith(kind)}
@@ -133,6 +138,7 @@ def make_good(kind):
                 "model": codec.info(file)["model"],
                 "sha256": hashlib.sha256(file).hexdigest(),
                 "parse": digest(coder, file),
+                "pixels": of_pixels(decoded.pixels),
             }
     (GOOD / "golden.json").write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
 
@@ -186,7 +192,7 @@ def bad(coder):
         "line-ends": plain.replace(b"\n", b"\r\n") if b"\n" in plain else plain[:9] + b"\r" + plain[9:],
         # another version, another model
         "version-0": plain[:4] + b"\0" + plain[5:],
-        "version-2": plain[:4] + b"\2" + plain[5:],
+        "version-1": plain[:4] + b"\1" + plain[5:],
         "unknown-flag": fields(flags=picture[1] | 1 << 20),
         "unknown-model": fields(model=b"none"),
         "no-model": fields(model=bytes(4)),
@@ -195,7 +201,7 @@ def bad(coder):
         # headers that lie under a right checksum
         "header-damaged": damaged(plain, 8),
         "header-size-0": plain[:5] + b"\0" + plain[6:],
-        "header-size-huge": b"\xaeAEC\x01\xff\xff\xff\x7f" + plain[6:],
+        "header-size-huge": b"\xaeAEC\x02\xff\xff\xff\x7f" + plain[6:],
         "header-size-long-form": hostile.reseal(plain[:5] + bytes([plain[5] | 128, 0]) + plain[6:]),
         "header-size-endless": plain[:5] + b"\xff" * 8 + plain[6:],
         "header-too-long": hostile.seal(described + tile + b"\0", payload),
@@ -400,7 +406,7 @@ def make_bad():
 
 def main():
     parser = argparse.ArgumentParser(COMMAND, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="+", choices=("default", "tiny", "exact", "rounded", "bad"))
+    parser.add_argument("kinds", nargs="+", choices=("default", "drawn", "tiny", "exact", "rounded", "bad"))
     options = parser.parse_args()
     for folder in (GOOD, BAD):
         folder.mkdir(exist_ok=True)

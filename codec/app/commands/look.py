@@ -10,7 +10,7 @@ import click
 from ...files.jobs import AEC, Job
 from ...files.words import shown
 from ...model import purpose
-from ..arguments import INPUTS, MODEL, SPEECH, WORK, takes
+from ..arguments import INPUTS, MODEL, PIXELS, SPEECH, WORK, takes
 from ..inputs import reread, source
 from ..options import Options
 from ..report import Outcome
@@ -20,19 +20,20 @@ MODELS = Path(__file__).parents[2] / "models"
 
 
 @click.command()
-@takes(INPUTS, MODEL, WORK, SPEECH)
-def verify(options: Options) -> int:
+@takes(INPUTS, PIXELS, MODEL, WORK, SPEECH)
+def verify(options: Options, pixels: bool) -> int:
     """Check .aec files completely.
 
-    Every checksum is computed and every symbol decoded, but no pixels are made.
+    Every checksum is computed and every symbol decoded, but without --pixels no pixels are made.
     """
 
-    def tell(job: Job, pixels: int) -> Outcome:
+    def tell(job: Job, checked: tuple[int, str | None]) -> Outcome:
+        count, digest = checked
         if not (options.as_json or options.quiet):
-            click.echo(f"{shown(job.source)}: ok")
-        return Outcome({"input": job.source, "ok": True}, pixels=pixels)
+            click.echo(f"{shown(job.source)}: {digest or 'ok'}")
+        return Outcome({"input": job.source, "ok": True} | ({"pixels": digest} if digest else {}), pixels=count)
 
-    return run(options, options.sources({AEC}), partial(verifying, options), tell)
+    return run(options, options.sources({AEC}), partial(verifying, options, pixels), tell)
 
 
 @click.command()
@@ -81,17 +82,17 @@ def models(as_json: bool) -> None:
 # The work on one file, for worker processes
 
 
-def verifying(options: Options) -> Work:
-    """The work gives the pixels of the file."""
+def verifying(options: Options, pixels: bool) -> Work:
+    """The work gives the number of pixels of the file, and their checksum if `pixels` are asked for."""
     import codec
 
     coder = options.coder()
 
-    def work(job: Job) -> int:
+    def work(job: Job) -> tuple[int, str | None]:
         data = reread(job)
         coder.verify(data)
         header = codec.info(data)
-        return int(header["width"]) * int(header["height"])
+        return int(header["width"]) * int(header["height"]), coder.checksum(data) if pixels else None
 
     return work
 

@@ -11,10 +11,11 @@ import torch
 from ...coding import tiles
 from ...errors import BadWeights, Corrupt
 from ...model.config import STRIDE
+from ...model.fixed import PIXEL, SAMPLE
 from ...model.weights import FOLDER
 from ...stages import stage
 from ..seam import NO_HALO
-from . import int8, payload
+from . import payload, samples
 from .device import CPU, device_of, has_bfloat16, inference, moved
 from .forking import set_threads
 from .memory import spilling
@@ -27,16 +28,16 @@ MOST = 64  # tiles at once, beyond which there is little to gain
 
 
 class TorchEngine:
-    """An Engine. Its latents are tensors float32 [M, h, w] on its device, in channels_last memory.
+    """An Engine. Its latents are tensors [M, h, w] on its device, in channels_last memory, float64 where they must keep
+    every bit.
 
-    Args: model: a `model.Model`; analysis, hyper_analysis: networks to encode with in place of the model's own.
+    Args: model: a `model.Model`; analysis, hyper_analysis: networks in floats to encode with, in place of the model's
+    own, which are exact.
     """
 
     def __init__(self, model, analysis=None, hyper_analysis=None):
         self.model, self.device = model, model.device
-        self._analysis = analysis or model.networks.analysis
-        self._hyper_analysis = hyper_analysis or model.networks.hyper_analysis
-        self._own = analysis is None
+        self._analysis, self._hyper_analysis = analysis, hyper_analysis
         self._asked = str(self.device), None
 
     @classmethod
@@ -52,7 +53,7 @@ class TorchEngine:
         """Of a model that is installed the name is kept, of another the path; what is of this engine alone, whole."""
         path = self.model.path
         name = path.stem if path.parent == FOLDER else str(path)
-        networks = () if self._own else (self._analysis, self._hyper_analysis)
+        networks = self._analysis, self._hyper_analysis
         return _unpickled, (name, self.model.id, *self._asked, *networks)
 
     def sibling(self, model):
@@ -60,7 +61,7 @@ class TorchEngine:
 
     def spare(self):
         """The same engine on the processor, for when memory runs out."""
-        networks = () if self._own else (copy.deepcopy(n).to(CPU) for n in (self._analysis, self._hyper_analysis))
+        networks = (n and copy.deepcopy(n).to(CPU) for n in (self._analysis, self._hyper_analysis))
         return TorchEngine(load(self.model.path, CPU), *networks)
 
     def together(self, rows, columns):
@@ -68,10 +69,10 @@ class TorchEngine:
 
     def blank(self, rows, columns):
         shape = 1, self.model.config.latent, rows, columns
-        return torch.zeros(shape, dtype=torch.float32, device=self.device).to(memory_format=torch.channels_last)[0]
+        return torch.zeros(shape, dtype=torch.float64, device=self.device).to(memory_format=torch.channels_last)[0]
 
     def array(self, latents):
-        return moved(latents, CPU).numpy()
+        return moved(latents, CPU).float().numpy()
 
     def analyse(self, pixels, quality, halo=NO_HALO):
         top, bottom, left, right = halo
@@ -91,17 +92,17 @@ class TorchEngine:
 
     def _transformed(self, pixels, quality, halo):
         """`analyse` at one go."""
-        deep = pixels.dtype != np.uint8
+        most, options = np.iinfo(pixels.dtype).max, {"halo": halo}
         with inference(self.model.networks):
-            x = torch.from_numpy(pixels.astype(np.float32 if deep else np.uint8))
-            x = moved(x, self.device).permute(2, 0, 1)[None]  # channels_last by construction
-            if not deep and self._own and int8.pays(x):
-                analysis, options = self.model.short_analysis(quality), {}
-            else:
-                x = x.float().mul_(1 / float(np.iinfo(pixels.dtype).max)).sub_(0.5)
-                analysis, options = self._analysis, {"half": has_bfloat16(self.device)}
+            # int32 is what torch knows 16 bits as; the memory is channels_last by construction.
+            x = moved(torch.from_numpy(pixels.astype(np.int32)), self.device).permute(2, 0, 1)[None]
             with stage("analysis"):
-                return analysis(x.expand(1, 3, -1, -1), self.model.coordinate(quality), halo=halo, **options)[0]
+                if not self._analysis:
+                    x = samples.taken(x, most).expand(1, 3, -1, -1)
+                    return self.model.networks.analysis(x, self.model.at(quality), **options)[0] * 2.0**-SAMPLE
+                x = x.float().mul_(1 / most).sub_(0.5).expand(1, 3, -1, -1)
+                options["half"] = has_bfloat16(self.device)
+                return self._analysis(x, self.model.coordinate(quality), **options)[0]
 
     _analysed = spilling(_transformed)
 
@@ -156,12 +157,15 @@ class TorchEngine:
         with inference(self.model.networks):
             y = _batch([self._tensor(one) for one in latents])
             with stage("synthesis"):
-                half = fast and has_bfloat16(self.device)
-                x = self.model.networks.synthesis(y, self.model.coordinate(quality), half, halo=halo)
-            x = x.permute(0, 2, 3, 1)
-            if channels == 1:
-                x = x.mean(3, keepdim=True)
-            x = x.add_(0.5).clamp_(0, 1).mul_(2**depth - 1).round_()
+                if fast:
+                    half = has_bfloat16(self.device)
+                    p = self.model.floats.synthesis(y.float(), self.model.coordinate(quality), half, halo=halo)
+                    p = p.double().mul_(1 << PIXEL).round_()
+                else:
+                    p = self.model.networks.synthesis(
+                        payload.steps(self.model, y, quality), self.model.at(quality), halo=halo
+                    )
+            x = samples.given(p, channels, depth)
             # numpy makes 16 bits of it, which torch hardly knows.
             x = moved(x.to(torch.uint8) if depth == 8 else x, CPU).numpy()
             return list(x.astype(f"u{depth // 8}", copy=False))

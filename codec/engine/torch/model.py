@@ -1,9 +1,8 @@
-"""A weight file as torch runs it: the float networks, the frozen prior and the entropy tables on one device."""
+"""A weight file as torch runs it: the networks in integers and the entropy tables on one device."""
 
 import functools
 import hashlib
 import json
-import math
 import threading
 
 import numpy as np
@@ -15,34 +14,29 @@ from ...bitstream.entropy import Tables
 from ...errors import BadWeights
 from ...model import purpose
 from ...model.config import Config
+from ...model.fixed import TARGET, Integers, Quality, faults, freeze
+from ...model.floats import dequantised
 from ...model.networks import Analysis, HyperAnalysis, Synthesis
 from ...model.prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
 from ...model.weights import FORMAT, ID_BYTES, path_of, read_metadata, refusing
-from . import int8
 from .forking import inside
 
 # Of layers whose outputs are added up: below 2^20 each, so that features, vectors and two blocks stay below 2^24.
 LEAST_SHIFT = 3
-SHORTENED = 4  # qualities for which the analysis in bytes is kept: 4 MB each
 MAX_GAIN = 64  # octaves: beyond it float64 could overflow
-# The worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high
-# rates: 0.1155).
-BIT = 0.065
 
 
 class Networks(nn.Module):
-    """Everything with weights; `tables` beside it."""
+    """Everything with weights, exact; tables beside it. Steps are those of the quantiser, of 2^-TARGET."""
 
     def __init__(self, config):
         super().__init__()
-        self.analysis, self.synthesis, self.hyper_analysis, self.prior = (
-            Analysis(config),
-            Synthesis(config),
-            HyperAnalysis(config),
-            Prior(config),
-        )
+        self.analysis, self.synthesis = Analysis(config, Integers), Synthesis(config, Integers)
+        self.hyper_analysis, self.prior = HyperAnalysis(config, Integers), Prior(config)
         # By row: how far non-zero residuals are rebuilt nearer to the mean, in steps.
-        self.register_buffer("pull", torch.zeros(ROWS))
+        self.register_buffer("pull", torch.zeros(ROWS, dtype=torch.int32))
+        # By row, in steps: residual magnitudes from which 1 is coded, and distances past k >= 1 from which k + 1 is.
+        self.register_buffer("thresholds", torch.zeros(2, ROWS, dtype=torch.int32))
 
 
 class Model:
@@ -65,7 +59,7 @@ class Model:
             with torch.device("meta"):
                 networks = Networks(self.config)
             networks.load_state_dict(checked(tensors, networks.state_dict()), assign=True)
-            _check_exact(networks.prior)
+            _check_exact(networks, self.config)
             rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
             self.tables_y, self.tables_z = [
                 _tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows
@@ -74,12 +68,23 @@ class Model:
                 raise ValueError(f"unexpected {', '.join(tables)}")
         self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
+        freeze(self.networks)
         self.device = torch.device(device)
-        self._coordinates, self.short_analysis = (
-            functools.lru_cache(QUALITIES)(self._coordinate),
-            functools.lru_cache(SHORTENED)(self._short_analysis),
-        )
-        self.thresholds = rounding_thresholds(self.tables_y, self.networks.pull.cpu()).to(device)
+        self._coordinates = functools.lru_cache(QUALITIES)(self._coordinate)
+
+    @property
+    def floats(self):
+        """The analysis, the hyper-analysis and the synthesis in floats (`model.floats`), made when first asked for."""
+        if self._floats is None:
+            with torch.inference_mode(False):  # whatever a caller is in: `refinement` needs gradients
+                self._floats = dequantised(self.networks, self.config)
+        return self._floats
+
+    _floats = None
+
+    def at(self, quality):
+        """A quality in hundredths, or a tuple of them, as the networks in integers take it."""
+        return Quality(self.networks.prior, quality)
 
     def coordinate(self, quality):
         """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it:
@@ -92,10 +97,6 @@ class Model:
     def _coordinate(self, quality):
         low, part = self.config.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
-
-    def _short_analysis(self, quality):
-        """`short_analysis`: the analysis that multiplies bytes, for one quality in hundredths."""
-        return int8.shortened(self.networks.analysis, self.coordinate(quality))
 
     def bank(self, quality):
         """First row of the z tables for a quality in hundredths: those of the nearest anchor."""
@@ -131,10 +132,13 @@ def checked(tensors, expected):
     return tensors
 
 
-def _check_exact(prior):
-    """Raises BadWeights unless all arithmetic of the prior stays exact in float32, whatever its input (FORMAT.md,
+def _check_exact(networks, config):
+    """Raises BadWeights unless all arithmetic stays exact, of the prior in float32, whatever the input (FORMAT.md,
     "Weight file").
     """
+    for fault in faults(networks, config):
+        raise BadWeights(f"the weight file does not hold a model: {fault}")
+    prior = networks.prior
     for name, layer in prior.named_modules():
         if isinstance(layer, FixedLayer):
             lowest = 0 if name.startswith("network.heads") else LEAST_SHIFT
@@ -145,8 +149,12 @@ def _check_exact(prior):
             ):
                 raise BadWeights(f"the weight file's layer {name} does not keep its sums exact")
     for name, vector in (("quality_bias", prior.quality_bias), ("phase_bias", prior.network.phase_bias)):
-        if vector.double().abs().max() >= EXACT or (vector != vector.round()).any():
+        if vector.double().abs().max() >= EXACT:
             raise BadWeights(f"the weight file's {name} does not keep sums exact")
+    for name, most in (("pull", 1), ("thresholds", 2)):
+        steps = getattr(networks, name)
+        if int(steps.min()) < 0 or int(steps.max()) > most << TARGET:
+            raise BadWeights(f"the weight file's {name} are out of range")
     if (
         max(gain.double().abs().max() for gain in (prior.gain_y, prior.gain_z)) > MAX_GAIN << GAIN
         or prior.exp2.min() < 1 << 15
@@ -164,20 +172,3 @@ def _tables(name, cdfs, sizes, offsets, rows):
     padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
     padded[np.arange(padded.shape[1]) < sizes[:, None]] = cdfs
     return Tables(padded, sizes, offsets)
-
-
-def rounding_thresholds(tables, pull, bit=BIT):
-    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from
-    which k + 1 is: [2,ROWS].
-
-    Rate-distortion optimal for one symbol: the larger value must save more squared error, against values rebuilt `pull`
-    nearer to the mean, than its further bits are worth.
-    """
-    thresholds = []
-    for r, towards in enumerate(pull.double().tolist()):
-        zero, one, two = [tables.frequency(r, symbol) for symbol in (0, 1, 2)]
-        value = 1 - towards
-        first = (value**2 + bit * math.log2(zero / one)) / (2 * value)
-        further = min(1.0, max(0.0, 0.5 - towards + bit * math.log2(one / two) / 2))
-        thresholds.append((min(first, 1 + further), further))
-    return torch.tensor(thresholds, dtype=torch.float32).t().contiguous()

@@ -14,26 +14,34 @@ from ...bitstream.container import Tile
 from ...bitstream.entropy import Decoder, Encoder
 from ...errors import Corrupt
 from ...model.config import HYPER_STRIDE
+from ...model.fixed import HYPER, SAMPLE, TARGET, fixed
 from ...model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 from ...stages import stage
 from .device import CPU, moved
+
+MOST_TARGET = 2 * MAX_RESIDUAL << TARGET  # of latents in steps of 2^-TARGET
 
 
 def encode(model, y, quality, fit=None, hyper_analysis=None):
     """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N.
 
-    fit: a `refinement.Fit`, which changes the latents before they are coded; hyper_analysis: another than the model's
-    own.
+    fit: a `refinement.Fit`, which changes the latents before they are coded; hyper_analysis: one in floats, in place of
+    the model's own.
     """
     m, n = model, model.networks
     count, _, h, w = y.shape
     gain, _, gain_z = n.prior.gains(quality)
     with stage("hyper-analysis"):
-        z = (hyper_analysis or n.hyper_analysis)(y)
-    z = torch.round(z.double() * gain_z).clamp(-MAX_RESIDUAL, MAX_RESIDUAL)
+        if hyper_analysis:
+            z = hyper_analysis(y.float()).double()
+        y = fixed(y.double() * (1 << SAMPLE))  # a whole number already, if the model's own analysis gave it
+        if not hyper_analysis:
+            z = n.hyper_analysis(y) * 2.0**-HYPER
+        z = fixed(z * gain_z).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
     valid = _valid(h, w, y.device)
     high, wide = _padded(h, w)
-    target = torch.nn.functional.pad(y * gain.float(), (0, wide - w, 0, high - h))
+    target = torch.nn.functional.pad(fixed(y * gain * 2.0 ** (TARGET - SAMPLE)), (0, wide - w, 0, high - h))
+    target.clamp_(-MOST_TARGET, MOST_TARGET)
 
     def rounding(target, each):
         """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are
@@ -41,11 +49,10 @@ def encode(model, y, quality, fit=None, hyper_analysis=None):
 
         def quantise(t, mean, rows):
             where, ends = _coded(rows, valid[t])
-            # float32 will do: a mean has 22 bits.
-            residual = torch.sub(gather(target, t), mean.float(), alpha=2.0**-LATENT)
+            residual = torch.sub(gather(target, t), mean, alpha=1 << TARGET - LATENT)
             wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
             symbols = rounded(m, wanted, own)
-            residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols.double()).view(mean.shape)
+            residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols).view(mean.shape)
             each(t, (symbols, own, ends), (residual, rows))
             return residual
 
@@ -61,7 +68,10 @@ def encode(model, y, quality, fit=None, hyper_analysis=None):
             for whole, part in zip((residuals, rows), step):
                 place(whole, t, part)
 
-        target = fit(target, lambda target: rebuilt(n.pull, rounding(target, keep), residuals, rows))
+        unit = 2.0**-TARGET
+        steps = lambda target: rebuilt(n.pull, rounding(target, keep), residuals, rows).mul_(unit).float()
+        wanted = fit(target.mul(unit).float(), lambda target: steps(fixed(target.double() / unit)))
+        target = fixed(wanted.double() / unit).clamp_(-MOST_TARGET, MOST_TARGET)
     encoders = [Encoder() for _ in range(count)]
 
     def write(symbols, rows, ends, tables):
@@ -112,35 +122,37 @@ def compose(model, h, w, quality, choose, z=None):
 
 
 def rounded(model, residuals, rows):
-    """The symbols of residuals [n], in quantiser steps, under their table rows: rounded where the error saved is worth
-    its bits (`Model.thresholds`); float32.
+    """The symbols of residuals [n], in steps of 2^-TARGET, under their table rows: rounded where the error saved is
+    worth its bits (`Networks.thresholds`); both float64.
     """
-    one, more = (x.index_select(0, rows) for x in model.thresholds)
+    one, more = (x.index_select(0, rows) for x in model.networks.thresholds)
     size = residuals.abs()
-    whole = torch.sub(size, more).add_(1).floor_()
+    whole = torch.sub(size, more).mul_(2.0**-TARGET).add_(1).floor_()
     return torch.where(whole > 1, whole, size >= one).copysign_(residuals).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
 
 
 def decode(model, tiles, h, w, quality, refused=None):
-    """Dequantised y [N,M,h,w] of N tiles of h x w positions each; `quality` as for `encode`, `refused`
-    as for `read`.
+    """Dequantised y [N,M,h,w] of N tiles of h x w positions each, float64, which holds all of its bits; `quality` as
+    for `encode`, `refused` as for `read`.
     """
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
-    _, reciprocal, _ = n.prior.gains(quality)
-    return (
-        rebuilt(n.pull, decoded, symbols, rows)
-        .mul_(reciprocal.float())[:, :, :h, :w]
-        .contiguous(memory_format=torch.channels_last)
-    )
+    reciprocal = n.prior.gains(quality)[1] * 2.0**-TARGET
+    y = rebuilt(n.pull, decoded, symbols, rows)[:, :, :h, :w]
+    return (y * reciprocal).contiguous(memory_format=torch.channels_last)
+
+
+def steps(model, y, quality):
+    """What `decode` multiplied, in quantiser steps of 2^-TARGET: whole numbers, to the bit; float64."""
+    return fixed(y.double() / (model.networks.prior.gains(quality)[1] * 2.0**-TARGET))
 
 
 def rebuilt(pull, decoded, symbols, rows):
-    """y in quantiser steps, float32 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero is
-    pulled to the mean. Overwrites `decoded` and `symbols`.
+    """y in steps of 2^-TARGET, float64 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero
+    is pulled to the mean. Overwrites `decoded` and `symbols`.
     """
-    y = decoded.mul_(2.0**-LATENT).float()
-    y.view(-1).addcmul_(symbols.sign_().float().view(-1), pull.index_select(0, rows.view(-1)), value=-1)
+    y = decoded.mul_(1 << TARGET - LATENT)
+    y.view(-1).addcmul_(symbols.sign_().view(-1), pull.index_select(0, rows.view(-1)).double(), value=-1)
     return y
 
 

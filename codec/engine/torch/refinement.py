@@ -28,7 +28,7 @@ class Fit:
 
     def __init__(self, model, quality, passes, samples, y, margin):
         self.model, self.quality, self.passes, self.margin = model, quality, passes, margin
-        self.around = y.clone()
+        self.around = y.float()
         top, bottom, left, right = margin
         self.inner = slice(top, y.shape[2] - bottom), slice(left, y.shape[3] - right)
         error_of = ERRORS.get(model.objective, SquaredError)
@@ -72,7 +72,7 @@ class Fit:
             y = y.clone(memory_format=torch.channels_last).requires_grad_()
             with stage("synthesis"):
                 half = has_bfloat16(y.device)
-                x = self.model.networks.synthesis(y, self.model.coordinate(quality), half, halo=self.margin)
+                x = self.model.floats.synthesis(y, self.model.coordinate(quality), half, halo=self.margin)
             x = x[:, :, :height, :width].clamp(-0.5, 0.5)
             return torch.autograd.grad(self.model.config.lambda_at(quality) * error(x), y)[0]
 
