@@ -22,6 +22,7 @@ COUNT = 50
 SIDE = 352  # px of a part; three by three make a sheet that fits a screen
 CAPTION = 22  # px
 GAP = 6
+EQUAL = 0.03  # relative: sizes nearer than this count as equal
 STEP = 16  # px between the places that are looked at for the part to show
 
 
@@ -42,6 +43,8 @@ def versions(picture: Image.Image, ours: Any, other: Any, rate: float) -> tuple[
     """
     quality, theirs = explorer.match(other, picture, rate * picture.width * picture.height / 8)
     own_quality, own = explorer.match(ours, picture, len(theirs))
+    if abs(len(own) / len(theirs) - 1) > EQUAL:  # at an end of its range: here the other follows
+        quality, theirs = explorer.match(other, picture, len(own))
     return (
         Version(ours.label, own_quality, len(own), ours.decode(own)),
         Version(other.label, quality, len(theirs), other.decode(theirs)),

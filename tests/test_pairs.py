@@ -20,6 +20,15 @@ def test_both_have_equal_bytes_near_the_rate():
         assert 8 * other.size / (240 * 352) == pytest.approx(rate, rel=0.1)
 
 
+def test_where_ours_cannot_be_as_small_the_other_follows():
+    class Large(Ours):
+        low = 70
+
+    ours, other = pairs.versions(PICTURE, Large(), build_codec("jpeg"), 0.3)
+    assert 70 <= ours.quality < 71 and 8 * ours.size / (240 * 352) > 0.5
+    assert ours.size == pytest.approx(other.size, rel=0.03)
+
+
 def test_the_part_shown_is_where_the_two_differ():
     changed = np.array(PICTURE)
     changed[150:180, 200:230] = 255 - changed[150:180, 200:230]
