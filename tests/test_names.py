@@ -101,7 +101,7 @@ def test_commands_say_odd_names(tree):
     for name in ("Grüße", "plain"):
         os.rename(f"in/{ODD}.png" if name == "Grüße" else f"in/{name}.png", f"in/{name}{ODD}.png")
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    for more in ([], ["--json"], ["-v", "-j", "2"]):
+    for more in (["--json"], ["-v", "-j", "2"]):
         done = subprocess.run([*COMMAND, "compress", "-f", "-r", "in", *more], capture_output=True, env=environment)
         assert done.returncode == 1 and b"Traceback" not in done.stderr, done.stderr
         assert (
