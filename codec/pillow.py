@@ -146,6 +146,8 @@ def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> N
         "icc_profile": given.get("icc_profile", picture.info.get("icc_profile")),
         "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
     }
+    if "icc_profile" not in given:  # what stands for a profile in a PNG
+        info |= {name: picture.info.get(name) for name in ("gamma", "chromaticity", "srgb")}
     frame.info = {name: value for name, value in info.items() if value is not None}
     try:
         loaded = image.load(frame, max_pixels=0)

@@ -183,6 +183,27 @@ def test_the_profile_in_a_bmp():
         assert picture.icc == found and np.array_equal(picture.pixels, samples)
 
 
+def test_opened_by_pillow():
+    """What Pillow knows of a file's colours, and what it does not tell; through the plugin too."""
+    import codec.pillow  # noqa: F401
+
+    plain = png(photo(33, 21, 3), gamma(1.0), corners(P3))
+    expected = image.load(plain).icc
+    assert image.load(Image.open(io.BytesIO(plain))).icc == expected
+    for options, kept in (({}, expected), ({"icc_profile": None}, None)):
+        file = io.BytesIO()
+        Image.open(io.BytesIO(plain)).save(file, "AEC", lossless=True, **options)
+        assert Image.open(file).info.get("icc_profile") == kept
+    for data in (
+        png(photo(33, 21, 3), (b"cICP", REC2020_PQ)),
+        written(Picture(photo(40, 50, 3), cicp=REC2020_PQ), "avif")[0],
+    ):
+        opened = Image.open(io.BytesIO(data))
+        found = image.load(opened)
+        assert found.cicp == REC2020_PQ and np.array_equal(found.pixels, image.load(data).pixels)
+        assert "cicp" not in opened.info
+
+
 def test_the_command_line_says_what_is_lost(tmp_path, monkeypatch, capfd):
     from click.testing import CliRunner
 

@@ -6,6 +6,7 @@ the source had: bit depth, gray or colour, alpha, ICC profile, EXIF (with its or
 XMP.
 """
 
+import contextlib
 import io
 import os
 import re
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageCms
 
-from ..errors import BadImage, TooLarge
+from ..errors import BadImage, CodecError, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
 from .formats import ancillary, avif, bmp, jpeg, jpeg2000, png
 
@@ -199,6 +200,7 @@ def _from_pil(image, file, suffix, notes=(), deeper=None):
     elif getattr(image, "is_animated", False) and image.format != "MPO":
         # The other frames of MPO are a JPEG's previews or gain maps.
         raise BadImage("the picture is an animation, which is not supported")
+    code = _code_of(image) if file is None else None
     samples = deep.read(file, image) if file is not None else None
     if samples is None:
         samples = _samples(pil.decode(image))
@@ -210,10 +212,30 @@ def _from_pil(image, file, suffix, notes=(), deeper=None):
     if alpha is None and key is not None:  # one gray level or colour that means transparent
         key = np.bitwise_and(key, np.iinfo(pixels.dtype).max)
         alpha = np.where((pixels == key).all(axis=2), 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
-    described = metadata.from_pil(image, pixels.shape[2] == 1, notes)
+    described = metadata.from_pil(image, pixels.shape[2] == 1, notes, code)
     if was_turned and described["xmp"]:
         described["xmp"] = xmp.upright(described["xmp"])
     return Picture(pixels, alpha, suffix=suffix, **described)
+
+
+def _code_of(image):
+    """Code points of colours in the file under a PIL image that was opened but not decoded yet: Pillow does not tell
+    them.
+    """
+    file = getattr(image, "fp", None)
+    if file is None or image.format not in ("AVIF", "PNG"):
+        return None
+    with contextlib.suppress(OSError, ValueError, CodecError):
+        place = file.tell()
+        try:
+            if image.format == "PNG":
+                return ancillary.described(file)[0].get("cicp")
+            file.seek(0)
+            code, _ = avif.described(file.read())
+            return colour.cicp(*code) if code and not image.info.get("icc_profile") else None
+        finally:
+            file.seek(place)
+    return None
 
 
 def _samples(image):

@@ -25,12 +25,13 @@ def kinds_of(words: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in words or "all" in words)
 
 
-def from_pil(image, gray: bool, notes: list[str] | None = None) -> dict:
+def from_pil(image, gray: bool, notes: Iterable[str] = (), code: bytes | None = None) -> dict:
     """{kind: bytes} and notes of a decoded PIL image, to make a Picture of; what is absent or broken is left out.
 
-    A profile is kept if it is of the pixels' colour space. Without one it is made of gamma and chromaticities.
+    A profile is kept if it is of the pixels' colour space. Without one it is made of gamma and chromaticities. code:
+    code points that are known beside what `info` says.
     """
-    info, notes = raw(image.info) | image.info, list(notes or ())
+    info, notes = raw(image.info) | image.info | ({"cicp": code} if code else {}), list(notes)
     icc, block, xmp, code = (info.get(name) for name in ("icc_profile", "exif", "xmp", "cicp"))
     space, wanted = profile_space(icc), b"GRAY" if gray else b"RGB "
     if image.mode in ("CMYK", "LAB"):
