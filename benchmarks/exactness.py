@@ -6,7 +6,7 @@ bit under every setting of torch.
 Every picture is encoded once. Each setting then decodes the file, and every z symbol, mean, table row and residual of
 every tile, and every sample but those of `--fast`, is compared with those of the plain decoder. Prints how many
 pictures agree, and ends with status 1 unless
-all do. `tests/test_exact.py` runs the same on small pictures.
+all do. `tests/engine/test_exact.py` runs the same on small pictures.
 """
 
 import argparse

@@ -293,7 +293,7 @@ def test_a_killed_run_leaves_a_whole_checkpoint(shard, tmp_path):
         json.dumps(TINY),
     ]
     process = subprocess.Popen(
-        command, cwd=Path(__file__).parent.parent, stdout=subprocess.DEVNULL, start_new_session=True
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, start_new_session=True
     )
     checkpoint = tmp_path / "checkpoint.safetensors"
     deadline = time.time() + 120

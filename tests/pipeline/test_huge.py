@@ -14,7 +14,7 @@ from benchmarks.cold import process
 from codec.app.cli import cli
 from codec.pixels import image, write
 
-TINY = Path(__file__).parent / "golden" / "tiny.safetensors"  # networks that cost next to nothing
+TINY = Path(__file__).parents[1] / "golden" / "tiny.safetensors"  # networks that cost next to nothing
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "ppm"])

@@ -19,7 +19,7 @@ from codec.bitstream.entropy import MAX_SYMBOL, TOTAL, Decoder, Encoder, Tables,
 from codec.errors import BadOption
 
 gaussian = pytest.fixture(scope="module")(entropy_streams.gaussian)
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def ideal_bits(symbols, indexes, cdfs, sizes, offsets):

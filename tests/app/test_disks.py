@@ -66,7 +66,7 @@ def test_campaigns_in_short(campaign, options):
     command = [sys.executable, "-m", f"tests.campaigns.{campaign}", *options]
     done = subprocess.run(
         command,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

@@ -27,7 +27,7 @@ def test_sanitizers_find_nothing(targets, runs, tmp_path):
     except subprocess.CalledProcessError:
         pytest.skip("the compiler has no sanitizers")
     command = [sys.executable, "-m", "tests.native.fuzz", *targets, "--runs", str(runs)]
-    run = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    run = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     for line in map(json.loads, run.stdout.splitlines()):
         assert set(line["outcomes"]) == OUTCOMES[line["target"]]
