@@ -232,6 +232,24 @@ def test_commands_write_through_links(pictures):
         assert os.path.islink(link) and (pictures / "store" / link).stat().st_size > 100
 
 
+def test_times_and_permissions_are_kept_where_asked(pictures):
+    os.chmod("a.png", 0o604)
+    os.utime("a.png", ns=(10**18, 9 * 10**17 + 123456789))
+    os.symlink("store.aec", "link.aec")
+    for line in (
+        "compress -p a.png -o b.aec",
+        "compress -f --preserve a.png -o link.aec",
+        "compress -p a.png -o c/ -j 2",
+    ):
+        assert aecodec(*line.split()).exit_code == 0
+    for name in ("b.aec", "store.aec", "c/a.aec"):
+        status = os.stat(name)
+        assert (status.st_mtime_ns, stat.S_IMODE(status.st_mode)) == (9 * 10**17 + 123456789, 0o604)
+    assert aecodec("compress", "-p", "a.png", "-o", "/dev/null").exit_code == 0
+    assert aecodec("compress", "a.png", "-o", "d.aec").exit_code == 0
+    assert os.stat("d.aec").st_mtime_ns > 10**18
+
+
 # What is read once
 
 
