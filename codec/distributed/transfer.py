@@ -33,6 +33,7 @@ COLUMNS = {
     "psnr": "float64",
     "sha256": "string",
     "seconds": "float64",
+    "lost": "string",
     "error": "string",
 }
 
@@ -72,7 +73,7 @@ class Transfer:
         start = time.perf_counter()
         try:
             existing = self._existing(target)
-            data = self._made(source) if existing is None else existing
+            data, lost = self._made(source) if existing is None else (existing, ())
             fresh = existing is None
             if fresh:
                 try:
@@ -84,6 +85,7 @@ class Transfer:
             if self.settings.psnr and not self.settings.decompress:
                 row["psnr"] = self._psnr(source, data)
             row |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            row["lost"] = "; ".join(lost) or None
             if fresh:
                 row["seconds"] = round(time.perf_counter() - start, 6)
         except Exception as error:
@@ -95,18 +97,19 @@ class Transfer:
         pairs = zip(batch["source"], batch["output"], strict=True)
         return _table([self.row(os.fsdecode(source), os.fsdecode(target)) for source, target in pairs])
 
-    def _made(self, source: str) -> bytes:
+    def _made(self, source: str) -> tuple[bytes, tuple[str, ...]]:
+        """(output, what of the metadata it has no place for)."""
+        from ..pixels import scanner, write
+
         settings = self.settings
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
-            picture = read(source) if path is None else path
-            return self._coder.encoder.encode(picture, self._encoding)
-        from ..pixels import write
-
+            with scanner.opened(read(source) if path is None else path, settings.max_pixels) as picture:
+                return self._coder.encoder.encode(picture, self._encoding), picture.notes
         file = io.BytesIO()
         with self._coder.scan(read(source), max_pixels=settings.max_pixels) as scan:
-            write.save(scan, file, settings.format)
-        return file.getvalue()
+            lost = write.save(scan, file, settings.format)
+        return file.getvalue(), lost
 
     def _existing(self, target: str) -> bytes | None:
         """What stands at the target, if it is what it should be by its header; None if there is nothing or it is to be

@@ -223,3 +223,24 @@ def test_the_command_line_says_what_is_lost(tmp_path, monkeypatch, capfd):
     for strip in ("all", "cicp"):
         result = CliRunner().invoke(cli, ["decompress", "-f", "--strip", strip, "a.aec", "-o", "a.jpg"])
         assert result.exit_code == 0 and result.stderr == ""
+
+
+def test_a_tree_of_files_says_what_is_lost(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from codec.app.cli import cli
+
+    pyarrow = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(png(photo(33, 21, 3), (b"cICP", REC2020_PQ)))
+    (tmp_path / "in" / "b.png").write_bytes(png(photo(33, 21, 3), gamma(20000)))
+    result = CliRunner().invoke(cli, ["batch", "in", "out"])
+    assert result.exit_code == 0
+    assert result.stderr.endswith("/in/b.png: lost its gamma and chromaticities (those of no picture)\n")
+    result = CliRunner().invoke(cli, ["batch", "out", "back", "--decompress", "--format", "jpg"])
+    assert result.exit_code == 0
+    assert result.stderr.endswith("/out/a.aec: lost the meaning of its colours (Rec. 2020, PQ)\n")
+    assert result.stderr.count("\n") == 1
+    lost = pyarrow.read_table("back/manifest.parquet")["lost"].to_pylist()
+    assert sorted(map(str, lost)) == ["None", "the meaning of its colours (Rec. 2020, PQ)"]

@@ -77,3 +77,9 @@ def test_another_picture_than_pillow_sees_is_not_taken(monkeypatch):
     monkeypatch.setattr(imagecodecs, "avif_decode", lambda data: decode(data)[::-1])
     picture = image.load(data)
     assert picture.depth == 8 and len(picture.notes) == 1
+
+
+def test_hdr_keeps_its_bits_and_its_meaning():
+    data = imagecodecs.avif_encode(smooth(10, 3), level=95, bitspersample=10, primaries=9, transfer=16, matrix=9)
+    picture = image.load(data)
+    assert picture.depth == 16 and picture.cicp == b"\x09\x10\0\1" and picture.notes == ()

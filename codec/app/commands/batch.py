@@ -140,7 +140,8 @@ class Rows:
         what = "{bytes:,} bytes, {bpp:.3f} bpp, {width}x{height}".format(**row)
         when = f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"
         line = f"{shown(job.source)} -> {shown(job.target)}: {what}, {when}"
-        return Outcome(record, line, pixels=row["width"] * row["height"])
+        lost = row["lost"].split("; ") if row["lost"] else ()
+        return Outcome(record, line, pixels=row["width"] * row["height"], lost=lost)
 
     def of(self, job: Job) -> dict[str, Any]:
         if job.source in self.rows:
