@@ -147,7 +147,7 @@ def test_without_torch():
     """Nothing of the path imports it, whatever is asked."""
     code = (
         "import sys; sys.modules['torch'] = sys.modules['compressai'] = None\n"
-        "from tests.test_seam import *\n"
+        "from tests.engine.test_seam import *\n"
         "test_small_pictures_come_together_as_many_as_the_engine_wants(Codec.over(Blocks()))\n"
         "coder = Codec.over(Blocks()); picture = smooth(1100, 1100)\n"
         "for options in ({}, {'lossless': True}, {'psnr': 25}):\n"
