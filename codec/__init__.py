@@ -51,8 +51,8 @@ def compress(
     leave out ("exif", "icc", "xmp", "cicp", "all"); lossless: whether every pixel must come back as it is, None: where
     that costs less, as with graphics, False: never, and just at this quality, where small files otherwise keep to four
     of them; target_size: the best file of so many bytes, bpp: of so many bits per pixel, psnr: the smallest of so many
-    dB, each in place of quality; exact: whether colours where alpha is 0 count, too; max_pixels: 0 for no limit. Raises
-    CodecError.
+    dB, ssimulacra2: of so many points, each in place of quality; exact: whether colours where alpha is 0 count, too;
+    max_pixels: 0 for no limit. Raises CodecError.
     """
     return _codec()(model, device).encode(image, quality, **options)
 

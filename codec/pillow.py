@@ -130,8 +130,9 @@ def _accept(prefix: bytes) -> bool:
 
 
 def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> None:
-    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp, psnr and exact, as
-    `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str; model.
+    """Options of Image.save: quality, 1 to 100 (60); effort, 0 to 9 (0); lossless, target_size, bpp, psnr,
+    ssimulacra2 and exact, as `Codec.encode`; exif, bytes or Image.Exif; icc_profile, None for none; xmp, bytes or str;
+    model.
     """
     from .pipeline.codec import Codec
     from .pipeline.options import EncodeOptions

@@ -168,6 +168,13 @@ TARGET: list[Parameter] = [
         callback=_positive,
         help="The smallest file of at least this PSNR, in place of -q.",
     ),
+    click.option(
+        "--ssimulacra2",
+        type=float,
+        metavar="POINTS",
+        callback=_positive,
+        help="The smallest file of at least this score, in place of -q: 70 is high quality, 80 hardly told apart.",
+    ),
 ]
 REGION: list[Parameter] = [
     click.option(
@@ -248,7 +255,7 @@ DECODING = Bundle("decoding", REGION)  # as `Codec.scan` takes them
 
 def check_encoding(encoding: dict[str, Any]) -> None:
     """Raises click.UsageError where more than one thing says how large the files become."""
-    targets = ("target_size", "bpp", "psnr")
+    targets = ("target_size", "bpp", "psnr", "ssimulacra2")
     asked = [f"--{name.replace('_', '-')}" for name in targets if encoding.get(name) is not None]
     if asked and click.get_current_context().get_parameter_source("quality") is click.core.ParameterSource.COMMANDLINE:
         asked.append("-q")

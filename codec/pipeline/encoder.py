@@ -21,7 +21,7 @@ from ..coding.tiles import Halo
 from ..engine.seam import Effort, Engine, Latents
 from ..errors import BadOption
 from ..model.config import STRIDE
-from ..pixels import hidden, image, scanner, strips
+from ..pixels import hidden, image, scanner, score, strips
 from ..pixels.strips import Scan, Window
 from . import ladder, target
 from .batches import Batch
@@ -99,7 +99,8 @@ class Encoder:
         """The file of each picture, or what says that it cannot reach its target."""
         encode, lossless = partial(self._encode, effort=options.effort), options.lossless
         if options.target:
-            return target.reach(options.target, sources, lossless, encode, self._psnr)
+            fidelity = self._psnr if options.psnr is not None else self._score
+            return target.reach(options.target, sources, lossless, encode, fidelity)
         files = encode([Trial(source, options.hundredths, lossless) for source in sources])
         if lossless is not None:
             return files
@@ -206,6 +207,10 @@ class Encoder:
     def _psnr(self, source: Source, file: bytes) -> float:
         with self.decoder.scan(file, ALL) as decoded:
             return strips.psnr(source.scan, decoded)
+
+    def _score(self, source: Source, file: bytes) -> float:
+        with self.decoder.scan(file, ALL) as decoded:
+            return score.ssimulacra2(source.scan, decoded)
 
     def _weight(self, quality: int) -> float:
         return self.engine.model.config.lambda_at(quality)

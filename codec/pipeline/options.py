@@ -12,17 +12,24 @@ from ..pixels.metadata import kinds_of
 from ..pixels.strips import SCALES
 
 MOST_EFFORT = 9
+TARGETS = ("target_size", "bpp", "psnr", "ssimulacra2")  # what may be asked for in place of a quality
 
 
 @dataclass(frozen=True)
 class Target:
     """What a file must measure: at most `size` bytes or `bpp` bits per pixel, all of it counted, or at least `psnr` dB
-    over the stored colour samples.
+    or `ssimulacra2` points over the stored colour samples.
     """
 
     size: float | None = None
     bpp: float | None = None
     psnr: float | None = None
+    ssimulacra2: float | None = None
+
+    @property
+    def fidelity(self) -> float | None:
+        """The dB or points asked for; None where it is a size."""
+        return self.psnr if self.psnr is not None else self.ssimulacra2
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,8 @@ class EncodeOptions:
 
     lossless: whether every pixel must come back as it is; False: never, and latents of just this quality; None: where
     that costs less (`contest`), as with graphics, and of small files the one of four qualities that pays best
-    (`ladder`). target_size (bytes), bpp (bits per pixel of the whole file) or psnr (dB): the quality that gives it is
-    sought in place of a given one (`target`). max_pixels: the most a picture may have, 0 for any number.
+    (`ladder`). target_size (bytes), bpp (bits per pixel of the whole file), psnr (dB) or ssimulacra2 (points, at most
+    100): the quality that gives it is sought in place of a given one (`target`). max_pixels: the most a picture may have, 0 for any number.
 
     exact: whether colours where alpha is 0 count, too; else they are made smooth, or flat, unless every pixel must come
     back as it is.
@@ -49,6 +56,7 @@ class EncodeOptions:
     target_size: float | None = None
     bpp: float | None = None
     psnr: float | None = None
+    ssimulacra2: float | None = None
     max_pixels: int = MAX_PIXELS
     exact: bool = False
 
@@ -57,12 +65,14 @@ class EncodeOptions:
         if not isinstance(self.effort, Integral) or not 0 <= self.effort <= MOST_EFFORT:
             raise BadOption(f"effort {self.effort} is not a whole number from 0 to {MOST_EFFORT}")
         object.__setattr__(self, "strip", kinds_of(self.strip))
-        given = {name: value for name in ("target_size", "bpp", "psnr") if (value := getattr(self, name)) is not None}
+        given = {name: value for name in TARGETS if (value := getattr(self, name)) is not None}
         if len(given) > 1:
             raise BadOption(f"{' and '.join(given)} exclude each other")
         for name, value in given.items():
             if not isinstance(value, Real) or not 0 < value < math.inf:
                 raise BadOption(f"{name} {value!r} is not a number above zero")
+        if self.ssimulacra2 is not None and self.ssimulacra2 > 100:
+            raise BadOption(f"ssimulacra2 {self.ssimulacra2:g} is more than 100, which equal pictures have")
         if given and self.lossless:
             raise BadOption("a lossless file has the size it has: there is nothing to choose for a target")
 
@@ -74,7 +84,7 @@ class EncodeOptions:
     @property
     def target(self) -> Target | None:
         """What is sought in place of a quality."""
-        target = Target(self.target_size, self.bpp, self.psnr)
+        target = Target(self.target_size, self.bpp, self.psnr, self.ssimulacra2)
         return target if target != Target() else None
 
 

@@ -2,7 +2,7 @@
 
 Above the encoder of `pipeline`, which it runs a few times.
 
-codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38
+codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38, or ssimulacra2=80
 """
 
 import math
@@ -19,19 +19,20 @@ NEAR = 0.015  # distance of qualities that are tried no further
 SIZE_WINDOW = 0.01  # share of the size that may stay unused,
 SIZE_ROOM = 8  # or bytes, where that is more
 PSNR_WINDOW = 0.05  # dB that may be too many
+SCORE_WINDOW = 0.5  # points
 MOST_PSNR = 99.0  # dB: what counts as that of equal pixels
 # What a photograph gives at a quality, means of Kodak: where to begin, and how far to go for a difference. Tens of
 # percent off does no harm.
-# Of typical photographs at each quality: ln bpp, and dB.
+# Of typical photographs at each quality: ln bpp, dB, and points of SSIMULACRA2 (of the visual model).
 TYPICAL = {
-    1: (-2.66, 26.4),
-    15: (-1.94, 28.6),
-    30: (-1.22, 31.1),
-    45: (-0.59, 33.9),
-    60: (-0.07, 36.9),
-    75: (0.38, 39.8),
-    88: (0.73, 42.1),
-    100: (1.03, 44.0),
+    1: (-2.66, 26.4, 8.0),
+    15: (-1.94, 28.6, 34.0),
+    30: (-1.22, 31.1, 55.0),
+    45: (-0.59, 33.9, 69.0),
+    60: (-0.07, 36.9, 79.5),
+    75: (0.38, 39.8, 86.0),
+    88: (0.73, 42.1, 89.8),
+    100: (1.03, 44.0, 92.5),
 }
 
 
@@ -40,19 +41,19 @@ def reach(
     sources: Sequence[Source],
     lossless: bool | None,
     encode: Callable[[list[Trial]], list[bytes]],
-    psnr: Callable[[Source, bytes], float],
+    fidelity: Callable[[Source, bytes], float],
 ) -> list[bytes | BadOption]:
     """Of every picture the largest file that is small enough, or the smallest that is good enough, among a few
     qualities; where no quality does it, a BadOption.
 
-    psnr(source, file): dB.
+    fidelity(source, file): dB or points, whichever the target asks for.
     """
     aims = [_Aim(target, source) for source in sources]
     while trying := [(aim, quality) for aim in aims if (quality := aim.search.quality) is not None]:
         files = encode([Trial(aim.source, round(100 * quality), lossless) for aim, quality in trying])
         for (aim, _), file in zip(trying, files, strict=True):
-            aim.take(file, psnr)
-    exact = [aim for aim in aims if aim.best is None and target.psnr is not None and lossless is None]
+            aim.take(file, fidelity)
+    exact = [aim for aim in aims if aim.best is None and target.fidelity is not None and lossless is None]
     files = encode([Trial(aim.source, 10000, True) for aim in exact])
     for aim, file in zip(exact, files, strict=True):
         aim.best = file
@@ -66,19 +67,24 @@ class _Aim:
         self.target, self.source = target, source
         self.best: bytes | None = None
         if target.psnr is not None:
-            typical = [(quality, dB) for quality, (_, dB) in TYPICAL.items()]
+            typical = [(quality, dB) for quality, (_, dB, _) in TYPICAL.items()]
             self.search = Search(typical, target.psnr, target.psnr + PSNR_WINDOW)
+            return
+        if target.ssimulacra2 is not None:
+            typical = [(quality, points) for quality, (_, _, points) in TYPICAL.items()]
+            self.search = Search(typical, target.ssimulacra2, target.ssimulacra2 + SCORE_WINDOW)
             return
         self.most = target.size or (target.bpp or 0) * source.pixels / 8
         low = math.log(max(1, min((1 - SIZE_WINDOW) * self.most, self.most - SIZE_ROOM)))
-        typical = [(quality, ln + math.log(source.pixels / 8)) for quality, (ln, _) in TYPICAL.items()]
+        typical = [(quality, ln + math.log(source.pixels / 8)) for quality, (ln, _, _) in TYPICAL.items()]
         self.search = Search(typical, low, math.log(self.most))
 
-    def take(self, file: bytes, psnr: Callable[[Source, bytes], float]) -> None:
+    def take(self, file: bytes, fidelity: Callable[[Source, bytes], float]) -> None:
         """The file of the quality that the search is at."""
-        if self.target.psnr is not None:
-            value = min(MOST_PSNR, psnr(self.source, file))
-            if value >= self.target.psnr and (self.best is None or len(file) < len(self.best)):
+        wanted = self.target.fidelity
+        if wanted is not None:
+            value = min(MOST_PSNR, fidelity(self.source, file)) if self.target.psnr else fidelity(self.source, file)
+            if value >= wanted and (self.best is None or len(file) < len(self.best)):
                 self.best = file
         else:
             value = math.log(len(file))
@@ -91,6 +97,9 @@ class _Aim:
         size, value = self._last
         if self.target.psnr is not None:
             return BadOption(f"the best quality gives {value:.2f} dB, less than the {self.target.psnr:g} wanted")
+        if self.target.ssimulacra2 is not None:
+            points = f"{value:.2f} points of SSIMULACRA2"
+            return BadOption(f"the best quality gives {points}, less than the {self.target.ssimulacra2:g} wanted")
         wanted = math.floor(self.most)
         return BadOption(f"the smallest file of this picture takes {size} bytes, more than the {wanted} wanted")
 

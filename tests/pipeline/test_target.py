@@ -4,6 +4,7 @@ line.
 
 import io
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from codec.errors import BadOption
 from codec.pipeline import target
 from codec.pipeline.options import EncodeOptions, Target
 from codec.pipeline.target import TRIALS, Search
-from codec.pixels import strips
+from codec.pixels import score, strips
 from codec.pixels.image import Picture
 from codec.pixels.strips import Scan
 
@@ -240,3 +241,41 @@ def test_a_size_that_is_too_small_is_one_sentence(file):
         and "more than the 250 wanted" in result.stderr
     )
     assert "Traceback" not in result.stderr and not file.exists()
+
+
+@pytest.mark.parametrize("kind", ["rgb", "gray", "16 bits"])
+def test_the_score_is_reached_and_little_more(coder, kind):
+    """As the benchmark measures it, of decoded pixels in 8 bits."""
+    measure = pytest.importorskip("benchmarks.metrics").ssimulacra2
+    picture = photograph(256, 272)
+    source = {"rgb": picture, "gray": picture[..., 1], "16 bits": picture.astype(np.uint16) * 257}[kind]
+    data = coder.encode(source, ssimulacra2=70, lossless=False)
+    decoded = coder.decode_picture(data).pixels
+    decoded = decoded if decoded.dtype == np.uint8 else np.uint8(np.rint(decoded / 257))
+    original, decoded = (
+        np.ascontiguousarray(np.broadcast_to(np.atleast_3d(p), picture.shape))
+        for p in (source if kind == "gray" else picture, decoded)
+    )
+    assert 70 <= measure(original, decoded) <= 70 + target.SCORE_WINDOW
+
+
+def test_a_score_out_of_reach_is_exact_or_refused(coder):
+    pytest.importorskip("ssimulacra2")
+    noise = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    exact = coder.encode(noise, ssimulacra2=99.5)
+    assert np.array_equal(coder.decode_picture(exact).pixels, noise)
+    with pytest.raises(BadOption, match="points of SSIMULACRA2, less than the 99.5 wanted"):
+        coder.encode(noise, ssimulacra2=99.5, lossless=False)
+    with pytest.raises(BadOption, match="more than 100"):
+        coder.encode(noise, ssimulacra2=101)
+    with pytest.raises(BadOption, match="psnr and ssimulacra2 exclude"):
+        coder.encode(noise, ssimulacra2=80, psnr=30)
+
+
+def test_a_score_needs_its_package_and_a_picture_that_is_not_huge(coder, picture, monkeypatch):
+    monkeypatch.setattr(score, "MOST_PIXELS", 1000)
+    with pytest.raises(codec.CodecError, match="at most 1,000 pixels, this picture has 48,000"):
+        coder.encode(picture, ssimulacra2=70)
+    monkeypatch.setitem(sys.modules, "ssimulacra2", None)
+    with pytest.raises(codec.CodecError, match=r"ssimulacra2 .*aecodec\[eye\]"):
+        coder.encode(picture, ssimulacra2=70)
