@@ -87,13 +87,15 @@ def test_registered_once_more_with_a_model_and_a_device(image, tmp_path):
     """The same weights under another id stand for a model of one's own: its files are read and written without naming
     it.
     """
+    from safetensors import safe_open
     from safetensors.numpy import load_file, save
-    from test_model import METADATA
 
     from codec.model.weights import path_of
 
-    other = tmp_path / "other.safetensors"
-    other.write_bytes(save(load_file(path_of("default")), METADATA | {"comment": "the same weights"}))
+    default, other = path_of("default"), tmp_path / "other.safetensors"
+    with safe_open(default, "numpy") as file:
+        metadata = file.metadata()
+    other.write_bytes(save(load_file(default), metadata | {"comment": "the same weights"}))
     coded = saved(image, model=str(other))
     assert codec.info(coded)["model"] != codec.info(saved(image))["model"]
     with pytest.raises(OSError, match="is not installed"):

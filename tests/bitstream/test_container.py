@@ -3,222 +3,23 @@
 import contextlib
 import io
 import random
-import re
 import subprocess
 import sys
 import time
 import tracemalloc
 from dataclasses import replace
-from pathlib import Path
-from zlib import crc32
 
 import pytest
+from container_files import EXAMPLE, EXAMPLE_BYTES, random_aec, sealed, varint
 
-from codec.bitstream import container
 from codec.bitstream.container import Aec, Header, Tile, pack, read_header, unpack
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, Truncated, UnsupportedVersion
 
-FORMAT = Path(container.__file__).with_name("FORMAT.md").read_text("utf-8")
 PLAIN = Header(width=200, height=150, quality=6000, channels=3, depth=8, alpha=False, model=b"abcd", suffix="png")
-EXAMPLE_HEADER = Header(5, 3, 155, channels=1, depth=16, alpha=True, model=b"\xde\xad\xbe\xef", suffix="webp")
-EXAMPLE = Aec(EXAMPLE_HEADER, [Tile(b"0123", 7)], {"alpha": b"PNG", "xmp": b"<x/>"})
-EXAMPLE_BYTES = pack(EXAMPLE)  # header 44 bytes, payload 4, alpha 3, xmp 4
-
-
-def random_aec(rng: random.Random) -> Aec:
-    width, height = (rng.choice((1, 127, 128, 1024, 1025, rng.randint(1, 5000))) for _ in "wh")
-    quality = rng.choice((100, 127, 128, 10000, rng.randint(100, 10000)))
-    channels, depth, alpha = rng.choice((1, 3)), rng.choice((8, 16)), rng.random() < 0.5
-    suffix = rng.choice(("", "png", "jpg", "jpeg", "a", "abcdefg8"))
-    lossless = rng.random() < 0.3
-    header = Header(
-        width,
-        height,
-        quality,
-        channels,
-        depth,
-        alpha,
-        bytes(4) if lossless else rng.randbytes(4),
-        suffix,
-        lossless,
-        lossless and rng.random() < 0.5,
-    )
-    tiles = [
-        Tile(rng.randbytes(rng.choice((0, 4, 127, 128, 300))), rng.getrandbits(32)) for _ in range(header.tile_count)
-    ]
-    kinds = (
-        [kind for kind in ("icc", "exif", "xmp") if rng.random() < 0.4]
-        + ["alpha"] * header.alpha
-        + ["drawn"] * (header.may_be_drawn and rng.random() < 0.5)
-    )
-    sections = {kind: rng.randbytes(rng.randint(1, 200)) for kind in kinds}
-    if rng.random() < 0.3:
-        sections["cicp"] = rng.randbytes(2) + bytes([0, rng.randint(0, 1)])
-    if header.depth == 16 and rng.random() < 0.5:
-        low = rng.randrange(65536)
-        sections["range"] = low.to_bytes(2, "little") + rng.randrange(low, 65536).to_bytes(2, "little")
-    return Aec(header, tiles, sections)
-
-
-def sealed(start_to_section: bytes, rest: bytes = b"") -> bytes:
-    """A file whose header checksum is right, whatever the header says."""
-    return start_to_section + crc32(start_to_section).to_bytes(4, "little") + rest
 
 
 def liar(described: bytes) -> bytes:
     return sealed(b"\xaeAEC\x02" + bytes([len(described)]) + described)
-
-
-def varint(value: int) -> bytes:
-    groups = [value >> shift & 127 | 128 for shift in range(0, max(value.bit_length(), 1), 7)]
-    return bytes(groups[:-1] + [groups[-1] & 127])
-
-
-def read_by_the_page(data: bytes) -> dict:
-    """A second reader, written from FORMAT.md and not from container.py; ValueError for whatever the page does not
-    describe.
-    """
-
-    def must(condition):
-        if not condition:
-            raise ValueError
-
-    place, stop = 0, len(data)
-
-    def take(count):
-        nonlocal place
-        must(place + count <= stop)
-        place += count
-        return data[place - count : place]
-
-    def u32():
-        return int.from_bytes(take(4), "little")
-
-    def number(low, high):
-        value, count = 0, 0
-        while True:
-            byte = take(1)[0]
-            value += (byte % 128) * 128**count
-            count += 1
-            if byte < 128:
-                must(count <= 5 and (byte > 0 or count == 1) and low <= value <= high)
-                return value
-
-    must(take(4) == bytes.fromhex("ae414543"))
-    must(take(1)[0] == 2)
-    header_size = number(1, 2**28 - 1)
-    stop = place + header_size
-    must(stop <= len(data))
-    out = {"model": take(4)}
-    flags = number(0, 2**32 - 1)
-    must(flags < 8192)
-    out["lossless"], out["rounded"] = flags >> 8 & 1 == 1, flags >> 9 & 1 == 1
-    must(out["lossless"] or not out["rounded"])
-    must(out["lossless"] == (out["model"] == bytes(4)))
-    out["width"], out["height"], out["quality"] = number(1, 2**30), number(1, 2**30), number(100, 10000)
-    out["channels"], out["depth"] = (1 if flags & 1 else 3), (16 if flags & 2 else 8)
-    must(not flags >> 10 & 1 or not out["lossless"] and out["depth"] == 8 and out["width"] * out["height"] <= 16777216)
-    named = flags >> 2 & 3
-    if named == 3:
-        count = take(1)[0]
-        must(1 <= count <= 8)
-        spelled = take(count)
-        must(
-            all(byte in b"abcdefghijklmnopqrstuvwxyz0123456789" for byte in spelled) and spelled not in (b"png", b"jpg")
-        )
-    out["suffix"] = spelled.decode() if named == 3 else ("", "png", "jpg")[named]
-    count = ((out["width"] + 1023) // 1024) * ((out["height"] + 1023) // 1024)
-    must(count * 9 <= stop - place)
-    tiles = [(number(0, 2**28 - 1), u32(), u32()) for _ in range(count)]
-    kinds = [
-        kind
-        for bit, kind in enumerate("alpha icc exif xmp lossless rounded drawn cicp range".split(), 4)
-        if flags >> bit & 1 and kind not in ("lossless", "rounded")
-    ]
-    sections = [(number(1, 2**32 - 1), u32()) for _ in kinds]
-    must(place == stop)
-    stop = len(data)
-    must(crc32(data[:place]) == u32())
-
-    def content(size, crc):
-        found = take(size)
-        must(crc32(found) == crc)
-        return found
-
-    out["tiles"] = [(content(size, crc), symbols) for size, crc, symbols in tiles]
-    out["sections"] = {kind: content(*section) for kind, section in zip(kinds, sections)}
-    must(place == stop)
-    code = out["sections"].get("cicp", bytes(4))
-    must(len(code) == 4 and code[2] == 0 and code[3] in (0, 1))
-    ends = out["sections"].get("range", bytes(4))
-    must(len(ends) == 4 and ends[0] + 256 * ends[1] <= ends[2] + 256 * ends[3])
-    must("range" not in out["sections"] or out["depth"] == 16)
-    return out
-
-
-def by_the_page(aec: Aec) -> dict:
-    fields = {name: value for name, value in vars(aec.header).items() if name != "alpha"}
-    return fields | {"tiles": [(tile.payload, tile.symbols_crc) for tile in aec.tiles], "sections": aec.sections}
-
-
-def test_two_readers_agree_on_valid_files():
-    rng = random.Random(1)
-    for _ in range(1000):
-        aec = random_aec(rng)
-        data = pack(aec)
-        assert unpack(data) == aec
-        assert read_by_the_page(data) == by_the_page(aec)
-
-
-def test_two_readers_agree_on_headers_that_lie_under_a_right_checksum():
-    """Random edits of the header, sealed again: both readers accept the same files, and what is accepted has this one
-    encoding.
-    """
-    rng = random.Random(2)
-    accepted = 0
-    for _ in range(20000):
-        described, rest = bytearray(EXAMPLE_BYTES[6:40]), EXAMPLE_BYTES[44:]
-        for _ in range(rng.randint(1, 2)):
-            place = rng.randrange(len(described))
-            old, new = described[place], rng.choice((0, 1, 2, 127, 128, 129, 255, rng.randrange(256)))
-            edits = [], [new], [old ^ 1 << rng.randrange(8)], [old, new]
-            described[place : place + 1] = bytes(rng.choice(edits))
-        data = sealed(b"\xaeAEC\x02" + varint(len(described)) + described, rest)
-        try:
-            aec = unpack(data)
-        except CodecError:
-            with pytest.raises(ValueError):
-                read_by_the_page(data)
-        else:
-            accepted += 1
-            assert read_by_the_page(data) == by_the_page(aec)
-            assert pack(aec) == data
-    assert accepted > 500
-
-
-def table(*columns: str) -> list[list[str]]:
-    """Rows of the table of FORMAT.md that begins with these columns, cut to them."""
-    (rows,) = re.findall(rf"^\| {re.escape(' | '.join(columns))} \|.*\n\|[-|]+\n((?:\|.*\n)+)", FORMAT, re.MULTILINE)
-    return [[cell.strip() for cell in row.split("|")[1 : len(columns) + 1]] for row in rows.splitlines()]
-
-
-def test_the_tables_of_the_page_are_those_of_the_code():
-    fields = [[group, f.name, f.coding, str(f.low), str(f.high)] for group, fs in container.LAYOUT.items() for f in fs]
-    assert table("Group", "Field", "Coding", "From", "To") == fields
-    flags = [
-        [name, str(sum(bits for _, bits in container.FLAGS[:i])), str(bits)]
-        for i, (name, bits) in enumerate(container.FLAGS)
-    ]
-    assert table("Flag", "First bit", "Bits") == flags
-    assert f"at least {container.SMALLEST_FILE} bytes" in FORMAT
-    assert f"at least {container.SMALLEST['tile']} bytes" in FORMAT
-
-
-def test_the_example_of_the_page_is_what_pack_writes():
-    (block,) = re.findall(r"```\n(.*?)```", FORMAT, re.DOTALL)
-    golden = bytes.fromhex(" ".join(re.split(r" {3,}", line)[0] for line in block.splitlines()))
-    assert pack(EXAMPLE) == golden
-    assert unpack(golden) == EXAMPLE
 
 
 def test_overhead_of_a_small_rgb_picture():

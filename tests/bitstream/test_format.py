@@ -16,7 +16,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 import safetensors.numpy
-from test_container import table
+from container_files import table
 
 import codec
 from codec.bitstream import container
