@@ -88,6 +88,8 @@ class Shrinkage(nn.Module):
     quality: the share of the noise's energy, exp(PACE * w).
     """
 
+    basis: torch.Tensor
+    mask: torch.Tensor
     SIZE, STRIDE = 8, 4
     CALM = 0.05  # share of the windows of 8x8 blocks that are taken to hold nothing but noise
     FLOOR = 3 / 255  # noise below it stays: in clean photographs the calmest windows show two or three levels
@@ -191,7 +193,8 @@ def attach(coder, path=None):
     except BadWeights as error:
         raise BadWeights(f"{path.name!r}: {error}") from None
     except OSError as error:
-        raise BadWeights(f"the encoder file {path.name!r} cannot be read ({error.strerror.lower()})") from None
+        why = (error.strerror or str(error)).lower()
+        raise BadWeights(f"the encoder file {path.name!r} cannot be read ({why})") from None
     if encoder.model != coder.model.id:
         raise BadWeights(
             f"the encoder file belongs to model {encoder.model.hex()}, not to {coder.model.id.hex()}: "

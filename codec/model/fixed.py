@@ -40,6 +40,11 @@ class Whole(nn.Module):
     Tensors are [N,C,h,w] in channels_last memory, so that a product runs over rows of channels.
     """
 
+    weight: torch.Tensor
+    bias: torch.Tensor
+    shift: torch.Tensor
+    limit: torch.Tensor
+
     def __init__(self, inputs, outputs, kernel, stride, dtype, shifts):
         super().__init__()
         self.kernel, self.stride = kernel, stride
@@ -86,6 +91,8 @@ class FixedConv(Whole):
     There is always a bias: where none was trained it is zero.
     """
 
+    cut: torch.Tensor
+
     def __init__(self, inputs, outputs, kernel=3, stride=1, bias=True):
         super().__init__(inputs, outputs, kernel, stride, torch.int16, 1)
         self.register_buffer("cut", torch.zeros(1, dtype=torch.int8))
@@ -108,6 +115,8 @@ class FixedConv(Whole):
 
 class FixedGain(nn.Module):
     """Gains [anchors, C] as log2 in 2^-GAIN."""
+
+    log2: torch.Tensor
 
     def __init__(self, anchors, channels):
         super().__init__()

@@ -206,6 +206,11 @@ class FixedNetwork(PriorNetwork):
 class Prior(nn.Module):
     """The frozen prior of one model; immutable after `freeze`, shared by threads."""
 
+    gain_y: torch.Tensor
+    gain_z: torch.Tensor
+    quality_bias: torch.Tensor
+    exp2: torch.Tensor
+
     def __init__(self, c):
         super().__init__()
         self.config = c

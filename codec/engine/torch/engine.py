@@ -137,7 +137,7 @@ class TorchEngine:
 
     @spilling
     def _read(self, tiles, rows, columns, quality):
-        refused = {} if len(tiles) > 1 else None  # a bad tile that is alone costs nothing
+        refused: dict[int, Exception] | None = {} if len(tiles) > 1 else None  # a bad tile that is alone costs nothing
         try:
             with inference(self.model.networks):
                 y = payload.decode(self.model, tiles, rows, columns, quality, refused)
