@@ -43,7 +43,8 @@ class EncodeOptions:
     lossless: whether every pixel must come back as it is; False: never, and latents of just this quality; None: where
     that costs less (`contest`), as with graphics, and of small files the one of four qualities that pays best
     (`ladder`). target_size (bytes), bpp (bits per pixel of the whole file), psnr (dB) or ssimulacra2 (points, at most
-    100): the quality that gives it is sought in place of a given one (`target`). max_pixels: the most a picture may have, 0 for any number.
+    100): the quality that gives it is sought in place of a given one (`target`). max_pixels: the most a picture may
+    have, 0 for any number.
 
     exact: whether colours where alpha is 0 count, too; else they are made smooth, or flat, unless every pixel must come
     back as it is.

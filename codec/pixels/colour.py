@@ -92,7 +92,8 @@ def _profile(points: tuple, curve: tuple[float, ...], gray: bool) -> bytes:
     import numpy as np  # heavy, and not needed for files without such colours
 
     *primaries, white = (np.array([x / y, 1, (1 - x - y) / y]) if y > 0 else None for x, y in points)
-    if white is None or any(point is None for point in primaries):
+    known = [point for point in primaries if point is not None]
+    if white is None or len(known) < len(primaries):
         raise ValueError("chromaticities that are none")
     kind = 0 if len(curve) == 1 else 3
     tone = b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(_fixed(value) for value in curve)
@@ -108,7 +109,7 @@ def _profile(points: tuple, curve: tuple[float, ...], gray: bool) -> bytes:
     if gray:
         tags[b"kTRC"] = tone
     else:
-        columns = np.stack(primaries, 1)
+        columns = np.stack(known, 1)
         if abs(np.linalg.det(columns)) < 1e-3:
             raise ValueError("chromaticities on one line")
         for name, column in zip(b"rgb", (adapt @ (columns * np.linalg.solve(columns, white))).T, strict=True):

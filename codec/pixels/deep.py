@@ -63,7 +63,7 @@ def _decode(image, rawmode):
 
 def _read_gray_tiff(image, rawmode):
     """16-bit and 12-bit gray, whose white level and polarity Pillow leaves as they are in the file."""
-    samples = np.asarray(pil.decode(image)).astype(np.uint16)[..., None]
+    samples: np.ndarray = np.asarray(pil.decode(image)).astype(np.uint16)[..., None]
     if rawmode == "I;12":
         samples = samples << 4 | samples >> 8
     return ~samples if image.tag_v2.get(262, 0) == 0 else samples

@@ -7,6 +7,7 @@ A block is kept as it is, bare, without the b"Exif\0\0" that JPEG files put befo
 import contextlib
 import re
 import struct
+from typing import Any
 
 from PIL import Image, TiffImagePlugin
 
@@ -73,7 +74,9 @@ def packed(tags: dict) -> bytes | None:
 def shortened(exif: bytes, most: int) -> bytes | None:
     """A block of at most so many bytes, made of all tags but the largest; None where there is none."""
     tags = _tags(exif) or {}
-    places = [(tags, tag, None) for tag in tags if tag not in DIRECTORIES and tag != ORIENTATION]
+    places: list[tuple[Any, Any, Any]] = [
+        (tags, tag, None) for tag in tags if tag not in DIRECTORIES and tag != ORIENTATION
+    ]
     places += [(tags[name], tag, name) for name in DIRECTORIES if name in tags for tag in tags[name]]
     sized = [(len(_written({tag: held[tag]}, name) or b""), held, tag) for held, tag, name in places]
     sized.sort(key=lambda place: place[0])

@@ -152,7 +152,7 @@ def load_file(file, suffix, max_pixels):
         return _load_png(file, suffix, max_pixels)
     file.seek(0)
     image = pil.open_picture(file)
-    check_size(*image.size, max_pixels)
+    check_size(image.width, image.height, max_pixels)
     notes = []
     if image.format in ("JPEG", "MPO"):
         image.info["xmp"], whole = jpeg.with_extension(file, image.info.get("xmp"))
@@ -278,8 +278,8 @@ def _split(samples):
     would warn).
     """
     if samples.shape[2] % 2:
-        return np.require(samples, requirements="CW"), None
-    return np.require(samples[..., :-1], requirements="CW"), np.require(samples[..., -1], requirements="CW")
+        return np.require(samples, requirements=["C", "W"]), None
+    return np.require(samples[..., :-1], requirements=["C", "W"]), np.require(samples[..., -1], requirements=["C", "W"])
 
 
 # Between reading and writing

@@ -43,7 +43,7 @@ def from_pil(image, gray: bool, notes: Iterable[str] = (), code: bytes | None = 
         notes.append("its code points of colours (not those of RGB)")
         code = None
     if code and not icc:
-        code = colour.cicp(*code[:2], code[3])  # beside a profile also what says sRGB, as it comes first
+        code = colour.cicp(code[0], code[1], code[3])  # beside a profile also what says sRGB, as it comes first
     if not (icc or code or "cicp" in info or "srgb" in info):
         try:
             icc = colour.profile_of_png(info.get("gamma"), info.get("chromaticity"), gray)

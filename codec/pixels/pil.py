@@ -13,6 +13,7 @@ import re
 import struct
 import threading
 import warnings
+from typing import Any
 
 from PIL import Image, TiffImagePlugin
 
@@ -46,7 +47,7 @@ class _Quiet:
         # Without a handler, logging prints its errors when nobody configured it.
         logging.getLogger("PIL").addHandler(logging.NullHandler())
         try:  # libtiff as Pillow linked it
-            self._set_tiff_printer = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+            self._set_tiff_printer: Any = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
             self._set_tiff_printer.argtypes = [ctypes.c_void_p]
             self._set_tiff_printer.restype = ctypes.c_void_p
         except (OSError, AttributeError):  # Pillow without libtiff, or with a hidden one
@@ -121,7 +122,7 @@ def open_picture(file):
     Image.init()
     for name in READABLE:
         factory, accept = Image.OPEN.get(name, (None, None))
-        if factory and accept(prefix) is True:
+        if factory and accept and accept(prefix) is True:
             file.seek(0)
             with refusing(f"the picture is a broken or unsupported {name} file"):
                 return _understood(factory(file, ""))

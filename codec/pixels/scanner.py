@@ -50,7 +50,8 @@ def _scan(file, suffix, max_pixels):
         file.seek(0)
         whole = pil.open_picture(file)
         name, size = whole.format, whole.size
-    image.check_size(*size, max_pixels)
+    width, height = size
+    image.check_size(width, height, max_pixels)
     if size[0] * size[1] <= SMALL or name not in CUT:
         return None
     if name == "TIFF":
@@ -69,4 +70,4 @@ def _scan(file, suffix, max_pixels):
         for piece in pieces():
             yield image.load(piece, max_pixels=0)
 
-    return Scan(*size, first.channels, first.depth, first.has_alpha, strips, suffix=suffix, **described)
+    return Scan(width, height, first.channels, first.depth, first.has_alpha, strips, **{"suffix": suffix, **described})

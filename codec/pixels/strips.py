@@ -149,7 +149,8 @@ class Region:
         if self.step == 1:
             yield from strips
             return
-        held, rows = [], 0
+        held: list[Picture] = []
+        rows = 0
         for strip in strips:
             held.append(strip if not held else _below(held.pop(), strip))
             rows += strip.height

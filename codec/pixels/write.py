@@ -142,7 +142,7 @@ def _write(picture, name, file):
     with pil.refusing(f"the picture cannot be written as {name}"):
         shown = replace(picture, cicp=None, xmp=None if long_xmp else picture.xmp)
         image.to_pil(image.shallow(shown)).save(buffer, name, **OPTIONS.get(name, {}) | metadata.to_pil(shown))
-    data = buffer.getbuffer()
+    data: bytes | memoryview = buffer.getbuffer()
     if long_xmp:
         data = jpeg.with_long_xmp(bytes(data), picture.xmp)
     if picture.cicp and name == "AVIF":

@@ -116,7 +116,7 @@ def check(file):
     Decodes no pixel, but inflates as many bytes as the header asks for: check the size first. Returns the set of chunk
     types, leaves `file` after the last chunk; raises BadImage.
     """
-    kinds = set()
+    kinds: set[bytes] = set()
     for _ in inflated(file, kinds):
         pass
     return kinds
@@ -172,7 +172,7 @@ def _unfilter(filtered, above, pixel):
         lanes = stacked if parts == 1 else _lanes(stacked, part, pixel)
         size = (lanes.shape[1] - 1) // len(mode), len(lanes)
         with pil.refusing("the picture is a broken PNG file"):
-            image = Image.frombytes(mode, size, zlib.compress(lanes, 0), "zip", mode, 0)
+            image = Image.frombytes(mode, size, zlib.compress(lanes.data, 0), "zip", mode, 0)
         results.append(np.asarray(image)[1:].reshape(len(filtered), size[0], len(mode)))
     return (
         results[0].reshape(len(filtered), -1) if parts == 1 else np.concatenate(results, 2).reshape(len(filtered), -1)
@@ -270,7 +270,7 @@ def cut(file, opened):
         """A PNG of unfiltered rows [n, bytes per row], uncompressed, with the chunks `kept`."""
         contents = {
             b"IHDR": struct.pack(">II", width, len(raw)) + kinds[b"IHDR"][8:],
-            b"IDAT": zlib.compress(np.pad(raw, ((0, 0), (1, 0))), 0),
+            b"IDAT": zlib.compress(np.pad(raw, ((0, 0), (1, 0))).data, 0),
         }
         return SIGNATURE + b"".join(chunk(kind, contents.get(kind, data)) for kind, data in kept)
 

@@ -228,7 +228,11 @@ def _layout(file, mode):
         if tag in found or kind not in SIZES:
             return None  # what readers do not agree about
         size = count * SIZES[kind]
-        value = value[:size] if size <= len(value) else _read(file, *struct.unpack(order + pointer, value), size)
+        if size <= len(value):
+            value = value[:size]
+        else:
+            (place,) = struct.unpack(order + pointer, value)
+            value = _read(file, place, size)
         if len(value) < size:
             return None
         if kind in WIDE:
