@@ -210,7 +210,7 @@ def main(arguments=None):
     parser.add_argument("--log", help="JSON-lines file to add the figures to, such as tests/campaigns/log.jsonl")
     a = parser.parse_args(arguments)
     chosen = a.settings or [s for s in [*SETTINGS, f"batch of {BATCH}"] if "CUDA" not in s or torch.cuda.is_available()]
-    coder = codec.Codec(device="cpu")
+    coder = codec.Codec(device="cpu", engine="torch")
     paths = data.pictures(a.images)
     files = {q: [coder.encode(path, q, lossless=False) for path in paths] for q in a.qualities}
     references, pixels = {}, {q: [] for q in a.qualities}

@@ -19,9 +19,12 @@ LIMITS = {"address space": resource.RLIMIT_AS, "data": resource.RLIMIT_DATA}
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Around what imports the codec's packages. Raises Missing in place of what importing them raises."""
-    _probe()
+def loading(of_torch: bool = False) -> Iterator[None]:
+    """Around what imports the codec's packages, torch among them or not. Raises Missing in place of what importing them
+    raises.
+    """
+    if of_torch:
+        _probe()
     try:
         yield
     except CodecError:

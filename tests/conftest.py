@@ -152,6 +152,12 @@ def coder():
 
 
 @pytest.fixture(scope="session")
+def on_torch():
+    """The codec on torch, for tests of what only that engine has."""
+    return codec.Codec(device="cpu", threads=1, engine="torch")
+
+
+@pytest.fixture(scope="session")
 def kodak():
     """Paths of the Kodak pictures, or a skip."""
     folder = os.environ.get("AECODEC_KODAK")

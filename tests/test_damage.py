@@ -43,8 +43,8 @@ def test_bursts(coder, known):
     assert damage.bursts(coder.decode_picture, known, 3000)["tried"] == 3000
 
 
-def test_mismatches(coder):
-    figures = damage.mismatches(coder, 60)
+def test_mismatches(on_torch):
+    figures = damage.mismatches(on_torch, 60)
     assert figures["tried"] == 60 and figures["same"] == 0
 
 
@@ -61,7 +61,7 @@ def test_bombs(coder):
 
 def test_a_tile_of_few_bytes_never_reaches_the_networks():
     """With the default model too: half a million symbols in 8 bytes."""
-    default = codec.Codec(device="cpu", threads=1)
+    default = codec.Codec(device="cpu", threads=1, engine="torch")
     file = hostile.build((default.model.id, 0, 1024, 1024, 5000), None, [(bytes([0, 0, 0, 128, 0, 0, 0, 0]), 0)], [])
     with (
         patch.object(default.model.networks.prior, "walk", side_effect=AssertionError),

@@ -37,6 +37,8 @@ def test_symbols_and_pixels_are_those_of_old(name):
         f"the {kind} model is another than the golden files'; if it was replaced on purpose, run: {COMMAND} {kind}"
     )
     assert digest(coder, file) == golden["parse"]
+    native = coder_of(name, "native")
+    assert native.checksum(file) == golden["pixels"]
     found, expected = coder.decode_picture(file), image.load(GOOD / f"{name}.png")
     assert found.depth == expected.depth and np.array_equal(found.pixels, expected.pixels)
     assert coder.checksum(file) == of_pixels(found.pixels) == golden["pixels"]
@@ -46,9 +48,9 @@ def test_symbols_and_pixels_are_those_of_old(name):
     assert found.suffix == picture.suffix
 
 
-@pytest.fixture(scope="module")
-def tiny_coder():
-    return coder_of("tiny")
+@pytest.fixture(scope="module", params=["native", "torch"])
+def tiny_coder(request):
+    return coder_of("tiny", request.param)
 
 
 @pytest.mark.parametrize("name", ERRORS)

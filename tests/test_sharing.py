@@ -12,6 +12,7 @@ import codec
 import codec.pillow
 from codec.bitstream import container
 from codec.coding import tiles
+from codec.engine.native.engine import NativeEngine
 from codec.engine.torch.engine import TorchEngine
 from codec.engine.torch.model import Model
 from codec.model.config import STRIDE
@@ -148,7 +149,7 @@ def test_no_memory_is_one_sentence_on_the_command_line(tmp_path, monkeypatch):
     from codec.app.cli import cli
 
     (tmp_path / "a.aec").write_bytes(codec.compress(photograph(40, 40), device="cpu"))
-    monkeypatch.setattr(TorchEngine, "read", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(NativeEngine, "read", lambda *_: (_ for _ in ()).throw(MemoryError()))
     result = CliRunner().invoke(cli, ["verify", "-d", "cpu", str(tmp_path / "a.aec")])
     assert (
         result.exit_code == 1

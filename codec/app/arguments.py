@@ -98,6 +98,13 @@ WORK: list[Parameter] = [
         help="Where the networks run.",
     ),
     click.option(
+        "--engine",
+        type=click.Choice(["auto", "native", "torch"]),
+        default="auto",
+        show_default=True,
+        help="What runs them: auto is native, in C, but on a GPU. The output does not depend on it.",
+    ),
+    click.option(
         "-j",
         "--jobs",
         type=click.IntRange(min=1),

@@ -34,6 +34,7 @@ class Options:
     quiet: bool = False
     model: str = "default"
     device: str = "auto"
+    engine: str = "auto"
     jobs: int = 1
     no_progress: bool = True
     max_pixels: int = 2**28
@@ -132,7 +133,7 @@ class Options:
 
     @property
     def threads(self) -> int | None:
-        """Of torch in each process, None for its own choice."""
+        """In each process, None for the engine's own choice."""
         return None if self.jobs == 1 else max(1, (os.cpu_count() or 1) // self.jobs)
 
     def coder(self) -> "Codec":
@@ -140,7 +141,7 @@ class Options:
         import codec
 
         try:
-            return codec.Codec(self.model, self.device, self.threads)
+            return codec.Codec(self.model, self.device, self.threads, self.engine)
         except BadWeights as error:
             raise Failure(f"{shown(self.model)}: {error}") from None
         except CodecError as error:

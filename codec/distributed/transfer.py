@@ -47,7 +47,8 @@ class Settings:
     encoding: dict[str, Any] = field(default_factory=dict)  # options of `Codec.encode`
     model: str = "default"
     device: str = "auto"
-    threads: int | None = None  # of torch
+    threads: int | None = None
+    engine: str = "auto"
     max_pixels: int = 2**28
     psnr: bool = False
     force: bool = False
@@ -63,7 +64,7 @@ class Transfer:
 
         self.settings = settings
         self._encoding = EncodeOptions(**settings.encoding, max_pixels=settings.max_pixels)
-        self._coder = codec.Codec(settings.model, settings.device, settings.threads)
+        self._coder = codec.Codec(settings.model, settings.device, settings.threads, settings.engine)
 
     def row(self, source: str, target: str) -> dict[str, Any]:
         """Does one file: its row of the manifest, with `error` in place of an exception, and without `seconds` where

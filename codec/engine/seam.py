@@ -110,5 +110,9 @@ class Engine(Protocol):
     def together(self, rows: int, columns: int) -> int:
         """How many tiles of that size are best given at once; 1 where it makes no difference."""
 
+    @property
+    def torch(self) -> Any:
+        """The engine on torch of the same model, for what only that does. Raises Missing."""
+
     def sibling(self, model: str) -> "Engine":
         """The engine of another model, by name or path, on the same device. Raises UnknownModel, BadWeights."""

@@ -179,12 +179,13 @@ def denoiser(encoder=None, model="psnr", device="auto", threads=None):
 
     Raises BadWeights if it does not belong to the model, and as `Codec`.
     """
-    return attach(Codec(model, device, threads), encoder)
+    return attach(Codec(model, device, threads, "torch"), encoder)
 
 
 def attach(coder, path=None):
     """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one
     the codec's own encoder behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
+    coder = Codec.over(coder.engine.torch)  # whose networks these are
     if path is None and not INSTALLED.exists():
         return _over(coder, untrained(coder), coder.model.floats.hyper_analysis)
     path = Path(path or INSTALLED)

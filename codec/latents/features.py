@@ -38,7 +38,9 @@ def embed(coder: "Codec", source: Any, quality: float = QUALITY, **options: Any)
     """
     latent = coder.latent(files.to_aec(coder, source, quality, **options), **options)
     texture = TEXTURE * np.log(np.abs(latent).mean((1, 2)) + FLOOR)
-    return np.concatenate([np.sqrt(_histogram(block_colours(latent, coder.model))), texture]).astype(np.float32)
+    return np.concatenate([np.sqrt(_histogram(block_colours(latent, coder.engine.torch.model))), texture]).astype(
+        np.float32
+    )
 
 
 def block_colours(latent: NDArray[np.float32], model: Any) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ def sample(
     if not (height >= 1 and width >= 1 and (not max_pixels or height * width <= max_pixels)):
         raise BadOption(f"{width} x {height} pixels are not a size from 1 to {max_pixels} pixels")
     rng, drawn = np.random.default_rng(seed), []
-    engine: Any = coder.engine  # those of today can also compose
+    engine = coder.engine.torch
 
     def choose(tables: "Tables", rows: NDArray[Any]) -> NDArray[Any]:
         return _draw(tables, rows, rng, temperature)

@@ -26,13 +26,14 @@ class Codec:
     model's name or path.
 
     Args: model: name of an installed model or path of a weight file, for encoding (a file names the model it needs);
-    device: auto, cpu, cuda[:n]; threads: of torch, process-wide, None to leave them alone.
+    device: auto, cpu, cuda[:n]; threads: process-wide, None to leave them alone; engine: native (in C, on the
+    processor), torch, or auto: native but on a GPU. Both write the same files and make the same pixels.
 
     Options of encoding are those of EncodeOptions, of decoding those of DecodeOptions, by name. Raises CodecError.
     """
 
-    def __init__(self, model: str = "default", device: str = "auto", threads: int | None = None):
-        self._begin(opened(model, device, threads))
+    def __init__(self, model: str = "default", device: str = "auto", threads: int | None = None, engine: str = "auto"):
+        self._begin(opened(model, device, threads, engine))
 
     @classmethod
     def over(cls, engine: Engine) -> "Codec":

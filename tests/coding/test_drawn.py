@@ -98,11 +98,11 @@ def test_photographs_have_no_drawn_parts(quality, coder):
     assert codec.info(coder.encode(page()[:TOP], quality))["lossless"]
 
 
-def test_features_are_those_of_the_whole_page(coder):
+def test_features_are_those_of_the_whole_page(on_torch):
     """Not of what the latents hold in place of the text."""
     pixels = page()
     near, far = (
-        np.linalg.norm(features.embed(coder, coder.encode(pixels)) - features.embed(coder, picture))
+        np.linalg.norm(features.embed(on_torch, on_torch.encode(pixels)) - features.embed(on_torch, picture))
         for picture in (pixels, drawn.split(pixels)[1])
     )
     assert near < features.DUPLICATE / 4 < far

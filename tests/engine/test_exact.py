@@ -30,7 +30,7 @@ QUALITIES = (5, 50, 95)
 
 
 @pytest.fixture(scope="module")
-def files(coder):
+def files(on_torch):
     """(quality, file, its parse and its pixels by the plain decoder) of each picture: three of a size, one that pads,
     one of two tiles, a gray one.
     """
@@ -39,21 +39,23 @@ def files(coder):
         photograph(40, 1050, 4),
         photograph(96, 96, 5, channels=1),
     ]
-    coded = [(quality, coder.encode(picture, quality, lossless=False)) for quality in QUALITIES for picture in pictures]
+    coded = [
+        (quality, on_torch.encode(picture, quality, lossless=False)) for quality in QUALITIES for picture in pictures
+    ]
     found = []
     for quality, file in coded:
         pixels = []
-        found.append((quality, file, parse(coder, file, pixels), pixels[0]))
+        found.append((quality, file, parse(on_torch, file, pixels), pixels[0]))
     return found
 
 
-def test_parse_sees_everything(files, coder):
+def test_parse_sees_everything(files, on_torch):
     """The comparisons below compare something: all symbols are there, pictures differ, and so do single integers."""
     for _, file, tiles, _ in files:
         assert len(tiles) == codec.info(file)["tiles"]
         for z, *steps in tiles:
-            assert z.shape[1] == coder.model.config.hyper and len(steps) == 12
-            assert sum(x.numel() for x in steps[::3]) == coder.model.config.latent * 16 * z.shape[2] * z.shape[3]
+            assert z.shape[1] == on_torch.model.config.hyper and len(steps) == 12
+            assert sum(x.numel() for x in steps[::3]) == on_torch.model.config.latent * 16 * z.shape[2] * z.shape[3]
             assert all(0 <= rows.min() and rows.max() < ROWS for rows in steps[1::3])
     parses = [tiles for _, _, tiles, _ in files]
     assert not any(same(a, b) for i, a in enumerate(parses) for b in parses[:i])
@@ -63,37 +65,37 @@ def test_parse_sees_everything(files, coder):
 
 
 @pytest.mark.parametrize("setting", [s for s in SETTINGS if "CUDA" not in s and s != "torch.compile"])
-def test_same_integers_under(setting, files, coder):
-    with SETTINGS[setting](coder) as other:
+def test_same_integers_under(setting, files, on_torch):
+    with SETTINGS[setting](on_torch) as other:
         assert all(agrees(other, *entry, "synthesis" in setting) for _, *entry in files)
 
 
 @pytest.mark.parametrize("setting", [s for s in SETTINGS if "CUDA" in s])
-def test_same_integers_on(setting, files, coder):
+def test_same_integers_on(setting, files, on_torch):
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
-    with SETTINGS[setting](coder) as other:
+    with SETTINGS[setting](on_torch) as other:
         assert all(agrees(other, *entry) for _, *entry in files)
 
 
-def test_files_made_on_cuda_decode_on_the_processor_and_back(coder):
+def test_files_made_on_cuda_decode_on_the_processor_and_back(on_torch):
     if not torch.cuda.is_available():
         pytest.skip("there is no CUDA device")
-    with cuda(coder) as other:
+    with cuda(on_torch) as other:
         for quality in QUALITIES:
-            for maker, reader in ((coder, other), (other, coder)):
+            for maker, reader in ((on_torch, other), (other, on_torch)):
                 file = maker.encode(photograph(200, 264), quality)
                 assert agrees(reader, file, parse(maker, file))
                 assert np.array_equal(maker.decode(file), reader.decode(file))
 
 
-def test_same_integers_in_a_batch_of_8(files, coder):
+def test_same_integers_in_a_batch_of_8(files, on_torch):
     assert BATCH == 8
     shape = lambda entry: (entry[0], *entry[1][0].shape)
     entries = sorted(((quality, tile) for quality, _, tiles, _ in files for tile in tiles), key=shape)
     groups = [(key[0], [tile for _, tile in group]) for key, group in groupby(entries, key=shape)]
     assert max(len(tiles) for _, tiles in groups) == 3
-    assert all(all(batch_agrees(coder, 100 * quality, tiles)) for quality, tiles in groups)
+    assert all(all(batch_agrees(on_torch, 100 * quality, tiles)) for quality, tiles in groups)
 
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
@@ -101,15 +103,15 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="torch.c
 
 @needs_compiler
 @pytest.mark.skipif(os.environ.get("AECODEC_SLOW") != "1", reason="takes two minutes; AECODEC_SLOW=1 runs it")
-def test_same_integers_compiled(files, coder):
-    with SETTINGS["torch.compile"](coder) as other:
+def test_same_integers_compiled(files, on_torch):
+    with SETTINGS["torch.compile"](on_torch) as other:
         assert all(agrees(other, *entry) for _, *entry in files)
 
 
 @needs_compiler
-def test_compiled_block_gives_the_same_integers(coder):
+def test_compiled_block_gives_the_same_integers(on_torch):
     """One block of the prior: 3x3 and 1x1 layers with all their roundings, at the limits of their inputs."""
-    block = coder.model.networks.prior.network.blocks[1]
+    block = on_torch.model.networks.prior.network.blocks[1]
     x = random_integers((1, block.a.weight.shape[1], 8, 8), 2 * int(block.a.limit.max()))
     with torch.inference_mode():
         assert torch.equal(torch.compile(block)(x), block(x))
@@ -142,13 +144,13 @@ class LossyProducts(TorchDispatchMode):
         return function(*args, **kwargs or {})
 
 
-def test_float64_takes_over_where_float32_is_allowed_to_lose_bits(files, coder):
+def test_float64_takes_over_where_float32_is_allowed_to_lose_bits(files, on_torch):
     with LossyProducts() as lossy:
-        assert not any(agrees(coder, *entry) for _, *entry in files[-2:])
+        assert not any(agrees(on_torch, *entry) for _, *entry in files[-2:])
         assert lossy.types == {torch.float32}
         lossy.types.clear()
-        with precision(coder, "medium"):
-            assert all(agrees(coder, *entry) for _, *entry in files[-2:])
+        with precision(on_torch, "medium"):
+            assert all(agrees(on_torch, *entry) for _, *entry in files[-2:])
         assert lossy.types == {torch.float64}
 
 
@@ -160,23 +162,23 @@ def test_float64_takes_over_where_the_environment_asks_for_lossy_products(librar
         assert prior_module.float32_is_whole() == whole
 
 
-def test_a_caller_with_another_default_type(coder):
-    file = coder.encode(photograph(40, 56), 50)
-    pixels = np.asarray(coder.decode(file))
+def test_a_caller_with_another_default_type(on_torch):
+    file = on_torch.encode(photograph(40, 56), 50)
+    pixels = np.asarray(on_torch.decode(file))
     for dtype in (torch.float64, torch.bfloat16):
         torch.set_default_dtype(dtype)
         try:
-            assert np.array_equal(coder.decode(file), pixels)
-            coder.verify(coder.encode(photograph(40, 56), 50))
+            assert np.array_equal(on_torch.decode(file), pixels)
+            on_torch.verify(on_torch.encode(photograph(40, 56), 50))
         finally:
             torch.set_default_dtype(torch.float32)
 
 
-def test_synthesis_in_bfloat16_shows_the_same_picture(coder):
-    file = coder.encode(photograph(200, 264), 50)
-    with SETTINGS["synthesis in bfloat16"](coder) as other:
+def test_synthesis_in_bfloat16_shows_the_same_picture(on_torch):
+    file = on_torch.encode(photograph(200, 264), 50)
+    with SETTINGS["synthesis in bfloat16"](on_torch) as other:
         half = other.decode(file)
-    assert 40 < psnr(half, coder.decode(file)) < 90
+    assert 40 < psnr(half, on_torch.decode(file)) < 90
 
 
 # The arithmetic itself, against integers
@@ -223,8 +225,8 @@ def walks_like_integers(model):
         assert results[0][0].abs().max() > 0 and len(results[0][2].unique()) > 3
 
 
-def test_walk_is_the_one_of_pure_integers(coder):
-    walks_like_integers(coder.model)
+def test_walk_is_the_one_of_pure_integers(on_torch):
+    walks_like_integers(on_torch.model)
 
 
 @pytest.mark.parametrize("seed", range(2, 12))
@@ -232,11 +234,11 @@ def test_so_are_the_walks_of_networks_of_noise(seed):
     walks_like_integers(Model(tiny.build(seed)))
 
 
-def test_sums_are_exact_at_their_bounds(coder):
+def test_sums_are_exact_at_their_bounds(on_torch):
     """The worst input of every output of every layer: its sum is the bound itself, and float32 must hold it to the last
     unit.
     """
-    layers = [layer for layer in coder.model.networks.modules() if isinstance(layer, FixedLayer)]
+    layers = [layer for layer in on_torch.model.networks.modules() if isinstance(layer, FixedLayer)]
     assert len(layers) == 35
     for layer in layers:
         weight = layer.weight[:, :, layer.kernel // 2, layer.kernel // 2].float()  # [O, I]
@@ -248,9 +250,9 @@ def test_sums_are_exact_at_their_bounds(coder):
         assert int(layer.bound().max()) < EXACT
 
 
-def test_what_flows_between_layers_fits_float32(coder):
+def test_what_flows_between_layers_fits_float32(on_torch):
     """Residual sums are not clamped before the next layer: their largest possible values must stay exact as well."""
-    network, vectors = coder.model.networks.prior.network, coder.model.networks.prior
+    network, vectors = on_torch.model.networks.prior.network, on_torch.model.networks.prior
     top = lambda layer: int(((layer.bound() >> layer.shift.long()) + 1).max())
     through = lambda block: top(block.b) + top(block.f2)
     features = top(network.up1) + int(vectors.quality_bias.abs().max()) + through(network.body)
@@ -265,10 +267,10 @@ def test_what_flows_between_layers_fits_float32(coder):
 # A decoder that errs
 
 
-def test_one_wrong_row_or_mean_is_always_an_error(coder):
+def test_one_wrong_row_or_mean_is_always_an_error(on_torch):
     """300 decodings, each with one table row or one mean off by one unit."""
-    file = coder.encode(photograph(64, 64), 60)
-    prior = coder.model.networks.prior
+    file = on_torch.encode(photograph(64, 64), 60)
+    prior = on_torch.model.networks.prior
     walk = prior.walk
     rng = np.random.default_rng(0)
     for trial in range(300):
@@ -286,14 +288,14 @@ def test_one_wrong_row_or_mean_is_always_an_error(coder):
             return walk(z, quality, err)
 
         with patch.object(prior, "walk", erring), pytest.raises(CodecError):
-            coder.verify(file)
-    coder.verify(file)
+            on_torch.verify(file)
+    on_torch.verify(file)
 
 
-def test_real_photographs_parse_the_same(kodak, coder):
+def test_real_photographs_parse_the_same(kodak, on_torch):
     for path in kodak[::6]:
-        file = coder.encode(path, 50)
-        tiles = parse(coder, file)
+        file = on_torch.encode(path, 50)
+        tiles = parse(on_torch, file)
         for setting in ("1 thread", "prior in float64", "autocast to bfloat16"):
-            with SETTINGS[setting](coder) as other:
+            with SETTINGS[setting](on_torch) as other:
                 assert agrees(other, file, tiles)

@@ -14,17 +14,17 @@ from codec.engine.torch.refinement import Fit
 from codec.errors import BadOption
 
 
-def measured(coder, picture, quality, effort):
+def measured(on_torch, picture, quality, effort):
     """Bytes, and dB."""
-    file = coder.encode(picture, quality, effort=effort, lossless=False)
-    return len(file), psnr(coder.decode_picture(file).pixels, picture, np.iinfo(picture.dtype).max)
+    file = on_torch.encode(picture, quality, effort=effort, lossless=False)
+    return len(file), psnr(on_torch.decode_picture(file).pixels, picture, np.iinfo(picture.dtype).max)
 
 
-def saved(coder, picture, effort, qualities=(30, 45, 60, 75)):
+def saved(on_torch, picture, effort, qualities=(30, 45, 60, 75)):
     """Share of the bytes that effort saves at equal PSNR: mean logarithmic distance between the curves, in which the
     one without effort is a polyline.
     """
-    plain, better = ([measured(coder, picture, quality, e) for quality in qualities] for e in (0, effort))
+    plain, better = ([measured(on_torch, picture, quality, e) for quality in qualities] for e in (0, effort))
     (sizes, dB), (less, more) = zip(*plain), zip(*better)
     within = [i for i, value in enumerate(more) if dB[0] <= value <= dB[-1]]
     assert len(within) > 1
@@ -34,7 +34,7 @@ def saved(coder, picture, effort, qualities=(30, 45, 60, 75)):
 @pytest.fixture(scope="module")
 def squared():
     """A codec of the model that is refined for squared error."""
-    return codec.Codec("psnr", "cpu", threads=1)
+    return codec.Codec("psnr", "cpu", threads=1, engine="torch")
 
 
 PICTURES = {
@@ -59,11 +59,13 @@ def test_targets_take_effort_too(squared):
 
 @pytest.mark.parametrize("quality", [25, 85])
 def test_tiles_meet_without_seams(quality, squared, small_tiles):
-    coder = squared
+    on_torch = squared
     picture = photograph(300, 430, 1)
-    (plain, before), (size, after) = (measured(coder, picture, quality, effort) for effort in (0, 3))
+    (plain, before), (size, after) = (measured(on_torch, picture, quality, effort) for effort in (0, 3))
     assert after > before + 0.1 and size < plain * 1.08
-    assert_no_steps(coder.decode_picture(coder.encode(picture, quality, effort=3)).pixels.astype(float) - picture, 128)
+    assert_no_steps(
+        on_torch.decode_picture(on_torch.encode(picture, quality, effort=3)).pixels.astype(float) - picture, 128
+    )
 
 
 def test_whole_pictures_and_tiles_gain_alike(squared, request):
@@ -137,36 +139,38 @@ def test_weights_for_the_eye_are_less_where_the_original_is_busy():
     assert error(gray) > 4 * error(blue) > 0 and error(picture) == 0
 
 
-def test_batches_make_the_same_files(coder):
+def test_batches_make_the_same_files(on_torch):
     pictures = [photograph(64, 96, seed, channels) for seed, channels in ((1, 3), (2, 3), (3, 1))] + [
         photograph(60, 90, 4)
     ]
-    assert coder.encode_batch(pictures, 70, effort=2) == [coder.encode(picture, 70, effort=2) for picture in pictures]
+    assert on_torch.encode_batch(pictures, 70, effort=2) == [
+        on_torch.encode(picture, 70, effort=2) for picture in pictures
+    ]
 
 
 @pytest.mark.parametrize("effort", [0, 2])
 @pytest.mark.parametrize("fast", [False, True])
-def test_threads_change_neither_files_nor_pixels(effort, fast, coder):
+def test_threads_change_neither_files_nor_pixels(effort, fast, on_torch):
     """Convolutions of one position would; as matrix products they add in one order."""
     picture, before, found = photograph(384, 520, 1), torch.get_num_threads(), []
     try:
         for count in (1, 2, 3):
             torch.set_num_threads(count)
-            file = coder.encode(picture, 80, effort=effort)
-            found.append((file, coder.decode_picture(file, fast=fast).pixels.tobytes()))
+            file = on_torch.encode(picture, 80, effort=effort)
+            found.append((file, on_torch.decode_picture(file, fast=fast).pixels.tobytes()))
     finally:
         torch.set_num_threads(before)
     assert len(set(found)) == 1
 
 
-def test_nothing_depends_on_the_state_of_the_caller(coder):
+def test_nothing_depends_on_the_state_of_the_caller(on_torch):
     picture = photograph(80, 96, 2)
-    file = coder.encode(picture, 50, effort=1)
+    file = on_torch.encode(picture, 50, effort=1)
     with torch.no_grad():
-        assert coder.encode(picture, 50, effort=1) == file
+        assert on_torch.encode(picture, 50, effort=1) == file
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert coder.encode(picture, 50, effort=1) == file
-    assert not any(p.requires_grad or p.grad is not None for p in coder.model.networks.parameters())
+        assert on_torch.encode(picture, 50, effort=1) == file
+    assert not any(p.requires_grad or p.grad is not None for p in on_torch.model.networks.parameters())
 
 
 def test_a_codec_loaded_without_gradients_has_them(monkeypatch):
@@ -176,9 +180,9 @@ def test_a_codec_loaded_without_gradients_has_them(monkeypatch):
 
 
 @pytest.mark.parametrize("effort", [-1, 10, 1.0, "3", None, float("nan")])
-def test_other_efforts_are_refused(effort, coder):
+def test_other_efforts_are_refused(effort, on_torch):
     with pytest.raises(BadOption, match="effort .* 0 to 9"):
-        coder.encode(photograph(8, 8), effort=effort)
+        on_torch.encode(photograph(8, 8), effort=effort)
 
 
 # Decoding fast
@@ -186,15 +190,15 @@ def test_other_efforts_are_refused(effort, coder):
 
 @pytest.mark.parametrize("quality", [20, 95])
 @pytest.mark.parametrize("half", [False, True])
-def test_fast_is_near(quality, half, coder, monkeypatch):
+def test_fast_is_near(quality, half, on_torch, monkeypatch):
     """In bfloat16, also where the processor emulates it, and in float32."""
     picture = photograph(160, 224, 1)
-    file = coder.encode(picture, quality, lossless=False)
-    pixels = coder.decode_picture(file).pixels
+    file = on_torch.encode(picture, quality, lossless=False)
+    pixels = on_torch.decode_picture(file).pixels
     monkeypatch.setattr(engine, "has_bfloat16", lambda device: half)
-    fast = coder.decode_picture(file, fast=True).pixels
+    fast = on_torch.decode_picture(file, fast=True).pixels
     difference = np.abs(fast.astype(int) - pixels)
     assert 0 < (difference > 0).mean() < (0.2 if half else 0.05) and difference.max() == 1
     assert psnr(fast, picture) > psnr(pixels, picture) - 0.02
-    assert (np.asarray(coder.decode_batch([file], fast=True)[0]) == fast).all()
+    assert (np.asarray(on_torch.decode_batch([file], fast=True)[0]) == fast).all()
     assert (np.asarray(codec.decompress(file, fast=True, device="cpu")) == fast).all()

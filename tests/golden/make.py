@@ -34,9 +34,10 @@ GOOD, BAD = FOLDER / "v2", FOLDER / "bad"
 COMMAND = "python -m tests.golden.make"
 
 
-def coder_of(name):
+def coder_of(name, engine="torch"):
     """The Codec of a golden file by its name: of the model psnr, or of the tiny one."""
-    return codec.Codec("psnr" if name.startswith(("default", "drawn")) else str(tiny.PATH), device="cpu", threads=1)
+    model = "psnr" if name.startswith(("default", "drawn")) else str(tiny.PATH)
+    return codec.Codec(model, device="cpu", threads=1, engine=engine)
 
 
 def tiff():

@@ -30,9 +30,8 @@ def test_the_latent_is_what_the_decoder_synthesises(coder, pictures):
     latent = coder.latent(data)
     assert latent.shape == (320, 10, 14) and latent.dtype == np.float32
     with torch.inference_mode():
-        x = coder.model.floats.synthesis(torch.from_numpy(latent[None]), coder.model.coordinate(5000))[0].permute(
-            1, 2, 0
-        )
+        model = coder.engine.torch.model
+        x = model.floats.synthesis(torch.from_numpy(latent[None]), model.coordinate(5000))[0].permute(1, 2, 0)
     decoded = np.asarray(coder.decode(data)).astype(float)
     assert np.abs(((x + 0.5).clamp(0, 1) * 255).numpy() - decoded).max() <= 1
 
@@ -45,7 +44,7 @@ def test_features_of_a_picture_are_those_of_its_file(coder, pictures):
 
 
 def test_block_colours_are_those_of_the_picture(coder, pictures):
-    colours = features.block_colours(coder.latent(coder.encode(pictures[0], 80)), coder.model)
+    colours = features.block_colours(coder.latent(coder.encode(pictures[0], 80)), coder.engine.torch.model)
     luma = np.asarray(pictures[0]).mean(2).reshape(10, 16, 14, 16).mean((1, 3)) / 255 - 0.5
     assert np.abs(colours[0] - luma).max() < 0.05
 

@@ -59,9 +59,9 @@ def payload_bits(file):
 
 @pytest.mark.parametrize("quality", [25, 60, 95])
 @pytest.mark.parametrize("seed", range(2))
-def test_real_bytes_are_those_of_the_tables(seed, quality, coder):
-    file = coder.encode(photograph(512, 768, seed), quality)
-    promised = promised_bits(coder, file)
+def test_real_bytes_are_those_of_the_tables(seed, quality, on_torch):
+    file = on_torch.encode(photograph(512, 768, seed), quality)
+    promised = promised_bits(on_torch, file)
     assert promised > 30_000
     assert abs(payload_bits(file) / promised - 1) < 0.005
     assert len(file) - payload_bits(file) / 8 <= 32
@@ -119,20 +119,20 @@ def assert_no_seam(coder, picture, quality, side):
 
 
 @pytest.mark.parametrize("quality", [20, 60, 95])
-def test_small_tiles_leave_no_seam(quality, coder, small_tiles):
-    assert_no_seam(coder, photograph(300, 430, 1), quality, 128)
+def test_small_tiles_leave_no_seam(quality, on_torch, small_tiles):
+    assert_no_seam(on_torch, photograph(300, 430, 1), quality, 128)
 
 
-def test_tiles_leave_no_seam(coder):
-    assert_no_seam(coder, photograph(1100, 2100, 2), 50, 1024)
+def test_tiles_leave_no_seam(on_torch):
+    assert_no_seam(on_torch, photograph(1100, 2100, 2), 50, 1024)
 
 
-def test_without_halos_there_would_be_seams(coder, small_tiles):
+def test_without_halos_there_would_be_seams(on_torch, small_tiles):
     """The tests above can fail."""
     with patch.object(tiles, "synthesis_halo", lambda config: 0), pytest.raises(AssertionError):
-        assert_no_seam(coder, photograph(200, 300, 1), 60, 128)
+        assert_no_seam(on_torch, photograph(200, 300, 1), 60, 128)
     with patch.object(tiles, "analysis_halo", lambda config: 0), pytest.raises(AssertionError):
-        assert_no_seam(coder, photograph(200, 300, 1), 60, 128)
+        assert_no_seam(on_torch, photograph(200, 300, 1), 60, 128)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ CROPS = [
 
 
 @pytest.mark.parametrize("name", ["rgb", "rich", "gray", "deep", "exact"])
-def test_a_crop_is_cut_out_of_the_whole_and_decodes_only_its_tiles(name, pictures, coder, decoded):
+def test_a_crop_is_cut_out_of_the_whole_and_decodes_only_its_tiles(name, pictures, on_torch, decoded):
     file, whole = pictures[name]
     rng = np.random.default_rng(5)
     crops = CROPS if name == "rich" else CROPS[3:5]
@@ -82,11 +82,11 @@ def test_a_crop_is_cut_out_of_the_whole_and_decodes_only_its_tiles(name, picture
         ),
     ]:
         decoded.clear()
-        same(coder.decode_picture(file, crop=crop), whole, *crop)
+        same(on_torch.decode_picture(file, crop=crop), whole, *crop)
         # Lossless tiles need no neighbours.
         assert len(decoded) == needed(*map(int, crop), *([0] if name == "exact" else []))
     decoded.clear()
-    coder.decode(file, crop=(96 + 256, 96 + 256, 60, 60))
+    on_torch.decode(file, crop=(96 + 256, 96 + 256, 60, 60))
     assert decoded == [(16, 16)]  # well inside one tile
 
 
@@ -178,7 +178,7 @@ def test_a_file_read_by_rows_gives_the_bytes_of_the_whole(pictures, coder, monke
                 coder.encode(source[:-30] + bytes([source[-30] ^ 1]) + source[-29:], 40)
 
 
-def test_few_rows_are_held(coder, monkeypatch):
+def test_few_rows_are_held(on_torch, monkeypatch):
     """A tall picture: the rows read ahead, and the latents kept, stay those of about two tiles."""
     height, read, most = 12 * SIDE, 0, 0
     rows = photograph(SIDE, 64, 5)
@@ -196,7 +196,7 @@ def test_few_rows_are_held(coder, monkeypatch):
         return analyse(self, *arguments)
 
     monkeypatch.setattr(TorchEngine, "analyse", listening_to_rows)
-    file = coder.encode(Scan(64, height, 3, 8, False, strips), 30)
+    file = on_torch.encode(Scan(64, height, 3, 8, False, strips), 30)
     assert len(ahead) == 12 and max(ahead) <= 2 * SIDE
 
     window = tiles.Mosaic.window
@@ -207,7 +207,7 @@ def test_few_rows_are_held(coder, monkeypatch):
         return window(self, row, column)
 
     monkeypatch.setattr(tiles.Mosaic, "window", listening)
-    with coder.scan(file) as scan:
+    with on_torch.scan(file) as scan:
         heights = [strip.height for strip in scan.strips()]
     assert heights == [SIDE] * 12 and most <= 2 * SIDE // STRIDE + 5
 

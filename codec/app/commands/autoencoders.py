@@ -21,7 +21,7 @@ from ..runner import Draft, Work, Written, produce
 if TYPE_CHECKING:
     from ...autoencoders import Autoencoder
 
-DEVICE, _JOBS, NO_PROGRESS = WORK
+DEVICE, _ENGINE, _JOBS, NO_PROGRESS = WORK
 KINDS = ("undercomplete", "linear", "convolutional", "denoising", "sparse", "contractive", "variational")
 
 

@@ -90,6 +90,7 @@ def batch(
         model=options.model,
         device=options.device,
         threads=None if ray else options.threads,
+        engine=options.engine,
         max_pixels=options.max_pixels,
         psnr=psnr,
         force=options.force,

@@ -60,10 +60,10 @@ class NativeEngine:
         return _latents(np.zeros((rows, columns, self.model.config.latent), np.int32))
 
     def array(self, latents):
-        y = np.asarray(latents, np.float32) / (1 << FIXED)
-        if getattr(latents, "quality", None) is None:
-            return y
-        return y * self.model.reciprocal(latents.quality).astype(np.float32)[:, None, None]
+        y = np.asarray(latents, np.float64) / (1 << FIXED)
+        if getattr(latents, "quality", None) is not None:
+            y *= self.model.reciprocal(latents.quality)[:, None, None]
+        return y.astype(np.float32)
 
     def analyse(self, pixels, quality, halo=NO_HALO):
         return _latents(self.model.analyse(pixels, quality, halo))
@@ -101,13 +101,10 @@ class NativeEngine:
     def _tables(self):
         return [Tables(*self.model.table(name)) for name in "yz"]
 
-    def compose(self, rows, columns, quality, choose, like=None):
-        return self.torch.compose(rows, columns, quality, choose, like)
-
     @functools.cached_property
     def torch(self):
         """The engine on torch of the same model, for what only it does. Raises Missing."""
-        with loading():
+        with loading(of_torch=True):
             from ..torch.engine import TorchEngine
 
         return TorchEngine.opened(self.model.path, "cpu")

@@ -89,17 +89,24 @@ static int load_outputs(Loading *g, Layer *l, const Form *f, const void *weights
     for (int o = 0; o < f->outputs; o++) {
         const int c = o % per_group, b = o / per_group * (l->blocks / f->groups) + c / l->block,
                   shift = shifts[in_prior(f) ? o : 0];
-        const size_t at = (size_t)b * l->block + c % l->block;
+        const size_t at = (size_t)b * l->block + c % l->block, row = (size_t)o * inputs * taps;
+        const int8_t *small = (const int8_t *)weights + row;
+        const int16_t *large = (const int16_t *)weights + row;
+        int16_t *const whole = l->weight + (size_t)b * l->block * taps * l->inputs;
+        const size_t places[2] = {g->model->simd->place(l->block, 0, c % l->block, 0),
+                                  g->model->simd->place(l->block, 0, c % l->block, 1)};
         int64_t sum = llabs((int64_t)biases[o]);
-        for (int k = 0; k < inputs; k++)
-            for (int t = 0; t < taps; t++) {
-                const size_t from = ((size_t)o * inputs + k) * taps + t;
-                const int w = in_prior(f) ? ((const int8_t *)weights)[from] : ((const int16_t *)weights)[from];
-                const int place = t * l->inputs + (k < f->inputs ? k : padded(f->inputs) + k - f->inputs);
-                l->weight[(size_t)b * l->block * taps * l->inputs +
-                          g->model->simd->place(l->block, place / 2, c % l->block, place % 2)] = (int16_t)w;
-                sum += (int64_t)abs(w) * limits[k];
+        for (int k = 0; k < inputs; k++) {
+            const int input = k < f->inputs ? k : padded(f->inputs) + k - f->inputs;
+            int16_t *to = whole + (size_t)(input / 2) * 2 * l->block + places[input % 2];
+            int32_t size = 0;
+            for (int t = 0; t < taps; t++, to += (size_t)l->inputs * l->block) {
+                const int w = in_prior(f) ? small[k * taps + t] : large[k * taps + t];
+                *to = (int16_t)w;
+                size += abs(w);
             }
+            sum += (int64_t)size * limits[k];
+        }
         l->shift[at] = shift, l->half[at] = (INT32_C(1) << shift) >> 1;
         if (!in_prior(f)) sum += l->half[at];
         if (sum >= most) return refuse(g, f->name, "does not keep its sums exact");

@@ -201,7 +201,7 @@ os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_i
 
 def load(name: str | Path) -> Model:
     """The Model of that name or path, read once per process. Raises UnknownModel, BadWeights."""
-    path = path_of(name)
+    path = path_of(name).absolute()
     with _lock:
         return _load(path, path.stat().st_mtime_ns)
 

@@ -56,6 +56,11 @@ class TorchEngine:
         networks = self._analysis, self._hyper_analysis
         return _unpickled, (name, self.model.id, *self._asked, *networks)
 
+    @property
+    def torch(self):
+        """This engine, as that of any other is the one on torch of its model."""
+        return self
+
     def sibling(self, model):
         return TorchEngine(load(model, self.device))
 
