@@ -13,7 +13,8 @@ from types import ModuleType
 
 from .errors import CodecError, Missing
 
-PACKAGES = ("numpy", "PIL", "safetensors", "torch", "compressai")
+EXTRA = "torch", "compressai", "safetensors"  # what the extra [torch] brings
+PACKAGES = ("numpy", "PIL", *EXTRA)
 PROBE = "import sys; sys.path[:] = sys.argv[1:]; import numpy, torch"
 LIMITS = {"address space": resource.RLIMIT_AS, "data": resource.RLIMIT_DATA}
 
@@ -45,6 +46,8 @@ def sentence(error: Exception) -> str | None:
     if isinstance(error, MemoryError):
         return f"{name} cannot be loaded: there is not enough memory{_limit()}"
     reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    if isinstance(error, ModuleNotFoundError) and name in EXTRA:
+        reason += "; pip install 'aecodec[torch]' brings it"
     return f"{name or 'a part of the codec'} cannot be loaded: {reason}"
 
 
