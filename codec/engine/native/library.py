@@ -69,7 +69,9 @@ def load() -> ctypes.CDLL:
     """
     file = path()
     if file is None:
-        raise Missing("the native engine is not built: install the package anew where there is a C compiler, or its extra [torch]")
+        raise Missing(
+            "the native engine is not built: install the package anew where there is a C compiler, or its extra [torch]"
+        )
     try:
         library = ctypes.CDLL(str(file))
     except OSError as error:
