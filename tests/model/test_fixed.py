@@ -55,8 +55,8 @@ def test_a_layer_is_what_its_words_say(kernel, stride, h, w, seed):
         assert np.array_equal(own.astype(int), convolved(one, layer).astype(int))
 
 
-def test_gains_and_leaky_are_what_their_words_say(coder):
-    prior = coder.model.networks.prior
+def test_gains_and_leaky_are_what_their_words_say(on_torch):
+    prior = on_torch.model.networks.prior
     table = np.random.default_rng(3).integers(-5000, 1, (prior.config.anchors, 8))
     gain = fixed.FixedGain(prior.config.anchors, 8)
     gain.log2.copy_(torch.from_numpy(table))
@@ -73,19 +73,19 @@ def test_gains_and_leaky_are_what_their_words_say(coder):
     assert leaky == [value if value >= 0 else nearest(value * 3277, 15) for value in v]
 
 
-def test_a_block_adds_to_its_stream(coder):
-    block = ResBlock(8, coder.model.config.anchors, fixed.Integers)
+def test_a_block_adds_to_its_stream(on_torch):
+    block = ResBlock(8, on_torch.model.config.anchors, fixed.Integers)
     filled(block.a, 1), filled(block.b, 2)
-    q = fixed.Quality(coder.model.networks.prior, 4321)
+    q = fixed.Quality(on_torch.model.networks.prior, 4321)
     x = torch.randint(-(2**20), 2**20, (1, 8, 6, 5)).double()
     with torch.inference_mode():
         assert torch.equal(block(x.clone(), q), x + block.b(block.gain.activated(block.a(x), q)))
 
 
 @pytest.fixture(scope="module")
-def frozen(coder):
+def frozen(on_torch):
     """The networks of the shipped model in integers, calibrated on a few drawn pictures."""
-    trained = thaw(coder.model.path.read_bytes()).eval()
+    trained = thaw(on_torch.model.path.read_bytes()).eval()
     with torch.no_grad():
         ranges = Ranges(trained)
         pictures = torch.cat(
@@ -114,29 +114,29 @@ def test_no_sum_of_a_frozen_network_passes_31_bits(frozen):
 
 
 @pytest.mark.parametrize("quality, worst", [(2000, 0.005), (6000, 0.01), (10000, 0.03)])
-def test_a_frozen_network_is_near_the_one_it_was_made_of(coder, frozen, quality, worst):
-    prior, picture = coder.model.networks.prior, photograph(160, 240, 7)
+def test_a_frozen_network_is_near_the_one_it_was_made_of(on_torch, frozen, quality, worst):
+    prior, picture = on_torch.model.networks.prior, photograph(160, 240, 7)
     samples = torch.from_numpy(picture.astype(np.int64)).permute(2, 0, 1)[None]
     with torch.inference_mode():
         x = (torch.div(samples * 8192 + 255, 510, rounding_mode="floor") - 2048).double()
         q = fixed.Quality(prior, quality)
-        y = coder.model.floats.analysis(samples / 255 - 0.5, coder.model.coordinate(quality))
+        y = on_torch.model.floats.analysis(samples / 255 - 0.5, on_torch.model.coordinate(quality))
         found = frozen["analysis"](x, q) * 2.0**-fixed.SAMPLE
         assert (found - y).square().mean().sqrt() < 0.002
-        z = coder.model.floats.hyper_analysis(y)
+        z = on_torch.model.floats.hyper_analysis(y)
         assert (frozen["hyper_analysis"](found * 2**12) * 2.0**-8 - z).square().mean().sqrt() < 0.01
         steps = torch.round(y * prior.gains(quality)[0])
-        expected = coder.model.floats.synthesis(
-            (steps / prior.gains(quality)[0]).float(), coder.model.coordinate(quality)
+        expected = on_torch.model.floats.synthesis(
+            (steps / prior.gains(quality)[0]).float(), on_torch.model.coordinate(quality)
         )
         p = frozen["synthesis"](steps * 2**fixed.TARGET, q) * 2.0**-fixed.PIXEL
     pixels = [(one + 0.5).clamp(0, 1).mul(255).round()[0].permute(1, 2, 0).numpy() for one in (expected, p)]
     assert psnr(pixels[0], picture) - psnr(pixels[1], picture) < worst
 
 
-def test_a_window_with_its_halo_is_part_of_the_whole(coder, frozen):
-    prior, halo = coder.model.networks.prior, 3 + coder.model.config.synthesis_blocks
-    t = torch.randint(-(2**15), 2**15, (1, coder.model.config.latent, 16, 4)).double()
+def test_a_window_with_its_halo_is_part_of_the_whole(on_torch, frozen):
+    prior, halo = on_torch.model.networks.prior, 3 + on_torch.model.config.synthesis_blocks
+    t = torch.randint(-(2**15), 2**15, (1, on_torch.model.config.latent, 16, 4)).double()
     with torch.inference_mode():
         q = fixed.Quality(prior, 5555)
         whole = frozen["synthesis"](t, q)
