@@ -29,7 +29,7 @@ def corpus(target):
 
 @pytest.fixture(scope="module")
 def decode():
-    return targets.Decode(codec.Codec(str(tiny.PATH), device="cpu", threads=1))
+    return targets.Decode(codec.Codec(str(tiny.PATH), device="cpu", threads=1, engine="torch"))
 
 
 # Every input of the corpora

@@ -93,7 +93,7 @@ def load(name):
     import codec
     from tests.fuzz import tiny
 
-    coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1)
+    coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1, engine="torch")
     if name == "batch":
         return targets.Batch(
             coder

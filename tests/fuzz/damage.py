@@ -319,7 +319,7 @@ def file_of_100_kb(coder):
 
 
 def main():
-    coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1)
+    coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1, engine="torch")
     read, known = coder.decode_picture, known_files(coder)
     for file in known:
         read(file)

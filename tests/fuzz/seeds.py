@@ -17,7 +17,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 def corpus():
     """{target: {name: bytes}}; the last bytes of each choose the way to call."""
-    coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1)
+    coder = codec.Codec(str(tiny.PATH), device="cpu", threads=1, engine="torch")
     files = hostile.seeds(coder)
     rng = random.Random(1)
     fence = {

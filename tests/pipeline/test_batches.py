@@ -32,7 +32,7 @@ def test_batches_are_the_same_as_one_by_one(coder):
         coder.decode_batch(files, max_pixels=100)
 
 
-def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(coder, monkeypatch):
+def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(on_torch, monkeypatch):
     """Files and pixels are those of one at a time, whatever shares the batch: gray, 16 bits, lossless, other sizes,
     more than a bucket holds.
     """
@@ -42,33 +42,38 @@ def test_small_pictures_of_one_size_go_through_prior_and_synthesis_together(code
         np.full((48, 64, 3), 9, np.uint8),
         photograph(48, 64).astype(np.uint16) * 257,
     ] * 2
-    files = [coder.encode(picture, 55) for picture in pictures]
-    pixels = [np.asarray(coder.decode(file)) for file in files]
-    walk, synthesis, counts, rendered = coder.model.networks.prior.walk, coder.model.networks.synthesis.forward, [], []
-    monkeypatch.setattr(
-        coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
+    files = [on_torch.encode(picture, 55) for picture in pictures]
+    pixels = [np.asarray(on_torch.decode(file)) for file in files]
+    walk, synthesis, counts, rendered = (
+        on_torch.model.networks.prior.walk,
+        on_torch.model.networks.synthesis.forward,
+        [],
+        [],
     )
     monkeypatch.setattr(
-        coder.model.networks.synthesis,
+        on_torch.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
+    )
+    monkeypatch.setattr(
+        on_torch.model.networks.synthesis,
         "forward",
         lambda y, *arguments, **options: (rendered.append(len(y)), synthesis(y, *arguments, **options))[1],
     )
-    assert coder.encode_batch(iter(pictures), 55) == files and max(counts) == 16  # flat ones too: samples win later
+    assert on_torch.encode_batch(iter(pictures), 55) == files and max(counts) == 16  # flat ones too: samples win later
     counts.clear(), rendered.clear()
-    assert all(map(np.array_equal, coder.decode_batch(iter(files)), pixels))
+    assert all(map(np.array_equal, on_torch.decode_batch(iter(files)), pixels))
     assert sorted(counts) == sorted(rendered) == [2, 2, 6, 6]  # the larger ones, 16 bits, gray, colour
 
 
-def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
+def test_pictures_of_several_qualities_share_their_work_too(on_torch, monkeypatch):
     pictures = [photograph(48, 64, i) for i in range(5)]
     qualities = (100, 5550, 10000, 3050, 100)
-    files = [coder.encode(picture, quality / 100, lossless=False) for picture, quality in zip(pictures, qualities)]
+    files = [on_torch.encode(picture, quality / 100, lossless=False) for picture, quality in zip(pictures, qualities)]
     found = [container.unpack(file).tiles[0] for file in files]
-    walk, counts = coder.model.networks.prior.walk, []
+    walk, counts = on_torch.model.networks.prior.walk, []
     monkeypatch.setattr(
-        coder.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
+        on_torch.model.networks.prior, "walk", lambda z, *arguments: (counts.append(len(z)), walk(z, *arguments))[1]
     )
-    own = coder.engine
+    own = on_torch.engine
     latents = [own.analyse(picture, quality) for picture, quality in zip(pictures, qualities)]
     assert own.write(latents, qualities) == found
     for y, *alone in zip(own.read(found, 3, 4, qualities), found, qualities):
@@ -76,19 +81,19 @@ def test_pictures_of_several_qualities_share_their_work_too(coder, monkeypatch):
         assert torch.equal(y, expected)
     counts.clear()
     bad = container.pack(replace(container.unpack(files[1]), tiles=[replace(found[1], symbols_crc=7)]))
-    decoded = coder.decode_batch([files[0], bad, *files[2:]], return_exceptions=True)
+    decoded = on_torch.decode_batch([files[0], bad, *files[2:]], return_exceptions=True)
     assert counts == [5] and isinstance(decoded[1], Corrupt)
     for image, file in zip(decoded[:1] + decoded[2:], files[:1] + files[2:]):
-        assert np.array_equal(image, coder.decode(file))
+        assert np.array_equal(image, on_torch.decode(file))
     counts.clear()
     sizes = [900, 500]  # of each the qualities that are tried differ
-    assert [coder.encode_batch(pictures[:2], target_size=size) for size in sizes] == [
-        [coder.encode(picture, target_size=size) for picture in pictures[:2]] for size in sizes
+    assert [on_torch.encode_batch(pictures[:2], target_size=size) for size in sizes] == [
+        [on_torch.encode(picture, target_size=size) for picture in pictures[:2]] for size in sizes
     ]
     assert counts.count(2) > 2
 
 
-def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):
+def test_large_pictures_do_not_wait_for_each_other(on_torch, monkeypatch):
     """One that is held until its last small tile finds company would be whole in memory, and so would all others of the
     batch.
     """
@@ -100,9 +105,9 @@ def test_large_pictures_do_not_wait_for_each_other(coder, monkeypatch):
             started.append(len(written))
             yield photograph(16, 1040, i)
 
-    files = coder.encode_batch(wide(), 40)
+    files = on_torch.encode_batch(wide(), 40)
     assert started == [0, 2, 4] and codec.info(files[0])["tiles"] == 2
-    assert [image.size for image in coder.decode_batch(files)] == [(1040, 16)] * 3
+    assert [image.size for image in on_torch.decode_batch(files)] == [(1040, 16)] * 3
 
 
 def test_what_is_wrong_in_a_batch_harms_nothing_beside_it(coder, tmp_path):

@@ -312,7 +312,7 @@ def test_a_frozen_model_codes_no_worse_than_the_float_network_estimates(frozen):
             (208, 160), Image.BICUBIC
         )
     )
-    coder = codec.Codec(str(output), "cpu")
+    coder = codec.Codec(str(output), "cpu", engine="torch")
     coder.model.networks.thresholds.fill_(1 << 11)  # plain rounding, as in training
     data = coder.encode(picture[:128, :192], 50, lossless=False)
     x = torch.from_numpy(picture[:128, :192].copy()).permute(2, 0, 1)[None].float() / 255
