@@ -195,8 +195,9 @@ def calibrate(model, pictures, size):
 
 
 def export(checkpoint, data, output, crops=24, size=512, seed=0, objective=""):
-    """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y are then
-    made anew and nothing else. `objective`: what it was trained for, where the checkpoint does not say.
+    """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y and
+    thresholds are then made anew and nothing else. `objective`: what it was trained for, where the checkpoint does not
+    say.
     """
     torch.manual_seed(seed)
     pictures = Pictures(data, "cpu", size)

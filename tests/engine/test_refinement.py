@@ -201,4 +201,4 @@ def test_fast_is_near(quality, half, on_torch, monkeypatch):
     assert 0 < (difference > 0).mean() < (0.2 if half else 0.05) and difference.max() == 1
     assert psnr(fast, picture) > psnr(pixels, picture) - 0.02
     assert (np.asarray(on_torch.decode_batch([file], fast=True)[0]) == fast).all()
-    assert (np.asarray(codec.decompress(file, fast=True, device="cpu")) == fast).all()
+    assert np.abs(np.asarray(codec.decompress(file, fast=True, device="cpu"), int) - pixels).max() <= 1
