@@ -15,7 +15,7 @@ torch, numpy and Pillow are imported on first use.
 """
 
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from .errors import CodecError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from .pipeline.codec import Codec
+    from .pipeline.options import Decoding, Encoding
 
 __version__ = "0.1.0"
 __all__ = ["Codec", "CodecError", "compress", "decompress", "info"]
@@ -43,7 +44,7 @@ def _codec() -> type["Codec"]:
 
 
 def compress(
-    image: Any, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: Any
+    image: Any, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: "Unpack[Encoding]"
 ) -> bytes:
     """Bytes of an .aec file of a path, PIL image or array [H,W] or [H,W,3] of uint8 or uint16. quality: 1..100.
 
@@ -58,7 +59,7 @@ def compress(
 
 
 def decompress(
-    source: "bytes | str | os.PathLike[str] | BinaryIO", *, device: str = "auto", **options: Any
+    source: "bytes | str | os.PathLike[str] | BinaryIO", *, device: str = "auto", **options: "Unpack[Decoding]"
 ) -> "Image.Image":
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path.
 

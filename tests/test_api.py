@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_type_hints
 
 import api_files
 import numpy as np
@@ -18,6 +19,7 @@ from PIL import Image
 import codec
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge, UnknownModel
 from codec.pipeline import batches
+from codec.pipeline.options import DecodeOptions, Decoding, EncodeOptions, Encoding
 
 file = pytest.fixture(scope="module")(api_files.file)
 
@@ -290,3 +292,8 @@ def test_pil_files_opened_elsewhere(coder, tmp_path):
     image = Image.open(path)
     os.unlink(path)
     assert coder.decode(coder.encode(image, 50)).size == (56, 40)
+
+
+def test_the_keywords_that_type_checkers_know_are_the_options():
+    assert {"quality": float, **get_type_hints(Encoding)} == get_type_hints(EncodeOptions)
+    assert get_type_hints(Decoding) == get_type_hints(DecodeOptions)

@@ -25,7 +25,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from ..errors import CodecError
 from ..files.jobs import Job
@@ -34,6 +34,7 @@ from .transfer import COLUMNS, Settings, Transfer
 
 if TYPE_CHECKING:
     from ..pipeline.codec import Codec
+    from ..pipeline.options import Decoding, Encoding
 
 RETRIES = 3  # attempts at a file that may die
 BLOCK = 64  # files per block at most, which is looked through again when its worker dies
@@ -49,7 +50,9 @@ class Compressor:
     added. Batches are dicts of arrays, Ray's default.
     """
 
-    def __init__(self, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: Any):
+    def __init__(
+        self, quality: float = 60.0, *, model: str = "default", device: str = "auto", **options: "Unpack[Encoding]"
+    ):
         from ..pipeline.options import EncodeOptions
 
         self._options = EncodeOptions(quality, **options)
@@ -75,7 +78,7 @@ class Decompressor:
     "png", for files; options: of `Codec.scan`, such as max_pixels, crop or scale.
     """
 
-    def __init__(self, *, device: str = "auto", format: str | None = None, **options: Any):
+    def __init__(self, *, device: str = "auto", format: str | None = None, **options: "Unpack[Decoding]"):
         from ..pipeline.options import DecodeOptions
 
         self._options, self._format = DecodeOptions(**options), format

@@ -4,7 +4,7 @@ one Engine.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,7 +18,7 @@ from ..stages import stage
 from .damage import Damage
 from .decoder import Decoder, File
 from .encoder import Encoder
-from .options import DecodeOptions, EncodeOptions
+from .options import DecodeOptions, Decoding, EncodeOptions, Encoding
 
 
 class Codec:
@@ -58,12 +58,17 @@ class Codec:
     def device(self) -> Any:
         return self.engine.device
 
-    def encode(self, picture: Any, quality: float = 60.0, **options: Any) -> bytes:
+    def encode(self, picture: Any, quality: float = 60.0, **options: Unpack[Encoding]) -> bytes:
         """Bytes of an .aec file of a Scan, or of anything `image.load` takes."""
         return self.encoder.encode(picture, EncodeOptions(quality, **options))
 
     def encode_batch(
-        self, pictures: Iterable[Any], quality: float = 60.0, *, return_exceptions: bool = False, **options: Any
+        self,
+        pictures: Iterable[Any],
+        quality: float = 60.0,
+        *,
+        return_exceptions: bool = False,
+        **options: Unpack[Encoding],
     ) -> list[Any]:
         """The bytes `encode` makes of every picture, in order; small pictures of one size share their work.
 
@@ -71,11 +76,13 @@ class Codec:
         """
         return self.encoder.encode_batch(pictures, EncodeOptions(quality, **options), return_exceptions)
 
-    def decode(self, source: File, *, damage: Damage | None = None, **options: Any) -> Image.Image:
+    def decode(self, source: File, *, damage: Damage | None = None, **options: Unpack[Decoding]) -> Image.Image:
         """PIL image of an .aec file: bytes, a path or a binary file."""
         return to_pil(self.decode_picture(source, damage=damage, **options))
 
-    def decode_batch(self, files: Iterable[File], *, return_exceptions: bool = False, **options: Any) -> list[Any]:
+    def decode_batch(
+        self, files: Iterable[File], *, return_exceptions: bool = False, **options: Unpack[Decoding]
+    ) -> list[Any]:
         """The image `decode` makes of every file, in order; small pictures of one size share their work: one in 100,000
         samples of 8 bits then differs by a level.
 
@@ -84,13 +91,13 @@ class Codec:
         use = lambda number, scan: to_pil(scan.whole())
         return self.decoder.each(files, use, DecodeOptions(**options), return_exceptions)
 
-    def decode_picture(self, source: File, *, damage: Damage | None = None, **options: Any) -> Picture:
+    def decode_picture(self, source: File, *, damage: Damage | None = None, **options: Unpack[Decoding]) -> Picture:
         """Picture of an .aec file at its full depth."""
         with self.scan(source, damage=damage, **options) as scan:
             return scan.whole()
 
     @contextmanager
-    def scan(self, source: File, *, damage: Damage | None = None, **options: Any) -> Iterator[Scan]:
+    def scan(self, source: File, *, damage: Damage | None = None, **options: Unpack[Decoding]) -> Iterator[Scan]:
         """Context of a Scan of an .aec file, which decodes while it is read.
 
         damage: collects what cannot be decoded; without one it is an error.

@@ -5,6 +5,7 @@ on whole.
 import math
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import TypedDict
 
 from ..errors import BadOption
 from ..pixels.image import MAX_PIXELS
@@ -107,6 +108,29 @@ class DecodeOptions:
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
             raise BadOption(f"scale {self.scale!r} is not 1, 1/2, 1/4, 1/8 or 1/16")
+
+
+class Encoding(TypedDict, total=False):
+    """The fields of EncodeOptions beside the quality, for functions that take them by name."""
+
+    effort: int
+    strip: str | tuple[str, ...]
+    lossless: bool | None
+    target_size: float | None
+    bpp: float | None
+    psnr: float | None
+    ssimulacra2: float | None
+    max_pixels: int
+    exact: bool
+
+
+class Decoding(TypedDict, total=False):
+    """The fields of DecodeOptions, for functions that take them by name."""
+
+    max_pixels: int
+    crop: tuple[int, int, int, int] | None
+    scale: float
+    fast: bool
 
 
 def hundredths_of(quality: float) -> int:
