@@ -1,4 +1,5 @@
-"""One file, many machines: what a file decodes to under limited instruction sets and in other environments.
+"""One file, many machines: what a file decodes to by torch under limited instruction sets and in other
+environments.
 
     python -m benchmarks.machines [--images kodak] [--qualities 5 50 95] [--python OTHER/bin/python ...] [--log FILE]
 
@@ -47,8 +48,8 @@ def decode(folder, output):
         torch.nn.functional.conv2d(torch.zeros(4, 16, 32, 32), torch.zeros(16, 16, 3, 3))
     coders, parses, pixels = {}, {}, {}
     for path in files(folder):
-        name = str(GOLDEN / "tiny.safetensors") if path.name.startswith("tiny") else "default"
-        coder = coders.setdefault(name, None) or codec.Codec(name, device="cpu")
+        name = str(GOLDEN / "tiny.safetensors") if path.name.startswith("tiny") else "psnr"
+        coder = coders.setdefault(name, None) or codec.Codec(name, device="cpu", engine="torch")
         coders[name] = coder
         file = path.read_bytes()
         parses[path.stem] = digest(coder, file)
@@ -128,10 +129,10 @@ def main(arguments=None):
 
             from . import data
 
-            coder = codec.Codec(device="cpu")
+            coder = codec.Codec("psnr", device="cpu")
             for path in data.pictures(a.images):
                 for quality in a.qualities:
-                    Path(folder, f"default-{path.stem}-{quality:g}.aec").write_bytes(
+                    Path(folder, f"psnr-{path.stem}-{quality:g}.aec").write_bytes(
                         coder.encode(path, quality, lossless=False)
                     )
         machines = [(name, sys.executable, limits) for name, limits in LIMITS.items()]
