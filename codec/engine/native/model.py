@@ -43,7 +43,7 @@ class Model:
         with refusing("the weight file does not hold a model"):
             self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
             tensors = tensors_of(data)
-            self._kept = {name: array for name, array in tensors.items() if name.startswith(KEPT)}
+            self._kept = {name: array.copy() for name, array in tensors.items() if name.startswith(KEPT)}
         self._library = library.load()
         sizes = library.Sizes(*(getattr(self.config, name) for name in library.SIZES))
         message = ctypes.create_string_buffer(240)
@@ -167,7 +167,9 @@ def _whole(array):
 
 
 def tensors_of(data: bytes) -> dict[str, np.ndarray]:
-    """The tensors of a safetensors file, as views of it. Raises ValueError, KeyError, TypeError for what is none."""
+    """The tensors of a safetensors file, as views of it where they are aligned. Raises ValueError, KeyError, TypeError
+    for what is none.
+    """
     start = 8 + int.from_bytes(data[:8], "little")
     entries = json.loads(data[8:start])
     del entries["__metadata__"]
@@ -179,7 +181,8 @@ def tensors_of(data: bytes) -> dict[str, np.ndarray]:
         if not 0 <= begin <= end <= len(data) - start:
             raise ValueError(f"{name} lies outside the file")
         dtype = {"I8": "i1", "I16": "<i2", "I32": "<i4", "F32": "<f4"}[entry["dtype"]]
-        found[name] = np.frombuffer(data[start + begin : start + end], dtype).reshape(entry["shape"])
+        values = np.frombuffer(memoryview(data)[start + begin : start + end], dtype)
+        found[name] = np.require(values.reshape(entry["shape"]), requirements="A")
     return found
 
 
