@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Any
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 # What a TIFF directory says about the picture rather than about the layout of its pixels: description, make, model,
 # orientation, resolution, software, date, artist, host, copyright, XP titles, rating.
@@ -160,6 +160,8 @@ def _tags(exif: bytes | Image.Exif, wanted: tuple[int, ...] = ()) -> dict | None
 
 def _written(tags: dict, group: int | None = None) -> bytes | None:
     """The directory of some tags; a lying value may only show when written."""
+    from PIL import TiffImagePlugin
+
     try:
         probe = TiffImagePlugin.ImageFileDirectory_v2(group=group)
         for tag, value in tags.items():

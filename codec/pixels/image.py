@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from ..errors import BadImage, CodecError, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
@@ -250,6 +250,8 @@ def _samples(image):
         icc = image.info.get("icc_profile")
         image = _convert_cmyk(image, icc) if metadata.profile_space(icc) == b"CMYK" else image.convert("RGB")
     elif mode == "LAB":
+        from PIL import ImageCms
+
         image = ImageCms.profileToProfile(
             image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
         )
@@ -267,6 +269,8 @@ def _samples(image):
 
 
 def _convert_cmyk(image, icc):
+    from PIL import ImageCms
+
     try:
         return ImageCms.profileToProfile(image, io.BytesIO(icc), ImageCms.createProfile("sRGB"), outputMode="RGB")
     except ImageCms.PyCMSError:  # a broken profile is as good as none

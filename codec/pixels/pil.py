@@ -15,7 +15,7 @@ import threading
 import warnings
 from typing import Any
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from ..errors import BadImage, CodecError
 
@@ -119,13 +119,14 @@ def open_picture(file):
     prefix = file.read(16)
     if not prefix:
         raise BadImage("the file is empty")
-    Image.init()
-    for name in READABLE:
-        factory, accept = Image.OPEN.get(name, (None, None))
-        if factory and accept and accept(prefix) is True:
-            file.seek(0)
-            with refusing(f"the picture is a broken or unsupported {name} file"):
-                return _understood(factory(file, ""))
+    for plugins in (Image.preinit, Image.init):  # the common ones, then all: dozens, which take a while to import
+        plugins()
+        for name in READABLE:
+            factory, accept = Image.OPEN.get(name, (None, None))
+            if factory and accept and accept(prefix) is True:
+                file.seek(0)
+                with refusing(f"the picture is a broken or unsupported {name} file"):
+                    return _understood(factory(file, ""))
     raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
 
 
@@ -147,6 +148,8 @@ def decode(image):
     """Decodes `image` in place, however large it is: the number of pixels has been checked, so Pillow's own limit does
     not apply.
     """
+    from PIL import TiffImagePlugin  # milliseconds, which decoders do not need
+
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and getattr(image, "_im", 0) is None:
         # Otherwise Pillow would check its limit once more.
         image.im = Image.core.new(image.mode, getattr(image, "_tile_size", image.size))
