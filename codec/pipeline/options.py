@@ -96,8 +96,9 @@ class DecodeOptions:
 
     max_pixels: the most that may be decoded, 0 for any number. crop: (left, top, width, height) in stored pixels,
     EXIF's orientation not applied. scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need are read,
-    and only their checksums tested. fast: the synthesis in floats, in bfloat16 where the device multiplies
-    it: faster, samples of photographs then off by a level of 8 bits, of patterns in pure colours by more.
+    and only their checksums tested. fast: where torch is the engine the synthesis in floats, in bfloat16 where the
+    device multiplies it: faster, samples of photographs then off by a level of 8 bits, of patterns in pure colours by
+    more.
     """
 
     max_pixels: int = MAX_PIXELS
