@@ -204,6 +204,8 @@ def _from_pil(image, file, suffix, notes=(), deeper=None):
     samples = deep.read(file, image) if file is not None else None
     if samples is None:
         samples = _samples(pil.decode(image))
+        if image.format == "TIFF" and file is not None and (bits := pil.bits(image)) > samples.itemsize * 8:
+            notes = [*notes, f"all but 8 of its {bits} bits per sample"]  # CMYK, whose profiles Pillow asks in 8 bits
     if deeper:
         samples, more = deeper(samples)
         notes = [*notes, *more]

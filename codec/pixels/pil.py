@@ -26,7 +26,7 @@ REASONS = {
     "not identified by this driver": "its header describes no picture",
     "cannot load this image": "it holds no pixels",
 }
-PLANAR, SAMPLES = 284, 277  # tags of a TIFF
+PLANAR, SAMPLES, BITS = 284, 277, 258  # tags of a TIFF
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
 
 
@@ -161,6 +161,11 @@ def reopen(image, file):
     """A second, undecoded image over the `file` that `image` was opened from."""
     file.seek(0)
     return _understood(type(image)(file))
+
+
+def bits(image) -> int:
+    """Most bits of a sample of an opened TIFF; numbers beyond its samples mean nothing."""
+    return max(image.tag_v2.get(BITS, (1,))[: image.tag_v2.get(SAMPLES, 1)])
 
 
 def check_strips(image):

@@ -64,7 +64,7 @@ def _scan(file, suffix, max_pixels):
     if name == "PNG":  # its small file has all metadata
         described = {kind: getattr(first, kind) for kind in (*metadata.KINDS, "notes")}
     else:
-        described = metadata.from_pil(whole, first.gray)
+        described = metadata.from_pil(whole, first.gray, first.notes)
 
     def strips():
         for piece in pieces():

@@ -31,6 +31,7 @@ def contents(picture):
         picture.icc,
         picture.exif,
         picture.xmp,
+        picture.notes,
     )
 
 
@@ -150,3 +151,16 @@ def test_lying_directories_are_read_whole_or_refused(seed):
 def test_a_file_that_describes_nothing_has_no_exif():
     samples = np.random.default_rng(3).integers(0, 256, (23, 31), dtype=np.uint8)
     assert image.load(gray(samples)).exif is None
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_inks_of_16_bits_are_cut_to_8_aloud(bits):
+    samples = np.random.default_rng(6).integers(0, 2**bits, (23, 8, 4)).astype(f"<u{bits // 8}")
+    data = [samples[top : top + 5].tobytes() for top in range(0, 23, 5)]
+    # A number beyond the samples means nothing.
+    tags = described(8, 23, 4, CMYK, NONE, data) | {258: (SHORT, [bits] * 4 + [32])}
+    picture = image.load(tiff(data, tags))
+    with scanner.opened(tiff(data, tags)) as scan:
+        assert isinstance(scan, Scan) and scan.notes == picture.notes
+    assert picture.depth == 8
+    assert picture.notes == (("all but 8 of its 16 bits per sample",) if bits == 16 else ())
