@@ -5,6 +5,7 @@ library.
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 from conftest import photograph
@@ -74,6 +75,8 @@ def test_every_way_in(folder):
     for line in (*on_torch, "train", "sample -o x.png"):
         said(run(*COMMAND, *line.split(), path=["broken"]), "torch", "libx.so")
     assert run(*COMMAND, "info", "q.aec", path=["broken"]).returncode == 0
+    if find_spec("sklearn"):
+        said(run(*COMMAND, "ae", "fit", "digits", path=["broken"]), "torch", "libx.so")
     code = """
 import codec, codec.pillow
 from PIL import Image

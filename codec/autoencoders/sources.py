@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadData, CodecError
-from ..files.jobs import PICTURES, STREAM
+from ..files.jobs import PICTURES, STREAM, is_hidden
 from ..files.words import shown, text
 
 DIGITS = "digits"
@@ -27,11 +27,14 @@ OUTPUTS = (".npy", ".csv", ".parquet")
 
 @dataclass(frozen=True)
 class Data:
-    """values: [N, F], [N, H, W] or [N, H, W, C]; `names` of the columns of a table, `labels` [N] of any type."""
+    """values: [N, F], [N, H, W] or [N, H, W, C]; `names` of the columns of a table, `labels` [N] of any type, `passed`
+    the files of a folder that are no pictures.
+    """
 
     values: np.ndarray
     names: list[str] | None = None
     labels: np.ndarray | None = None
+    passed: tuple[str, ...] = ()
 
     def frame(self) -> Any:
         """What the estimator takes: the values, with the names of the columns where there are any."""
@@ -159,7 +162,8 @@ def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
     """All pictures below the folder, by name; where all lie in folders of their own, these are the labels."""
     from ..pixels import image
 
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    paths = [path for path in files if path.suffix.lower() in PICTURES]
     if not paths:
         raise BadData("holds no picture")
     pictures = []
@@ -183,6 +187,11 @@ def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
     return Data(
         values[..., 0] if channels == 1 else values,
         labels=np.array([text("/".join(parts)) for parts in classes]) if all(classes) else None,
+        passed=tuple(
+            str(path)
+            for path in files
+            if path.suffix.lower() not in PICTURES and not is_hidden(str(path.relative_to(folder)))
+        ),
     )
 
 

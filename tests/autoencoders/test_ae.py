@@ -110,6 +110,19 @@ def test_every_kind_of_file_is_read(here):
     assert sources.read("x.parquet").values.tolist() == [[1, 1], [2, 0]]
 
 
+def test_what_a_folder_has_besides_pictures_is_said(here):
+    (here / "set").mkdir()
+    for i in range(6):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (6, 7), np.uint8)).save(here / "set" / f"{i}.png")
+    assert "passed over" not in run("fit", "set", *QUICK).output
+    for name in ("a.heic", "b.NEF", ".hidden"):
+        (here / "set" / name).write_bytes(b"x")
+    said = "aecodec: passed over 2 files that cannot be read as pictures (1 .heic, 1 .nef): set/a.heic, set/b.NEF\n"
+    for command in (["fit", "set", "-f", *QUICK], ["transform", "set", "-m", "set.safetensors"]):
+        assert run(*command).stderr.count(said) == 1
+    assert "passed over" not in run("fit", "set", "-f", "--quiet", *QUICK).stderr
+
+
 def test_a_folder_of_pictures_is_read(here):
     rng = np.random.default_rng(0)
     for folder in ("cat", "dog"):

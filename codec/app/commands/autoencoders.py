@@ -13,6 +13,7 @@ import click
 from ...errors import CodecError
 from ...files.jobs import STREAM, Job
 from ...files.words import shown, text
+from ...loading import loading
 from ..arguments import SPEECH, WORK, Bundle, Parameter, takes
 from ..options import Options
 from ..report import Stopwatch
@@ -207,7 +208,7 @@ def fit(options: Options, table: dict[str, Any], learning: dict[str, Any]) -> in
 
     def make(watch: Stopwatch) -> Made:
         Autoencoder, sources = _library()
-        source = _read(sources, **table)
+        source = _read(options, sources, **table)
         watch.lap("read")
         bar = not (options.no_progress or options.quiet) and sys.stderr.isatty()
         unit = ("column" if source.names else "global") if scale == "auto" else scale
@@ -245,7 +246,7 @@ def transform(options: Options, table: dict[str, Any], to: str) -> int:
         if suffix not in sources.OUTPUTS:
             raise CodecError(f"{shown(target)} must end in {', '.join(sources.OUTPUTS)}")
         estimator = _loaded(Autoencoder, options)
-        source = _read(sources, only=None if to == "input" else _columns(estimator), **table)
+        source = _read(options, sources, only=None if to == "input" else _columns(estimator), **table)
         watch.lap("read")
         frame = source.values if to == "input" else source.frame()
         method = {
@@ -274,7 +275,7 @@ def report(options: Options, table: dict[str, Any], quantile: float, points: int
         from ...autoencoders import page
 
         estimator = _loaded(Autoencoder, options)
-        source = _read(sources, only=_columns(estimator), **table)
+        source = _read(options, sources, only=_columns(estimator), **table)
         watch.lap("read")
         title = text(os.path.basename(os.path.normpath(table["data"])))
         built, record = page.build(estimator, source.frame(), source.labels, title, quantile, points)
@@ -305,14 +306,16 @@ def _produce(options: Options, source: str, target: str, make: Callable[[Stopwat
 
 def _library() -> tuple[type["Autoencoder"], Any]:
     """(Autoencoder, sources). Raises CodecError where the extra is not installed."""
-    try:
-        from ...autoencoders import Autoencoder, sources
-    except ModuleNotFoundError as error:
-        raise CodecError(f"{error.name} is not installed: pip install 'aecodec[ae]'") from None
+    with loading(of_torch=True):
+        try:
+            from ...autoencoders import Autoencoder, sources
+        except ModuleNotFoundError as error:
+            raise CodecError(f"{error.name} is not installed: pip install 'aecodec[ae]'") from None
     return Autoencoder, sources
 
 
 def _read(
+    options: Options,
     sources: Any,
     data: str,
     label: str | None,
@@ -322,8 +325,10 @@ def _read(
     gray: bool,
     only: tuple[str, ...] | None = None,
 ) -> Any:
-    """DATA, of which `only` some columns are wanted. Raises as `sources.read`."""
-    return sources.read(data, sources.Columns(label, drop, only), labels, size, gray)
+    """DATA, of which `only` some columns are wanted; says what of a folder is passed over. Raises as `sources.read`."""
+    found = sources.read(data, sources.Columns(label, drop, only), labels, size, gray)
+    options.say_passed(found.passed)
+    return found
 
 
 def _loaded(Autoencoder: type["Autoencoder"], options: Options) -> "Autoencoder":
