@@ -22,6 +22,7 @@ from ..engine.seam import Effort, Engine, Latents
 from ..errors import BadOption
 from ..model.config import STRIDE
 from ..pixels import hidden, image, scanner, score, strips
+from ..pixels.image import Picture
 from ..pixels.strips import Scan, Window
 from . import ladder, target
 from .batches import Batch
@@ -85,7 +86,7 @@ class Encoder:
                 batch.wait(number, Source(scan.whole()), size, self.engine.together(*size))
         return batch.results()
 
-    def _file(self, scan: Scan, options: EncodeOptions) -> bytes | BadOption:
+    def _file(self, scan: Picture | Scan, options: EncodeOptions) -> bytes | BadOption:
         """The file of one picture; what nobody sees of it is flat where samples win, and smooth where latents do."""
         if not hides(scan, options):
             return self._files([Source(scan)], options)[0]
@@ -216,12 +217,12 @@ class Encoder:
         return self.engine.model.config.lambda_at(quality)
 
 
-def is_large(scan: strips.Scan) -> bool:
+def is_large(scan: Picture | strips.Scan) -> bool:
     """Whether a picture takes more than a tile."""
     return max(scan.height, scan.width) > tiles.LATENTS * STRIDE
 
 
-def hides(scan: Scan, options: EncodeOptions) -> bool:
+def hides(scan: Picture | Scan, options: EncodeOptions) -> bool:
     """Whether a picture has colours that nobody sees and that need not be kept."""
     return not options.exact and not options.lossless and hidden.is_there(scan)
 

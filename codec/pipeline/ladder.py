@@ -12,6 +12,7 @@ import numpy as np
 
 from ..bitstream import container
 from ..model.config import STRIDE
+from ..pixels.image import Picture
 from ..pixels.strips import Scan
 from .choice import Candidate, cheapest
 
@@ -26,7 +27,7 @@ FLAT, MANY = 0.1, 1 << 22
 LEVEL = 2  # standard deviation of the means of 16 x 16 blocks of one colour, in levels of 8 bits
 
 
-def limit(file: bytes, scan: Scan) -> float:
+def limit(file: bytes, scan: Picture | Scan) -> float:
     """Bits per pixel below which files of this picture may owe what they are to luck, 0 where this one does not, or
     where every pixel is exact.
     """
@@ -39,7 +40,7 @@ def limit(file: bytes, scan: Scan) -> float:
     return most if _below(most, file) else 0
 
 
-def is_even(scan: Scan) -> bool:
+def is_even(scan: Picture | Scan) -> bool:
     """Whether a picture of at least a block has one colour, and noise at most."""
     pixels = np.concatenate([piece.pixels for piece in scan.strips()])
     down, across = (side // STRIDE for side in pixels.shape[:2])
@@ -48,7 +49,7 @@ def is_even(scan: Scan) -> bool:
 
 
 def best(
-    scans: Sequence[Scan],
+    scans: Sequence[Picture | Scan],
     first: Sequence[bytes],
     quality: int,
     weight: float,

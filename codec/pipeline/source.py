@@ -13,6 +13,7 @@ from ..bitstream import container
 from ..bitstream.container import Tile
 from ..coding import alpha, drawn
 from ..coding.spread import Range
+from ..pixels.image import Picture
 from ..pixels.metadata import KINDS
 from ..pixels.strips import Scan
 from ..stages import stage
@@ -40,7 +41,7 @@ class Source:
     samples as `coded` has them.
     """
 
-    def __init__(self, scan: Scan):
+    def __init__(self, scan: Picture | Scan):
         self.scan, self.pixels = scan, scan.width * scan.height
         self.errors: dict[bytes, float] = {}
         self._sections = {kind: getattr(scan, kind) for kind in KINDS if getattr(scan, kind)}
@@ -56,7 +57,7 @@ class Source:
         return 1.0 if self.range is None else self.range.gain
 
     @cached_property
-    def coded(self) -> Scan:
+    def coded(self) -> Picture | Scan:
         """The Scan with its samples spread over all of their range, as latents and rounded samples hold them."""
         spread, scan = self.range, self.scan
         if spread is None:

@@ -87,7 +87,7 @@ def profile_of_png(gamma: float | None, corners: tuple[float, ...] | None, gray:
     return _profile((*points, white), SRGB_CURVE if gamma is None else (1 / gamma,), gray)
 
 
-def _profile(points: tuple, curve: tuple[float, ...], gray: bool) -> bytes:
+def _profile(points: tuple[tuple[float, float], ...], curve: tuple[float, ...], gray: bool) -> bytes:
     """An ICC profile (version 4) of three primaries and white as (x, y) and a parametric curve. Raises ValueError."""
     import numpy as np  # heavy, and not needed for files without such colours
 

@@ -6,8 +6,10 @@ works at full depth.
 """
 
 import sys
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BadImage
 from . import pil
@@ -15,7 +17,7 @@ from . import pil
 ALIKE = 3  # levels of 8 bits that two decoders may differ by
 
 
-def read(file, image):
+def read(file: BinaryIO, image: Any) -> NDArray[Any] | None:
     """Samples [H, W, 1..4] uint16 (uint8 from a PPM that needs no more) of the opened but not yet decoded `image`, or
     None when Pillow itself reads all of its bits.
 
@@ -53,7 +55,7 @@ def read(file, image):
     return samples
 
 
-def _decode(image, rawmode):
+def _decode(image: Any, rawmode: str) -> NDArray[Any]:
     """Decodes with `rawmode` in place of the file's own; [H, W, C] uint8."""
     image.tile = [
         tile._replace(args=rawmode if isinstance(tile.args, str) else (rawmode, *tile.args[1:])) for tile in image.tile
@@ -61,15 +63,15 @@ def _decode(image, rawmode):
     return np.asarray(pil.decode(image))
 
 
-def _read_gray_tiff(image, rawmode):
+def _read_gray_tiff(image: Any, rawmode: str) -> NDArray[Any]:
     """16-bit and 12-bit gray, whose white level and polarity Pillow leaves as they are in the file."""
-    samples: np.ndarray = np.asarray(pil.decode(image)).astype(np.uint16)[..., None]
+    samples: NDArray[Any] = np.asarray(pil.decode(image)).astype(np.uint16)[..., None]
     if rawmode == "I;12":
         samples = samples << 4 | samples >> 8
     return ~samples if image.tag_v2.get(262, 0) == 0 else samples
 
 
-def _read_ppm(file, image, offset, maximum):
+def _read_ppm(file: BinaryIO, image: Any, offset: int, maximum: int) -> NDArray[Any]:
     """Binary PGM and PPM with any maximum, scaled to 8 or 16 bits; uint8 where that holds it."""
     stored, full = (">u2", 65535) if maximum > 255 else ("u1", 255)
     shape = (image.height, image.width, 3 if image.mode == "RGB" else 1)
@@ -82,7 +84,7 @@ def _read_ppm(file, image, offset, maximum):
     return ((samples * full + maximum // 2) // maximum).astype(np.uint16 if full > 255 else np.uint8)
 
 
-def of_boxes(data: bytes, shallow, depth: int):
+def of_boxes(data: bytes, shallow: NDArray[Any], depth: int) -> tuple[NDArray[Any], list[str]]:
     """(samples, what is lost) of an AVIF or JPEG 2000 file of more than 8 bits per sample, of which Pillow gave 8.
 
     By imagecodecs where it is installed (`pip install aecodec[deep]`), as long as it sees the same picture.

@@ -26,7 +26,7 @@ def bare(exif: object) -> bytes | None:
     return exif if exif[:4] in (b"II*\0", b"MM\0*") else None
 
 
-def describe(exif: bytes | Image.Exif) -> dict | None:
+def describe(exif: bytes | Image.Exif) -> dict[int, Any] | None:
     """The descriptive tags {tag: value} of a block or of an opened TIFF's Exif object; None where there is none that
     can be read.
 
@@ -50,7 +50,7 @@ def current(image: Image.Image, block: bytes | None) -> bytes | None:
     return block if unchanged else packed(_tags(exif) or {})
 
 
-def _values(exif: Image.Exif) -> dict:
+def _values(exif: Image.Exif) -> dict[int, Any]:
     """All that can be read, {tag: value or directory}."""
     found = {}
     for tag in exif:
@@ -59,7 +59,7 @@ def _values(exif: Image.Exif) -> dict:
     return found
 
 
-def packed(tags: dict) -> bytes | None:
+def packed(tags: dict[int, Any]) -> bytes | None:
     """A block of tags; None without one, or where Pillow cannot write them."""
     if not tags:
         return None
@@ -132,7 +132,7 @@ def _orientation(exif: bytes | None) -> tuple[int, int] | None:
     return None
 
 
-def _tags(exif: bytes | Image.Exif, wanted: tuple[int, ...] = ()) -> dict | None:
+def _tags(exif: bytes | Image.Exif, wanted: tuple[int, ...] = ()) -> dict[int, Any] | None:
     """The tags {tag: value} that Pillow can read and write, one by one: a broken one costs no other; None without a
     block.
 
@@ -158,7 +158,7 @@ def _tags(exif: bytes | Image.Exif, wanted: tuple[int, ...] = ()) -> dict | None
     return tags if _written(tags) is not None else None
 
 
-def _written(tags: dict, group: int | None = None) -> bytes | None:
+def _written(tags: dict[int, Any], group: int | None = None) -> bytes | None:
     """The directory of some tags; a lying value may only show when written."""
     from PIL import TiffImagePlugin
 

@@ -10,9 +10,12 @@ import contextlib
 import io
 import os
 import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BadImage, CodecError, TooLarge
@@ -32,8 +35,8 @@ class Picture:
     each to follow the word "lost".
     """
 
-    pixels: np.ndarray
-    alpha: np.ndarray | None = None
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
@@ -42,36 +45,36 @@ class Picture:
     notes: tuple[str, ...] = ()
 
     @property
-    def height(self):
+    def height(self) -> int:
         return self.pixels.shape[0]
 
     @property
-    def width(self):
+    def width(self) -> int:
         return self.pixels.shape[1]
 
     @property
-    def depth(self):
+    def depth(self) -> int:
         """Bits per sample, 8 or 16."""
         return 8 * self.pixels.itemsize
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """1 (gray) or 3 (RGB)."""
         return self.pixels.shape[2]
 
     @property
-    def gray(self):
+    def gray(self) -> bool:
         return self.channels == 1
 
     @property
-    def has_alpha(self):
+    def has_alpha(self) -> bool:
         return self.alpha is not None
 
-    def strips(self):
+    def strips(self) -> Iterator["Picture"]:
         """The rows as `strips.Scan` gives them: here all at once."""
         yield self
 
-    def whole(self):
+    def whole(self) -> "Picture":
         """The Picture of a scan."""
         return self
 
@@ -79,7 +82,7 @@ class Picture:
 # Reading
 
 
-def load(source, max_pixels=MAX_PIXELS):
+def load(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     """Picture of `source`: a path, bytes, a binary file, a PIL image, an array [H, W] or [H, W, 1..4] of uint8 or
     uint16, or a Picture.
 
@@ -100,7 +103,7 @@ def load(source, max_pixels=MAX_PIXELS):
         return load_file(file, suffix, max_pixels)
 
 
-def open_file(source):
+def open_file(source: Any) -> tuple[BinaryIO, str]:
     """(seekable binary file, suffix of its name or "") of a path, bytes or a binary file; raises BadImage."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
@@ -115,7 +118,7 @@ def open_file(source):
         raise BadImage("a picture must be a path, bytes, a binary file, a PIL image or an array") from error
 
 
-def check_size(width, height, max_pixels):
+def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raises BadImage for no pixels, TooLarge for more than `max_pixels` (0: no limit)."""
     if width < 1 or height < 1:
         raise BadImage(f"the picture is empty ({width} x {height} pixels)")
@@ -126,12 +129,12 @@ def check_size(width, height, max_pixels):
         )
 
 
-def _suffix(path):
+def _suffix(path: Any) -> str:
     suffix = os.path.splitext(os.fsdecode(path))[1][1:].lower()
     return suffix if re.fullmatch("[a-z0-9]{1,8}", suffix) else ""
 
 
-def _from_array(array, max_pixels):
+def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
     samples = array[..., None] if array.ndim == 2 else array
     if (
         samples.ndim != 3
@@ -145,7 +148,7 @@ def _from_array(array, max_pixels):
     return Picture(*_split(samples.astype(samples.dtype.newbyteorder("="), copy=False)))
 
 
-def load_file(file, suffix, max_pixels):
+def load_file(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
     """Picture of a seekable binary file, read whole. Call it inside `pil.refusing`."""
     file.seek(0)
     if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
@@ -175,7 +178,7 @@ def load_file(file, suffix, max_pixels):
     return _from_pil(image, file, suffix, notes)
 
 
-def _load_png(file, suffix, max_pixels):
+def _load_png(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
     width, height, depth, kind, _ = png.header(file)
     check_size(width, height, max_pixels)
     png.check(file)
@@ -188,7 +191,13 @@ def _load_png(file, suffix, max_pixels):
     return _from_pil(image, pixels, suffix, notes)
 
 
-def _from_pil(image, file, suffix, notes=(), deeper=None):
+def _from_pil(
+    image: Any,
+    file: BinaryIO | None,
+    suffix: str,
+    notes: Iterable[str] = (),
+    deeper: Callable[[NDArray[Any]], tuple[NDArray[Any], list[str]]] | None = None,
+) -> Picture:
     """Picture of a PIL image; `file` is the binary file under one that was opened here, else None.
 
     deeper(decoded samples): (samples, notes) with all of its bits, where Pillow gives 8 of them only.
@@ -220,7 +229,7 @@ def _from_pil(image, file, suffix, notes=(), deeper=None):
     return Picture(pixels, alpha, suffix=suffix, **described)
 
 
-def _code_of(image):
+def _code_of(image: Image.Image) -> bytes | None:
     """Code points of colours in the file under a PIL image that was opened but not decoded yet: Pillow does not tell
     them.
     """
@@ -240,7 +249,7 @@ def _code_of(image):
     return None
 
 
-def _samples(image):
+def _samples(image: Any) -> NDArray[Any]:
     """Samples [H, W, 1..4] uint8 or uint16 of a decoded PIL image of any mode."""
     mode = image.mode
     if mode.startswith("I"):  # I, I;16, I;16B
@@ -270,7 +279,7 @@ def _samples(image):
     return samples[..., None] if samples.ndim == 2 else samples
 
 
-def _convert_cmyk(image, icc):
+def _convert_cmyk(image: Image.Image, icc: bytes) -> Image.Image | None:
     from PIL import ImageCms
 
     try:
@@ -279,7 +288,7 @@ def _convert_cmyk(image, icc):
         return image.convert("RGB")
 
 
-def _split(samples):
+def _split(samples: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """[H, W, 1..4] into (pixels, alpha or None), contiguous and writable (what comes from Pillow is not, and torch
     would warn).
     """
@@ -291,7 +300,7 @@ def _split(samples):
 # Between reading and writing
 
 
-def strip(picture, kinds):
+def strip(picture: Any, kinds: str | Iterable[str]) -> Any:
     """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for
     another word.
 
@@ -300,26 +309,27 @@ def strip(picture, kinds):
     kinds = metadata.kinds_of(kinds)
     if "exif" in kinds:
         picture = turned(picture)
-    return replace(picture, **dict.fromkeys(kinds))
+    without: dict[str, Any] = dict.fromkeys(kinds)
+    return replace(picture, **without)
 
 
-def turned(picture):
+def turned(picture: Any) -> Any:
     """The Picture, or Scan, with its pixels as its EXIF's orientation says, and this and XMP's set to 1."""
-    orientation = exif.orientation(picture.exif)
-    if orientation == 1:
+    block, orientation = picture.exif, exif.orientation(picture.exif)
+    if block is None or orientation == 1:
         return picture
     picture = picture.whole()  # the first row of a turned picture may need all rows
     return replace(
         picture,
         pixels=_turn(picture.pixels, orientation),
         alpha=None if picture.alpha is None else _turn(picture.alpha, orientation),
-        exif=exif.upright(picture.exif),
+        exif=exif.upright(block),
         # XMP may repeat the orientation, and some viewers would turn the picture once more.
         xmp=picture.xmp and xmp.upright(picture.xmp),
     )
 
 
-def _turn(array, orientation):
+def _turn(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Turns and mirrors [H, W, ...] so that it shows upright without its EXIF orientation."""
     turned = np.swapaxes(array, 0, 1) if orientation >= 5 else array
     steps = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
@@ -327,18 +337,16 @@ def _turn(array, orientation):
     return np.ascontiguousarray(turned[::rows, ::columns])
 
 
-def shallow(picture):
+def shallow(picture: Picture) -> Picture:
     """The Picture with 8 bits per sample, rounded."""
     if picture.depth == 8:
         return picture
-    pixels, alpha = (
-        None if plane is None else ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        for plane in (picture.pixels, picture.alpha)
-    )
-    return replace(picture, pixels=pixels, alpha=alpha)
+    rounded = lambda plane: ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    alpha = None if picture.alpha is None else rounded(picture.alpha)
+    return replace(picture, pixels=rounded(picture.pixels), alpha=alpha)
 
 
-def join(picture):
+def join(picture: Picture) -> NDArray[Any]:
     """Samples [H, W, 1..4]: the pixels, then alpha where there is one."""
     return picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
 
@@ -346,7 +354,7 @@ def join(picture):
 # Writing
 
 
-def to_pil(picture):
+def to_pil(picture: Picture) -> Image.Image:
     """PIL image of mode L, LA, RGB, RGBA or I;16, with its metadata in `info` as Pillow's own readers leave it.
 
     Pillow has no 16-bit colour and no 16-bit gray with alpha: these are rounded to 8 bits (`save` keeps all 16).

@@ -6,6 +6,7 @@ Whatever it says is untrusted, and what cannot be kept is said in a note rather 
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from ..errors import BadOption
 from . import colour
@@ -25,7 +26,7 @@ def kinds_of(words: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in words or "all" in words)
 
 
-def from_pil(image, gray: bool, notes: Iterable[str] = (), code: bytes | None = None) -> dict:
+def from_pil(image: Any, gray: bool, notes: Iterable[str] = (), code: bytes | None = None) -> dict[str, Any]:
     """{kind: bytes} and notes of a decoded PIL image, to make a Picture of; what is absent or broken is left out.
 
     A profile is kept if it is of the pixels' colour space. Without one it is made of gamma and chromaticities. code:
@@ -58,7 +59,7 @@ def from_pil(image, gray: bool, notes: Iterable[str] = (), code: bytes | None = 
     return {kind: data or None for kind, data in found.items()} | {"notes": tuple(notes)}
 
 
-def raw(info: dict) -> dict[str, bytes]:
+def raw(info: dict[Any, Any]) -> dict[str, bytes]:
     """What ImageMagick's texts in a PNG say, from the time before there were chunks; as `info` of a PIL image."""
     found = {}
     for name, text in info.items():
@@ -75,7 +76,7 @@ def raw(info: dict) -> dict[str, bytes]:
     return found
 
 
-def to_pil(picture) -> dict[str, bytes]:
+def to_pil(picture: Any) -> dict[str, bytes]:
     """The metadata under Pillow's names; no EXIF that is not one, as Pillow would raise on it."""
     return named(**{kind: getattr(picture, kind) for kind in KINDS}, gray=picture.channels == 1)
 

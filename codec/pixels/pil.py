@@ -13,7 +13,8 @@ import re
 import struct
 import threading
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 from PIL import Image
 
@@ -38,7 +39,7 @@ class _Quiet:
     came.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
         os.register_at_fork(
@@ -53,7 +54,7 @@ class _Quiet:
         except (OSError, AttributeError):  # Pillow without libtiff, or with a hidden one
             self._set_tiff_printer = lambda printer: None
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside == 1:
@@ -62,17 +63,17 @@ class _Quiet:
                 warnings.filterwarnings("ignore", module=r"PIL\.")
                 self._tiff_printer = self._set_tiff_printer(None)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
                 self._restore()
 
-    def _restore(self):
+    def _restore(self) -> None:
         self._set_tiff_printer(self._tiff_printer)
         self._warnings.__exit__(None, None, None)
 
-    def _after_in_child(self):
+    def _after_in_child(self) -> None:
         """The threads that were inside are not in this process."""
         if self._inside:
             self._inside = 0
@@ -84,7 +85,7 @@ _quiet = _Quiet()
 
 
 @contextlib.contextmanager
-def refusing(problem, kind=BadImage):
+def refusing(problem: str, kind: type[CodecError] = BadImage) -> Iterator[None]:
     """Turns every exception that is not the codec's own into one sentence of class `kind`: `problem`
     with the reason.
     """
@@ -99,7 +100,7 @@ def refusing(problem, kind=BadImage):
         raise kind(f"{problem} ({_reason(error)})") from error
 
 
-def _reason(error):
+def _reason(error: BaseException | None) -> str:
     """What Pillow's exception says of the file; its parsers also raise what only their authors understand."""
     if isinstance(error, SyntaxError) and error.args == (error.__cause__,):  # wrapped by Pillow
         error = error.__cause__
@@ -111,7 +112,7 @@ def _reason(error):
     return REASONS.get(text, text) or type(error).__name__
 
 
-def open_picture(file):
+def open_picture(file: BinaryIO) -> Any:
     """PIL image of the file, header parsed and no pixel decoded.
 
     Image.open would check Pillow's global limit of pixels, and would let formats without a signature guess.
@@ -130,7 +131,7 @@ def open_picture(file):
     raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
 
 
-def _understood(image):
+def _understood(image: Any) -> Any:
     """An opened picture, with two things set right that Pillow reads otherwise than uncompressed TIFF means them."""
     if image.format != "TIFF" or not image.tile or image.tile[0].codec_name == "libtiff":
         return image
@@ -144,7 +145,7 @@ def _understood(image):
     return image
 
 
-def decode(image):
+def decode(image: Any) -> Any:
     """Decodes `image` in place, however large it is: the number of pixels has been checked, so Pillow's own limit does
     not apply.
     """
@@ -157,18 +158,18 @@ def decode(image):
     return image
 
 
-def reopen(image, file):
+def reopen(image: Any, file: BinaryIO) -> Any:
     """A second, undecoded image over the `file` that `image` was opened from."""
     file.seek(0)
     return _understood(type(image)(file))
 
 
-def bits(image) -> int:
+def bits(image: Any) -> int:
     """Most bits of a sample of an opened TIFF; numbers beyond its samples mean nothing."""
     return max(image.tag_v2.get(BITS, (1,))[: image.tag_v2.get(SAMPLES, 1)])
 
 
-def check_strips(image):
+def check_strips(image: Any) -> None:
     """Raises BadImage unless the strips or tiles of an opened TIFF cover its picture: Pillow leaves the rest black.
     libtiff looks itself.
     """
@@ -182,7 +183,7 @@ def check_strips(image):
         raise BadImage("the picture is a broken TIFF file (parts of its pixels are missing)")
 
 
-def check_pages(image):
+def check_pages(image: Any) -> None:
     """Raises BadImage unless a TIFF begins with its one picture; previews (bit 0 of NewSubfileType) may follow.
 
     Leaves its last page.

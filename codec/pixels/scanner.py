@@ -5,7 +5,9 @@ So nothing is known here of modes, depths and palettes, and a large file is read
 is read whole.
 """
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -21,7 +23,7 @@ CUT = {"PNG": png.cut, "TIFF": tiff.cut, "PPM": ppm.cut}
 
 
 @contextmanager
-def opened(source, max_pixels=MAX_PIXELS):
+def opened(source: Any, max_pixels: int = MAX_PIXELS) -> Iterator[Picture | Scan]:
     """Context of a Scan, or a Picture, of what `image.load` takes, or of a Scan; raises as `image.load`, and the Scan's
     strips do too.
 
@@ -41,8 +43,9 @@ def opened(source, max_pixels=MAX_PIXELS):
             yield scan
 
 
-def _scan(file, suffix, max_pixels):
+def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
     """Scan of a binary file, None if it is to be read whole."""
+    whole: Any
     file.seek(0)
     if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
         whole, name, size = None, "PNG", png.header(file)[:2]
@@ -66,7 +69,7 @@ def _scan(file, suffix, max_pixels):
     else:
         described = metadata.from_pil(whole, first.gray, first.notes)
 
-    def strips():
+    def strips() -> Iterator[Picture]:
         for piece in pieces():
             yield image.load(piece, max_pixels=0)
 

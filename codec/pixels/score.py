@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import Missing, TooLarge
+from .image import Picture
 from .strips import Scan
 
 MOST_PIXELS = 2**23  # half a kilobyte each is what the package takes
 WHITE = {8: 1, 16: 257}  # levels of one of 8 bits
 
 
-def ssimulacra2(one: Scan, other: Scan) -> float:
+def ssimulacra2(one: Picture | Scan, other: Picture | Scan) -> float:
     """The score of the colour samples of two Scans of one size, in 8 bits. Raises Missing, TooLarge."""
     try:
         from ssimulacra2 import compute_ssimulacra2
@@ -33,7 +34,7 @@ def ssimulacra2(one: Scan, other: Scan) -> float:
     return float(compute_ssimulacra2(*files))
 
 
-def _rgb(scan: Scan) -> NDArray[np.uint8]:
+def _rgb(scan: Picture | Scan) -> NDArray[np.uint8]:
     """[H, W, 3] of a gray or coloured Scan of 8 or 16 bits."""
     samples = np.concatenate([strip.pixels for strip in scan.strips()])
     step = WHITE[scan.depth]

@@ -5,10 +5,12 @@ A Picture is the scan of one strip that is there already, so that there is one p
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BadOption
 from .image import Picture
@@ -37,7 +39,7 @@ class Scan:
     cicp: bytes | None = None
     notes: tuple[str, ...] = ()  # as a Picture's
 
-    def whole(self):
+    def whole(self) -> Picture:
         """The Picture."""
         shape, dtype = (self.height, self.width), np.dtype(f"u{self.depth // 8}")
         pixels, alpha = np.empty((*shape, self.channels), dtype), np.empty(shape, dtype) if self.has_alpha else None
@@ -55,12 +57,14 @@ class Window:
     above is forgotten.
     """
 
-    def __init__(self, pieces):
+    def __init__(self, pieces: Iterable[NDArray[Any]]):
         self._pieces = iter(pieces)
-        self._held = []  # (first row, array), together all rows from the last top to `_bottom`
+        self._held: list[
+            tuple[int, NDArray[Any]]
+        ] = []  # (first row, array), together all rows from the last top to `_bottom`
         self._bottom = 0
 
-    def rows(self, top, bottom):
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
         """[bottom - top, W, ...], a view where one array holds them all."""
         while self._bottom < bottom:
             piece = next(self._pieces)
@@ -70,13 +74,13 @@ class Window:
         parts = [piece[max(0, top - first) : bottom - first] for first, piece in self._held if first < bottom]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def finish(self):
+    def finish(self) -> None:
         """Once all rows are read: lets the source find out whether it ends here too."""
         for _ in self._pieces:
             pass
 
 
-def error(one, other):
+def error(one: Picture | Scan, other: Picture | Scan) -> float:
     """Mean squared error between the colour samples of two Scans of one size, in levels of which white has 255."""
     window, top, total = Window(strip.pixels for strip in other.strips()), 0, 0.0
     for strip in one.strips():
@@ -89,7 +93,7 @@ def error(one, other):
     return total * (255 / peak) ** 2 / (one.width * one.height * one.channels)
 
 
-def psnr(one, other):
+def psnr(one: Picture | Scan, other: Picture | Scan) -> float:
     """PSNR in dB between the colour samples of two Scans of one size, infinite where they are the same."""
     mean = error(one, other)
     return 10 * math.log10(255**2 / mean) if mean else math.inf
@@ -111,7 +115,7 @@ class Region:
     step: int
 
     @classmethod
-    def of(cls, width, height, crop=None, scale=1):
+    def of(cls, width: int, height: int, crop: tuple[int, int, int, int] | None = None, scale: float = 1) -> "Region":
         """`crop` (left, top, width, height) in stored pixels, None for all, of a picture of width x height.
 
         Raises BadOption.
@@ -129,19 +133,19 @@ class Region:
         return cls(left, top, wide, high, round(1 / scale))
 
     @property
-    def right(self):
+    def right(self) -> int:
         return self.left + self.width
 
     @property
-    def bottom(self):
+    def bottom(self) -> int:
         return self.top + self.height
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(width, height) of what comes out."""
         return -(-self.width // self.step), -(-self.height // self.step)
 
-    def reduce(self, strips):
+    def reduce(self, strips: Iterable[Picture]) -> Iterator[Picture]:
         """Of the strips of the rectangle, those of its squares' means, halves rounded up.
 
         Colours count as much as they are opaque.
@@ -164,27 +168,27 @@ class Region:
 BLOCK = 64
 
 
-def _rows(picture, top, bottom):
+def _rows(picture: Picture, top: int, bottom: int | None) -> Picture:
     return Picture(picture.pixels[top:bottom], None if picture.alpha is None else picture.alpha[top:bottom])
 
 
-def _below(upper, lower):
+def _below(upper: Picture, lower: Picture) -> Picture:
     if not upper.height:
         return lower
     alpha = None if upper.alpha is None else np.concatenate([upper.alpha, lower.alpha])
     return Picture(np.concatenate([upper.pixels, lower.pixels]), alpha)
 
 
-def _means(picture, step):
+def _means(picture: Picture, step: int) -> Picture:
     """Each square's mean; where all of a square is transparent, the plain mean of its colours."""
 
-    def sums(samples):
+    def sums(samples: NDArray[Any]) -> NDArray[Any]:
         padded = np.pad(samples, [(0, -n % step) for n in samples.shape[:2]] + [(0, 0)])
         rows, columns, channels = padded.shape
         over_rows = padded.reshape(rows // step, step, columns * channels).sum(1, dtype=np.uint64)
         return over_rows.reshape(rows // step, columns // step, step, channels).sum(2)
 
-    def mean(total, count):
+    def mean(total: NDArray[Any], count: NDArray[Any]) -> NDArray[Any]:
         return ((2 * total + count) // (2 * count)).astype(picture.pixels.dtype)
 
     counts = sums(np.ones((*picture.pixels.shape[:2], 1), np.uint8))

@@ -2,12 +2,15 @@
 
 import io
 from dataclasses import replace
+from typing import Any, BinaryIO
 
 from ..errors import BadImage
 from ..files import output
 from . import colour, image, metadata, pil
 from . import exif as blocks
 from .formats import avif, jpeg, png, ppm, tiff
+from .image import Picture
+from .strips import Scan
 
 SUFFIXES = {
     "png": "PNG",
@@ -38,7 +41,7 @@ OPTIONS = {
 }
 
 
-def save(picture, target, format: str) -> tuple[str, ...]:
+def save(picture: Picture | Scan, target: Any, format: str) -> tuple[str, ...]:
     """Writes the Picture to a path or binary file in the format of a suffix, such as "png": those of SUFFIXES.
 
     The picture may be a Scan: PNG, TIFF and PPM are written row by row. They keep 16 bits, the others get 8. Returns
@@ -55,7 +58,7 @@ def save(picture, target, format: str) -> tuple[str, ...]:
     return picture.notes
 
 
-def fitted(picture, format: str):
+def fitted(picture: Picture | Scan, format: str) -> Picture | Scan:
     """The Picture, or Scan, as a format can hold it, with notes about what it cannot; raises as `save`.
 
     Metadata never stand in the way of pixels: what is too long or has no place is left out. Where the orientation has
@@ -82,9 +85,10 @@ def fitted(picture, format: str):
         icc = None  # it would come first
     elif code and name != "PNG":
         made = None if name in PLAIN else colour.profile_of(code, picture.channels == 1)
-        icc, lost, code = made or icc, not (made or icc), None
-        if lost:
-            notes.append(f"the meaning of its colours ({colour.named(picture.cicp)})")
+        icc = made or icc
+        if not icc:
+            notes.append(f"the meaning of its colours ({colour.named(code)})")
+        code = None
     if icc and len(icc) > MOST_ICC.get(name, len(icc)):
         notes.append(f"its ICC profile, {len(icc)} bytes that no reader of {name} takes")
         icc = None
@@ -98,7 +102,7 @@ def _name(format: str) -> str:
     return name
 
 
-def _check(picture, name: str) -> None:
+def _check(picture: Picture | Scan, name: str) -> None:
     """Raises BadImage for what a format cannot hold."""
     if picture.has_alpha and name not in WITH_ALPHA:
         raise BadImage(f"{name} cannot hold the transparency of this picture; use {', '.join(WITH_ALPHA)}")
@@ -124,7 +128,7 @@ def _exif(exif: bytes | None, name: str) -> bytes | None:
     return exif
 
 
-def _write(picture, name, file):
+def _write(picture: Picture | Scan, name: str, file: BinaryIO) -> None:
     if name in WRITERS:
         options = {} if name == "PPM" else {kind: getattr(picture, kind) for kind in ("icc", "exif", "xmp")}
         if name == "PNG":
@@ -143,7 +147,7 @@ def _write(picture, name, file):
         shown = replace(picture, cicp=None, xmp=None if long_xmp else picture.xmp)
         image.to_pil(image.shallow(shown)).save(buffer, name, **OPTIONS.get(name, {}) | metadata.to_pil(shown))
     data: bytes | memoryview = buffer.getbuffer()
-    if long_xmp:
+    if long_xmp and picture.xmp:
         data = jpeg.with_long_xmp(bytes(data), picture.xmp)
     if picture.cicp and name == "AVIF":
         data = avif.with_code(bytes(data), picture.cicp)

@@ -123,8 +123,8 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
         watch.lap("read")
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
         damage = Damage() if recover else None
-        with coder.decoder.scan(data, wanted, damage) as scan:
-            scan = write.fitted(image.strip(scan, strip), format)  # turned, if need be, before the proof
+        with coder.decoder.scan(data, wanted, damage) as stored:
+            scan = write.fitted(image.strip(stored, strip), format)  # turned, if need be, before the proof
             written, read = Fingerprint(), Fingerprint()
             write.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
             watch.lap(format)

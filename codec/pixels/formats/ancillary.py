@@ -9,6 +9,7 @@ import io
 import re
 import struct
 import zlib
+from typing import Any, BinaryIO
 
 from .. import metadata
 from . import png
@@ -19,7 +20,7 @@ PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"
 XMP = b"XML:com.adobe.xmp"
 
 
-def bare(file) -> io.BytesIO:
+def bare(file: BinaryIO) -> io.BytesIO:
     """The PNG with nothing but its pixels and what they need."""
     size = file.seek(0, 2)
     file.seek(len(png.SIGNATURE))
@@ -36,13 +37,14 @@ def bare(file) -> io.BytesIO:
     return kept
 
 
-def described(file) -> tuple[dict, list[str]]:
+def described(file: BinaryIO) -> tuple[dict[str, Any], list[str]]:
     """(what is found of profile, EXIF, XMP, cicp, gamma, chromaticity and srgb under Pillow's names in `info`, what was
     left out).
 
     The file has been checked: its chunks are whole.
     """
-    found, lost = {}, []
+    found: dict[str, Any] = {}
+    lost = []
     for kind, data in png.chunks(file, skip=(b"IDAT", b"fdAT")):
         if kind == b"eXIf":
             found["exif"] = data

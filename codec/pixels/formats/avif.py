@@ -30,7 +30,7 @@ def with_code(data: bytes, code: bytes) -> bytes:
     return data
 
 
-def _properties(data: bytes):
+def _properties(data: bytes) -> list[tuple[bytes, int, int]]:
     """(kind, start, end) of the contents of the boxes that belong to the primary picture; nothing of what is broken."""
     try:
         (meta,) = [place for kind, *place in boxes(data, 0, len(data)) if kind == b"meta"]

@@ -1,12 +1,13 @@
 """The ICC profile inside a BMP, which Pillow does not look for; used by `image`."""
 
 import struct
+from typing import BinaryIO
 
 FILE_HEAD, VERSION_5 = 14, 124  # bytes
 EMBEDDED = b"DEBM"  # the kind of colour space "MBED", little-endian
 
 
-def profile(file) -> bytes | None:
+def profile(file: BinaryIO) -> bytes | None:
     """That of a file of version 5."""
     file.seek(0)
     head = file.read(FILE_HEAD + VERSION_5)

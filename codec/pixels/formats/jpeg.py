@@ -1,6 +1,8 @@
 """XMP of JPEG files beyond one segment, which Pillow neither reads nor writes; used by `image` and `write`."""
 
 import struct
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from .. import xmp as packets
 
@@ -10,7 +12,7 @@ PIECE = 65400  # bytes of an extension in a segment, a little less than fit
 MOST_XMP, MOST_EXIF, MOST_ICC = SEGMENT - len(STANDARD), SEGMENT - len(b"Exif\0\0"), 255 * 65519  # bytes
 
 
-def with_extension(file, xmp: bytes | None) -> tuple[bytes | None, bool]:
+def with_extension(file: BinaryIO, xmp: bytes | None) -> tuple[bytes | None, bool]:
     """(the packet merged with its extension, whether all of this was there) of a JPEG whose first XMP segment Pillow
     has read.
     """
@@ -47,7 +49,7 @@ def with_long_xmp(data: bytes, xmp: bytes) -> bytes:
     return data[:place] + segments + data[place:]
 
 
-def _segments(file):
+def _segments(file: BinaryIO) -> Iterator[bytes]:
     """Yields the contents of the APP1 segments before the pixels."""
     file.seek(2)
     while len(head := file.read(2)) == 2 and head[0] == 0xFF:

@@ -7,8 +7,11 @@ Reading inflates a stretch of rows at a time and checks every CRC-32. Writing ch
 
 import struct
 import zlib
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from ...errors import BadImage
@@ -27,7 +30,7 @@ BLOCK = 1 << 18  # bytes read and inflated at a time, which bounds the memory
 STRETCH = 1 << 22  # bytes of rows unfiltered, or filtered, at a time
 
 
-def header(file):
+def header(file: BinaryIO) -> tuple[int, int, int, int, bool]:
     """(width, height, bit depth, colour type, interlaced) as a PNG begins with them; raises BadImage
     for another file.
     """
@@ -40,11 +43,11 @@ def header(file):
     return struct.unpack(">IIBBxx?", head[16:29])
 
 
-def chunk(kind, data):
+def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
-def chunks(file, skip=()):
+def chunks(file: BinaryIO, skip: Container[bytes] = ()) -> Iterator[tuple[bytes, bytes]]:
     """Yields (type, data) of every chunk, IDAT in blocks of bounded size, and leaves `file` after the last; raises
     BadImage.
 
@@ -81,7 +84,7 @@ def chunks(file, skip=()):
             raise BadImage("the picture is a broken PNG file (a checksum is wrong)")
 
 
-def inflated(file, kinds):
+def inflated(file: BinaryIO, kinds: set[bytes]) -> Iterator[bytes]:
     """Yields the inflated pixels of a PNG in blocks, exactly as many bytes as its header asks for, and adds the chunk
     types to the set `kinds`.
 
@@ -110,7 +113,7 @@ def inflated(file, kinds):
         raise BadImage(f"the picture is a truncated PNG file ({missing} bytes of pixels are missing)")
 
 
-def check(file):
+def check(file: BinaryIO) -> set[bytes]:
     """Checks what Pillow does not: the CRC-32 of every chunk up to the last, and that the data suffice for all pixels.
 
     Decodes no pixel, but inflates as many bytes as the header asks for: check the size first. Returns the set of chunk
@@ -122,7 +125,7 @@ def check(file):
     return kinds
 
 
-def _size(width, height, bits, interlaced):
+def _size(width: int, height: int, bits: int, interlaced: bool) -> int:
     """Inflated size of a PNG's pixels: in each pass, each row has a filter type and whole bytes."""
     rows = 0
     for left, top, across, down in PASSES if interlaced else ((0, 0, 1, 1),):
@@ -131,7 +134,7 @@ def _size(width, height, bits, interlaced):
     return rows
 
 
-def rows(file, kinds):
+def rows(file: BinaryIO, kinds: set[bytes]) -> Iterator[NDArray[Any]]:
     """Yields the unfiltered bytes of a PNG that is not interlaced, arrays [n, bytes per row], from top to bottom; else
     as `inflated`.
     """
@@ -154,7 +157,7 @@ def rows(file, kinds):
         yield _unfilter(np.frombuffer(bytes(waiting), np.uint8).reshape(-1, stride), above, max(1, bits // 8))
 
 
-def _unfilter(filtered, above, pixel):
+def _unfilter(filtered: NDArray[Any], above: NDArray[Any], pixel: int) -> NDArray[Any]:
     """[n, w] of rows [n, 1 + w] that begin with their filter types; `above` [w] is the row before, `pixel` its bytes
     per pixel.
 
@@ -179,7 +182,7 @@ def _unfilter(filtered, above, pixel):
     )
 
 
-def _lanes(stacked, part, pixel):
+def _lanes(stacked: NDArray[Any], part: int, pixel: int) -> NDArray[Any]:
     """The first or second half of every pixel's bytes, after the filter types."""
     halves = stacked[:, 1:].reshape(len(stacked), -1, 2, pixel // 2)[:, :, part].reshape(len(stacked), -1)
     return np.concatenate([stacked[:, :1], halves], 1)
@@ -192,7 +195,19 @@ class Writer:
     channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; depth: 8 or 16; `exif` is the bare TIFF block.
     """
 
-    def __init__(self, file, width, height, channels, depth, icc=None, exif=None, xmp=None, cicp=None, level=LEVEL):
+    def __init__(
+        self,
+        file: BinaryIO,
+        width: int,
+        height: int,
+        channels: int,
+        depth: int,
+        icc: bytes | None = None,
+        exif: bytes | None = None,
+        xmp: bytes | None = None,
+        cicp: bytes | None = None,
+        level: int = LEVEL,
+    ):
         self._file, self._pixel, self._type = file, channels * depth // 8, np.dtype(f">u{depth // 8}")
         self._deflate = zlib.compressobj(level)
         self._above = np.zeros(width * self._pixel, np.uint8)
@@ -208,7 +223,7 @@ class Writer:
         if xmp:
             file.write(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp))
 
-    def write(self, samples):
+    def write(self, samples: NDArray[Any]) -> None:
         count = max(1, STRETCH // len(self._above) // 4)
         for top in range(0, len(samples), count):
             block = (
@@ -216,15 +231,15 @@ class Writer:
                 .view(np.uint8)
                 .reshape(-1, len(self._above))
             )
-            if data := self._deflate.compress(_filter(block, self._above, self._pixel)):
+            if data := self._deflate.compress(_filter(block, self._above, self._pixel).data):
                 self._file.write(chunk(b"IDAT", data))
             self._above = block[-1]
 
-    def close(self):
+    def close(self) -> None:
         self._file.write(chunk(b"IDAT", self._deflate.flush()) + chunk(b"IEND", b""))
 
 
-def _filter(block, above, pixel):
+def _filter(block: NDArray[Any], above: NDArray[Any], pixel: int) -> NDArray[Any]:
     """[n, 1 + w] of rows [n, w]: each by the filter whose result has the least sum of magnitudes, as libpng chooses
     too; all but Paeth.
 
@@ -245,12 +260,12 @@ def _filter(block, above, pixel):
     return filtered
 
 
-def _magnitude(rows):
+def _magnitude(rows: NDArray[Any]) -> NDArray[Any]:
     """Sums of the rows' bytes read as signed."""
     return np.minimum(rows, -rows).sum(1, dtype=np.uint64)  # -x modulo 256
 
 
-def cut(file, opened):
+def cut(file: BinaryIO, opened: object) -> tuple[bytes, Callable[[], Iterator[bytes | NDArray[Any]]]] | None:
     """A large PNG as `scanner` wants it, (small file, pieces): one row with all metadata, and what gives its rows as
     arrays or small files.
 
@@ -266,7 +281,7 @@ def cut(file, opened):
         return None
     stride = 1 + (width * depth * SAMPLES[colour] + 7) // 8
 
-    def small(raw, kept):
+    def small(raw: NDArray[Any], kept: Iterable[tuple[bytes, bytes]]) -> bytes:
         """A PNG of unfiltered rows [n, bytes per row], uncompressed, with the chunks `kept`."""
         contents = {
             b"IHDR": struct.pack(">II", width, len(raw)) + kinds[b"IHDR"][8:],
@@ -276,7 +291,7 @@ def cut(file, opened):
 
     colouring = [(kind, data) for kind, data in others if kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")]
 
-    def pieces():
+    def pieces() -> Iterator[bytes | NDArray[Any]]:
         for raw in rows(file, set()):
             if colour == 3 or depth < 8 or b"tRNS" in kinds:
                 yield small(raw, colouring)

@@ -2,8 +2,12 @@
 
 import os
 import re
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageFile
 
 from ...errors import BadImage
 
@@ -14,18 +18,18 @@ HEAD = re.compile(rb"P[56](?:\s+|#[^\r\n]*[\r\n])+\d+(?:\s+|#[^\r\n]*[\r\n])+\d+
 class Writer:
     """Writes the header to a binary file at once and samples [n, width, 1 or 3] of 8 or 16 bits as they come."""
 
-    def __init__(self, file, width, height, channels, depth):
+    def __init__(self, file: BinaryIO, width: int, height: int, channels: int, depth: int):
         self._file, self._type = file, f">u{depth // 8}"
         file.write(b"P%d\n%d %d\n%d\n" % (6 if channels == 3 else 5, width, height, 2**depth - 1))
 
-    def write(self, samples):
-        self._file.write(np.ascontiguousarray(samples, self._type))
+    def write(self, samples: NDArray[Any]) -> None:
+        self._file.write(np.ascontiguousarray(samples, self._type).data)
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
-def cut(file, opened):
+def cut(file: BinaryIO, opened: ImageFile.ImageFile) -> tuple[bytes, Callable[[], Iterator[bytes]]] | None:
     """A large PGM or PPM as `scanner` wants it, (small file, pieces): one row, and what gives the rows as small files;
     None for the other kinds.
     """
@@ -41,13 +45,13 @@ def cut(file, opened):
             f"the picture is a truncated PPM file ({stride * opened.height} bytes of pixels expected, {there} there)"
         )
 
-    def small(top, count):
+    def small(top: int, count: int) -> bytes:
         file.seek(offset + top * stride)
         return b"P%d\n%d %d\n%d\n" % (6 if opened.mode == "RGB" else 5, opened.width, count, maximum) + file.read(
             count * stride
         )
 
-    def pieces():
+    def pieces() -> Iterator[bytes]:
         count = max(1, STRETCH // stride)
         for top in range(0, opened.height, count):
             yield small(top, min(count, opened.height - top))

@@ -8,8 +8,11 @@ import io
 import itertools
 import os
 import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
 from ...errors import BadImage
@@ -56,6 +59,8 @@ SGI = (32995, 32996, 32997, 32998)
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 WIDE = {16: "Q", 17: "q", 18: "Q"}  # types that only BigTIFF has
 LONG, LONG8 = 4, 16
+Layout = dict[int, tuple[int, int, bytes]]  # {tag: (type, count, bytes)}
+Segment = tuple[int, list[tuple[int, int]]]  # rows, and where they lie: (offset, bytes)
 
 
 class Writer:
@@ -64,7 +69,17 @@ class Writer:
     channels: 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA; depth: 8 or 16; `exif` is the bare TIFF block.
     """
 
-    def __init__(self, file, width, height, channels, depth, icc=None, exif=None, xmp=None):
+    def __init__(
+        self,
+        file: BinaryIO,
+        width: int,
+        height: int,
+        channels: int,
+        depth: int,
+        icc: bytes | None = None,
+        exif: bytes | None = None,
+        xmp: bytes | None = None,
+    ):
         alpha = channels in (2, 4)
         self._file, self._type = file, f"<u{depth // 8}"
         # Pillow and others, this module too, read no 16-bit gray with alpha.
@@ -99,14 +114,15 @@ class Writer:
             directory.save(head)
         file.write(head.getbuffer())
 
-    def write(self, samples):
-        self._file.write(np.ascontiguousarray(samples[..., [0, 0, 0, 1]] if self._spread else samples, self._type))
+    def write(self, samples: NDArray[Any]) -> None:
+        samples = samples[..., [0, 0, 0, 1]] if self._spread else samples
+        self._file.write(np.ascontiguousarray(samples, self._type).data)
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
-def cut(file, opened):
+def cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, Callable[[], Iterator[bytes]]] | None:
     """A large TIFF as `scanner` wants it, (small file, pieces): its first segment, and what gives the rows as small
     files.
 
@@ -119,8 +135,9 @@ def cut(file, opened):
         return None
 
 
-def _cut(file, opened):
-    tags, width, height = opened.tag_v2, opened.width, opened.height
+def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, Callable[[], Iterator[bytes]]] | None:
+    tags: Any = opened.tag_v2
+    width, height = opened.width, opened.height
     compression, tiled = tags.get(COMPRESSION, NONE), STRIPS[0] not in tags
     orientation = opened.getexif().get(ORIENTATION, 1)  # Pillow turns by what XMP says, too
     if orientation != 1 or tags.get(PLANAR, 1) != 1 or compression not in COMPRESSIONS:
@@ -153,7 +170,7 @@ def _cut(file, opened):
             return None
         raise BadImage("the picture is a truncated TIFF file")
 
-    def segments():
+    def segments() -> Iterator[Segment]:
         """(rows, [(offset, bytes)]) from top to bottom."""
         if compression != NONE or tiled:
             for i in range(count):
@@ -168,7 +185,7 @@ def _cut(file, opened):
             for top in range(0, full, most):
                 yield min(most, full - top), [(offsets[i] + top * row, min(most, full - top) * row)]
 
-    def small(group):
+    def small(group: Iterable[Segment]) -> bytes:
         data = [_read(file, *place) for _, places in group for place in places]
         total = sum(n for n, _ in group)
         places = {HEIGHT: [total]} | ({} if tiled else {STRIP_ROWS: [rows]})
@@ -183,7 +200,7 @@ def _cut(file, opened):
         }
         return _file(order, layout | entries, b"".join(data))
 
-    def pieces():
+    def pieces() -> Iterator[bytes]:
         group, enough = [], -(-STRETCH * 8 // (width * bits))
         for segment in segments():
             group.append(segment)
@@ -196,13 +213,13 @@ def _cut(file, opened):
     return small(list(itertools.islice(segments(), 1))), pieces
 
 
-def _bits_per_pixel(tags):
+def _bits_per_pixel(tags: Any) -> int:
     """As Pillow counts them: one number stands for all samples, and those beyond the samples mean nothing."""
     bits, samples = _values(tags.get(BITS, 1)), tags.get(SAMPLES, 1)
     return samples * bits[0] if len(bits) == 1 else sum(bits[:samples])
 
 
-def _decides(tag, mode):
+def _decides(tag: int, mode: str) -> bool:
     """Whether a tag may say something about the pixels: all standard ones may but those that describe or say where they
     are, and some private ones that Pillow or libtiff ask.
     """
@@ -211,7 +228,7 @@ def _decides(tag, mode):
     return tag in SGI or (tag == PROFILE and mode == "CMYK")
 
 
-def _layout(file, mode):
+def _layout(file: BinaryIO, mode: str) -> Layout | None:
     """{tag: (type, count, bytes)} of what decides, as it stands in the first directory; None if a small file cannot say
     the same.
     """
@@ -247,7 +264,7 @@ def _layout(file, mode):
 HEAD = 8  # bytes before the data in a small file
 
 
-def _file(order, entries, data):
+def _file(order: str, entries: Layout, data: bytes) -> bytes:
     """A TIFF: head, data, directory of {tag: (type, count, bytes)}, and what does not fit into it."""
     position = HEAD + len(data) + len(data) % 2
     extra_position = position + 2 + 12 * len(entries) + 4
@@ -260,10 +277,10 @@ def _file(order, entries, data):
     return b"".join([head, data, bytes(len(data) % 2), *directory, bytes(4), extra])
 
 
-def _values(value):
+def _values(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _read(file, offset, size):
+def _read(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
     return file.read(size)
