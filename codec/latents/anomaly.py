@@ -68,8 +68,8 @@ class Normal:
 
     model: str  # id of the model, hexadecimal
     quality: float
-    mean: list  # [4]
-    precision: list  # [4][4], inverse covariance
+    mean: list[float]  # [4]
+    precision: list[list[float]]  # [4][4], inverse covariance
     threshold: float  # score of a picture, the `quantile` of those of the normal set
     position_threshold: float
     quantile: float

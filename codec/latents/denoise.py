@@ -9,6 +9,7 @@ networks in fp16 and the id of the model they belong to.
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -28,7 +29,7 @@ FORMAT = "aecodec encoder 1"
 INSTALLED = Path(__file__).with_name("denoise.safetensors")
 
 
-def dct(size):
+def dct(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Orthonormal `size` x `size` DCT over luma and two chroma axes, [3 * size^2, 3, size, size], all of luma first;
     and u + v of each function.
     """
@@ -43,7 +44,7 @@ PATCH = 25  # px: a black square of this side, or line of twice its length, is p
 DARK = 0.08  # of white: where the surroundings are no brighter black may well be right
 
 
-def fill(x):
+def fill(x: torch.Tensor) -> torch.Tensor:
     """x [N,3,H,W] in [-0.5, 0.5] with its black (zero) pixels and small black patches replaced by the mean of the
     nearest others.
     """
@@ -64,7 +65,7 @@ def fill(x):
     return filled
 
 
-def _pool(kind, x, *size):
+def _pool(kind: str, x: torch.Tensor, *size: int) -> torch.Tensor:
     """Means ("avg") or maxima ("max") over `size` (odd) px around every pixel of x [N,C,H,W], in two passes; nothing is
     beyond its edge.
     """
@@ -74,7 +75,7 @@ def _pool(kind, x, *size):
     return one(one(x, size[0], 1), 1, size[1])
 
 
-def _opening(mask, *size):
+def _opening(mask: torch.Tensor, *size: int) -> torch.Tensor:
     """Of a mask of zeros and ones what rectangles of `size` cover that lie in it."""
     return _pool("max", 1 - _pool("max", 1 - mask, *size), *size)
 
@@ -95,7 +96,7 @@ class Shrinkage(nn.Module):
     FLOOR = 3 / 255  # noise below it stays: in clean photographs the calmest windows show two or three levels
     PACE = 30  # w is learned at the small steps that suit the networks around it
 
-    def __init__(self, c):
+    def __init__(self, c: Config):
         super().__init__()
         self.strength = Gain(c.anchors, 3 * self.SIZE**2, torch.full((c.anchors,), math.log(1.9) / self.PACE))
         with torch.device("cpu"):  # not in the file, and so not on the meta device
@@ -108,7 +109,7 @@ class Shrinkage(nn.Module):
             # The means of chroma nearly stay: weak colours would go gray.
             self.strength.w[:, self.SIZE**2 :: self.SIZE**2] -= 1.5 / self.PACE
 
-    def forward(self, x, q):
+    def forward(self, x: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
         edge = self.SIZE - self.STRIDE
         coefficients = F.conv2d(F.pad(x, (edge,) * 4, "reflect"), self.basis, stride=self.STRIDE)
         finest = coefficients.detach().unflatten(1, (3, -1))[:, :, self.finest]
@@ -135,12 +136,12 @@ class DenoisingAnalysis(Analysis):
     1 dB.
     """
 
-    def __init__(self, c):
+    def __init__(self, c: Config):
         super().__init__(c)
         self.shrinkage = Shrinkage(c)
-        self.plain = None
+        self.plain: nn.Module | None = None
 
-    def forward(self, x, q, *options, **named):
+    def forward(self, x: torch.Tensor, q: torch.Tensor, *options: Any, **named: Any) -> torch.Tensor:
         filled = fill(x)
         clean = self.shrinkage(filled, q)
         if self.plain is not None and clean is filled:
@@ -151,7 +152,7 @@ class DenoisingAnalysis(Analysis):
 class Encoder:
     """A loaded encoder file: `analysis`, `hyper_analysis` and the `model` id (4 bytes) they belong to."""
 
-    def __init__(self, data, device="cpu"):
+    def __init__(self, data: bytes, device: str | torch.device = "cpu"):
         """`data`: the bytes of an encoder file. Raises BadWeights."""
         with refusing("the file does not hold an encoder"):
             metadata = read_metadata(data, FORMAT)
@@ -162,19 +163,23 @@ class Encoder:
                 )
             networks.load_state_dict(checked(load_tensors(data), networks.state_dict()), assign=True)
             self.model = bytes.fromhex(metadata["model"])
-        networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        networks.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.analysis, self.hyper_analysis = networks["analysis"], networks["hyper_analysis"]
 
 
 class Denoiser(Codec):
     """A codec with other networks to encode with, whose files are ordinary ones of pictures without their noise."""
 
-    def encode(self, picture, quality=60.0, *, strip=(), max_pixels=MAX_PIXELS):
+    def encode(  # type: ignore[override] # fewer options: the others would keep noise or need other networks
+        self, picture: Any, quality: float = 60.0, *, strip: str | tuple[str, ...] = (), max_pixels: int = MAX_PIXELS
+    ) -> bytes:
         """As `Codec.encode`, but always as latents: samples kept as they are would keep their noise."""
         return super().encode(picture, quality, strip=strip, lossless=False, max_pixels=max_pixels)
 
 
-def denoiser(encoder=None, model="psnr", device="auto", threads=None):
+def denoiser(
+    encoder: str | Path | None = None, model: str = "psnr", device: str = "auto", threads: int | None = None
+) -> Denoiser:
     """A `Denoiser`. encoder: path of an encoder file, None for the installed one.
 
     Raises BadWeights if it does not belong to the model, and as `Codec`.
@@ -182,12 +187,12 @@ def denoiser(encoder=None, model="psnr", device="auto", threads=None):
     return attach(Codec(model, device, threads, "torch"), encoder)
 
 
-def attach(coder, path=None):
+def attach(coder: Codec, path: str | Path | None = None) -> Denoiser:
     """A `Denoiser` of the codec with the encoder in a file instead of its own; None: the installed file, or without one
     the codec's own encoder behind `fill` and an untrained `Shrinkage`. Raises BadWeights."""
     coder = Codec.over(coder.engine.torch)  # whose networks these are
     if path is None and not INSTALLED.exists():
-        return _over(coder, untrained(coder), coder.model.floats.hyper_analysis)
+        return _over(coder, untrained(coder), coder.engine.torch.model.floats.hyper_analysis)
     path = Path(path or INSTALLED)
     try:
         encoder = Encoder(path.read_bytes(), coder.device)
@@ -204,12 +209,12 @@ def attach(coder, path=None):
     return _over(coder, encoder.analysis, encoder.hyper_analysis)
 
 
-def _over(coder, analysis, hyper_analysis):
+def _over(coder: Any, analysis: Any, hyper_analysis: nn.Module) -> Denoiser:
     analysis.plain = coder.model.floats.analysis
     return Denoiser.over(TorchEngine(coder.model, analysis, hyper_analysis))
 
 
-def untrained(coder):
+def untrained(coder: Any) -> DenoisingAnalysis:
     """The `DenoisingAnalysis` that training starts from, around the layers of the codec's own analysis."""
     with torch.device("meta"):
         analysis = DenoisingAnalysis(coder.model.config)

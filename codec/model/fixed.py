@@ -7,10 +7,14 @@ those below have one that is written down.
 """
 
 import math
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+from .config import Config
 
 GAIN = 10  # fractional bits of log2-gains
 SAMPLE = 12  # fractional bits of the samples that the analysis takes, and of the latents it gives
@@ -21,14 +25,15 @@ UNIT = 15  # fractional bits of the gains in a block
 SLOPE = 3277  # of the leaky ReLUs, in 2^-UNIT
 TOP = (1 << UNIT) - 1  # of 16 bits
 MOST_SHIFT, MOST_CUT = 24, 16
+Hundredths = int | tuple[int, ...]  # a quality in hundredths for all, or one for each of N
 
 
-def fixed(x):
+def fixed(x: torch.Tensor) -> torch.Tensor:
     """Nearest integer, halves up; exact for every x that float64 holds with one more bit."""
     return torch.floor(x + 0.5)
 
 
-def two_to(exponents):
+def two_to(exponents: torch.Tensor) -> torch.Tensor:
     """Powers of two of integers, float64 and exact by definition, which no library's exp2 promises."""
     return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
 
@@ -45,7 +50,7 @@ class Whole(nn.Module):
     shift: torch.Tensor
     limit: torch.Tensor
 
-    def __init__(self, inputs, outputs, kernel, stride, dtype, shifts):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, dtype: torch.dtype, shifts: int):
         super().__init__()
         self.kernel, self.stride = kernel, stride
         self.register_buffer("weight", torch.zeros(outputs, inputs, kernel, kernel, dtype=dtype))
@@ -53,11 +58,11 @@ class Whole(nn.Module):
         self.register_buffer("shift", torch.zeros(shifts, dtype=torch.int8))
         self.register_buffer("limit", torch.zeros(inputs, dtype=torch.int32))
 
-    def bound(self):
+    def bound(self) -> torch.Tensor:
         """Largest magnitude any sum can reach, per output channel [O]."""
         return (self.weight.long().abs() * self.limit.long()[:, None, None]).sum((1, 2, 3)) + self.bias.long().abs()
 
-    def prepare(self, dtype, half):
+    def prepare(self, dtype: torch.dtype, half: float) -> None:
         """Makes what products take of the stored integers, in float32 or float64.
 
         2^-shift is in the matrix already: multiples of a power of two add as exactly as integers do, and a pass over
@@ -72,7 +77,7 @@ class Whole(nn.Module):
         self.high = self.limit.to(dtype)
         self.low = -self.high
 
-    def product(self, x, offset, matrix):
+    def product(self, x: torch.Tensor, offset: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, int, int]:
         """The sums [N * h * w, O], and h and w, of clamped x [N,h,w,C]."""
         n, h, w, _ = x.shape
         if self.kernel == 1:
@@ -93,19 +98,19 @@ class FixedConv(Whole):
 
     cut: torch.Tensor
 
-    def __init__(self, inputs, outputs, kernel=3, stride=1, bias=True):
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True):
         super().__init__(inputs, outputs, kernel, stride, torch.int16, 1)
         self.register_buffer("cut", torch.zeros(1, dtype=torch.int8))
 
-    def bound(self):
+    def bound(self) -> torch.Tensor:
         return super().bound() + (1 << int(self.shift) >> 1)
 
-    def freeze(self):
+    def freeze(self) -> None:
         """Call once after loading."""
         self.prepare(torch.float64, 0.5)
         self.coarse = 2.0 ** -int(self.cut)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x.permute(0, 2, 3, 1)
         if self.coarse < 1:
             x = fixed(x * self.coarse)
@@ -118,31 +123,31 @@ class FixedGain(nn.Module):
 
     log2: torch.Tensor
 
-    def __init__(self, anchors, channels):
+    def __init__(self, anchors: int, channels: int):
         super().__init__()
         self.register_buffer("log2", torch.zeros(anchors, channels, dtype=torch.int32))
 
-    def forward(self, t, q):
+    def forward(self, t: torch.Tensor, q: "Quality") -> torch.Tensor:
         """What the synthesis reads, in 16 bits, of latents t in quantiser steps of 2^-TARGET."""
         return fixed(t * q.power(self.log2, -TARGET)).clamp_(-TOP, TOP)
 
-    def activated(self, x, q):
+    def activated(self, x: torch.Tensor, q: "Quality") -> torch.Tensor:
         """The gain, at most 1, of what a leaky ReLU makes of x in 16 bits."""
         m = fixed(q.power(self.log2, UNIT)).clamp_(max=TOP)
         v = saturated(x)
         return times(v, torch.where(v < 0, times(m, SLOPE), m))
 
 
-def saturated(x):
+def saturated(x: torch.Tensor) -> torch.Tensor:
     return x.clamp(-TOP - 1, TOP)
 
 
-def times(v, m):
+def times(v: torch.Tensor, m: torch.Tensor | int) -> torch.Tensor:
     """v * m / 2^UNIT, rounded."""
     return fixed(v * m * 2.0**-UNIT)
 
 
-def leaky(x):
+def leaky(x: torch.Tensor) -> torch.Tensor:
     v = saturated(x)
     return torch.where(v < 0, times(v, SLOPE), v)
 
@@ -156,10 +161,10 @@ class Integers:
 class Quality:
     """A quality in hundredths, or a tuple of N, as the gains of a model want it: `q` of networks of `Integers`."""
 
-    def __init__(self, prior, quality):
+    def __init__(self, prior: Any, quality: Hundredths):
         self.prior, self.qualities = prior, quality if isinstance(quality, tuple) else (quality,)
 
-    def power(self, table, bits=0):
+    def power(self, table: torch.Tensor, bits: int = 0) -> torch.Tensor:
         """2^bits and the gains of a table [A,C] of log2 in 2^-GAIN: float64 [1 or N,C,1,1], exact."""
         logs = [self.prior.interpolate(table, one) + (bits << GAIN) for one in self.qualities]
         return torch.cat([self.prior.power(log) for log in logs])
@@ -171,14 +176,16 @@ class Stream:
     The outputs of the first writer may be shuffled; all others have as many channels as the stream.
     """
 
-    def __init__(self, network, first, blocks, readers, bound=2**31 - 2**16):
+    def __init__(
+        self, network: str, first: str, blocks: Iterable[str], readers: Iterable[str], bound: int = 2**31 - 2**16
+    ):
         self.first, self.bound = f"{network}.{first}", bound
         self.blocks = [f"{network}.{block}" for block in blocks]
         self.writers = [self.first, *(f"{block}.b" for block in self.blocks)]
         self.readers = [*(f"{block}.a" for block in self.blocks), *(f"{network}.{reader}" for reader in readers)]
 
 
-def streams(config):
+def streams(config: Config) -> list[Stream]:
     """The residual streams of a model's networks, in the order of the data; those without readers leave it."""
     blocks = lambda count: [f"blocks.{i}" for i in range(count)]
     return [
@@ -190,11 +197,11 @@ def streams(config):
     ]
 
 
-def faults(networks, config):
+def faults(networks: nn.Module, config: Config) -> Iterator[str]:
     """Yields a sentence for every layer of `Integers` in networks, {name: module}, that could leave exact arithmetic
     (FORMAT.md, "Weight file").
     """
-    layers = {}
+    layers: dict[str, torch.Tensor] = {}
     for name, layer in networks.named_modules():
         if isinstance(layer, FixedGain) and int(layer.log2.long().abs().max()) > 64 << GAIN:
             yield f"the gains of {name} are out of range"
@@ -212,19 +219,20 @@ def faults(networks, config):
     for stream in streams(config):
         if all(name in layers for name in stream.writers):
             parts = [layers[name] for name in stream.writers]
-            width = len(networks.get_submodule(stream.readers[0]).limit)
-            if int(sum(part.view(-1, width).amax(0) for part in parts).max()) >= stream.bound:
+            reader: Any = networks.get_submodule(stream.readers[0])
+            width = len(reader.limit)
+            if int(torch.stack([part.view(-1, width).amax(0) for part in parts]).sum(0).max()) >= stream.bound:
                 yield f"what layer {stream.first} begins does not keep its sums exact"
-    for names, bound in (
+    for names, most in (
         (("synthesis.linear", "synthesis.last"), 2**29),
         (("analysis.linear", "analysis.last"), 2**30),
         (("hyper_analysis.c",), 2**30),
     ):
-        if all(name in layers for name in names) and sum(int(layers[name].max()) for name in names) >= bound:
+        if all(name in layers for name in names) and sum(int(layers[name].max()) for name in names) >= most:
             yield f"what layer {names[-1]} gives is out of range"
 
 
-def freeze(networks):
+def freeze(networks: nn.Module) -> None:
     """Once after loading."""
     for layer in networks.modules():
         if isinstance(layer, FixedConv):

@@ -3,10 +3,12 @@ beginning of another training.
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn as nn
 
+from .config import Config
 from .fixed import GAIN, HYPER, PIXEL, SAMPLE, FixedConv, FixedGain, two_to
 from .networks import Analysis, HyperAnalysis, Synthesis
 
@@ -21,7 +23,7 @@ OUTPUTS = {
 }
 
 
-def dequantised(networks, config):
+def dequantised(networks: Any, config: Config) -> Any:
     """Analysis, synthesis and hyper-analysis in floats, of networks of `Integers` with these names and a `prior`, on
     their device; without gradients until asked for.
     """

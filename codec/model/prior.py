@@ -13,12 +13,15 @@ by it again, log-scales get its logarithm.
 
 import functools
 import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .fixed import GAIN, Whole, fixed, two_to
+from .config import Config
+from .fixed import GAIN, Hundredths, Whole, fixed, two_to
 from .networks import add, shuffle
 
 STEPS = 4
@@ -33,7 +36,7 @@ class Block(nn.Module):
     overwritten.
     """
 
-    def __init__(self, layer, channels, mid):
+    def __init__(self, layer: Callable[..., nn.Module], channels: int, mid: int):
         super().__init__()
         self.a, self.d, self.b = (
             layer(channels, mid, 1, True),
@@ -42,7 +45,7 @@ class Block(nn.Module):
         )
         self.f1, self.f2 = layer(channels, 2 * channels, 1, True), layer(2 * channels, channels, 1, False, True)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = add(x, self.b(self.d(self.a(x))))
         return add(x, self.f2(self.f1(x)))
 
@@ -52,7 +55,7 @@ class PriorNetwork(nn.Module):
     phase order.
     """
 
-    def __init__(self, layer, vectors, c):
+    def __init__(self, layer: Callable[..., nn.Module], vectors: Callable[..., torch.Tensor], c: Config):
         """`vectors(*shape)` makes the additive vectors, per step and phase."""
         super().__init__()
         m, p = c.latent, c.prior
@@ -64,12 +67,12 @@ class PriorNetwork(nn.Module):
         self.heads = nn.ModuleList(layer(p, 2 * m // 4, 1, False) for _ in range(4))
         self.phase_bias = vectors(STEPS, p, 2, 2)
 
-    def features(self, z, quality_bias):
+    def features(self, z: torch.Tensor, quality_bias: torch.Tensor) -> torch.Tensor:
         """Hyper-synthesis: z/gain and a bias [N or 1,P,1,1] of the quality -> features [N,P,h,w]."""
         x = shuffle(self.up1(shuffle(self.up2(z), 2)), 2)
         return self.body(x + quality_bias)
 
-    def step(self, t, features, y):
+    def step(self, t: int, features: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing
         is decoded yet.
         """
@@ -78,16 +81,16 @@ class PriorNetwork(nn.Module):
         x = add(self.vector(t)[:, None, :, None], x.view(n, c, h // 2, 2, w // 2, 2))
         return self.speak(t, self.blocks[t](x.reshape(n, c, h, w))).chunk(2, 2)
 
-    def vector(self, t):
+    def vector(self, t: int) -> torch.Tensor:
         """What is added in step t, [P,2,2]."""
         return self.phase_bias[t]
 
-    def speak(self, t, x):
+    def speak(self, t: int, x: torch.Tensor) -> torch.Tensor:
         """The heads' outputs [N,4,M/2,h/2,w/2] of step t, each group's at its positions."""
         return torch.stack([self.heads[g](phase(x, PHASE[(t + g) % 4])) for g in range(4)], 1)
 
 
-def phase(x, p):
+def phase(x: torch.Tensor, p: int) -> torch.Tensor:
     """Positions of phase p of x [N,C,h,w]: [N,C,h/2,w/2]."""
     if torch.is_grad_enabled():
         return x[:, :, p // 2 :: 2, p % 2 :: 2]
@@ -97,13 +100,13 @@ def phase(x, p):
     return x.as_strided((n, c, h // 2, w // 2), (a, b, 2 * i, 2 * j), x.storage_offset() + p // 2 * i + p % 2 * j)
 
 
-def gather(x, t):
+def gather(x: torch.Tensor, t: int) -> torch.Tensor:
     """The symbols of step t out of a latent x [N,M,h,w]: [N,4,M/4,h/2,w/2]."""
     groups = x.chunk(4, 1)
     return torch.stack([phase(groups[g], PHASE[(t + g) % 4]) for g in range(4)], 1)
 
 
-def place(x, t, step):
+def place(x: torch.Tensor, t: int, step: torch.Tensor) -> None:
     """Writes the symbols of step t [N,4,M/4,h/2,w/2] to their positions in a latent x [N,M,h,w]
     (inverse of `gather`).
     """
@@ -124,7 +127,7 @@ QUALITIES = 64  # at which constants are kept: 20 kB each
 MAX_RESIDUAL = 1 << 14  # a symbol beyond it is no picture's
 
 
-def float32_is_whole():
+def float32_is_whole() -> bool:
     """Whether products of float32 matrices keep every bit: a caller, for the whole process, or the environment may have
     allowed TF32 or bf16.
     """
@@ -138,7 +141,7 @@ def float32_is_whole():
         return False
 
 
-def for_each(of):
+def for_each(of: Callable[[int], Any]) -> Callable[[Hundredths], Any]:
     """The function of a quality that returns tensors [1,...], also for a tuple of qualities, whose tensors follow each
     other in the first dimension.
     """
@@ -147,7 +150,7 @@ def for_each(of):
     )
 
 
-def as_type(dtype, *tensors):
+def as_type(dtype: torch.dtype, *tensors: torch.Tensor) -> Sequence[torch.Tensor]:
     """The tensors in that type, which they mostly have: asking costs less than `to`."""
     return tensors if tensors[0].dtype == dtype else [tensor.to(dtype) for tensor in tensors]
 
@@ -157,15 +160,15 @@ class FixedLayer(Whole):
     the same integers as any wider type.
     """
 
-    def __init__(self, inputs, outputs, kernel, act, owns=False):
+    def __init__(self, inputs: int, outputs: int, kernel: int, act: bool, owns: bool = False):
         super().__init__(inputs, outputs, kernel, 1, torch.int8, outputs)
         self.act, self.owns = act, owns
 
-    def freeze(self, dtype):
+    def freeze(self, dtype: torch.dtype) -> None:
         """Before the leaky ReLU nothing is rounded."""
         self.prepare(dtype, 0 if self.act else 0.5)
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         """inputs [N,C,h,w]: one after the other the layer's channels; only a 1x1 layer may have two."""
         offset, matrix, low, high = as_type(inputs[0].dtype, self.offset, self.matrix, self.low, self.high)
         first, *others = [x.permute(0, 2, 3, 1) for x in inputs]
@@ -182,20 +185,21 @@ class FixedLayer(Whole):
 class FixedNetwork(PriorNetwork):
     """The network of `FixedLayer`s, whose four heads are one batched product."""
 
-    def freeze(self, dtype):
+    def freeze(self, dtype: torch.dtype) -> None:
         for layer in self.modules():
             if isinstance(layer, FixedLayer):
                 layer.freeze(dtype)
         self.phases = self.phase_bias.to(dtype)
+        heads: list[Any] = list(self.heads)
         self.low, self.high, self.offset = [
-            torch.stack([getattr(head, name) for head in self.heads])[:, None] for name in ("low", "high", "offset")
+            torch.stack([getattr(head, name) for head in heads])[:, None] for name in ("low", "high", "offset")
         ]
-        self.matrix = torch.stack([head.matrix for head in self.heads])
+        self.matrix = torch.stack([head.matrix for head in heads])
 
-    def vector(self, t):
+    def vector(self, t: int) -> torch.Tensor:
         return self.phases[t]
 
-    def speak(self, t, x):
+    def speak(self, t: int, x: torch.Tensor) -> torch.Tensor:
         x = torch.stack([phase(x, PHASE[(t + g) % 4]).permute(0, 2, 3, 1) for g in range(4)])
         _, n, h, w, _ = x.shape
         x = x.flatten(1, 3).clamp_(self.low, self.high)
@@ -211,7 +215,7 @@ class Prior(nn.Module):
     quality_bias: torch.Tensor
     exp2: torch.Tensor
 
-    def __init__(self, c):
+    def __init__(self, c: Config):
         super().__init__()
         self.config = c
         self.network = FixedNetwork(FixedLayer, self._vectors, c)
@@ -219,32 +223,32 @@ class Prior(nn.Module):
             self.register_buffer(name, torch.zeros(c.anchors, channels, dtype=torch.int32))
         self.register_buffer("exp2", torch.zeros(1 << GAIN, dtype=torch.int32))  # 2^15 * 2^(i / 2^GAIN)
 
-    def _vectors(self, *shape):
+    def _vectors(self, *shape: int) -> nn.Parameter:
         return nn.Parameter(torch.zeros(shape, dtype=torch.int32), requires_grad=False)
 
-    def freeze(self, dtype=torch.float32):
+    def freeze(self, dtype: torch.dtype = torch.float32) -> None:
         """Call once after loading. Either type gives the same integers: float32 is faster, float64 the proof."""
         self.dtype = dtype
         self.network.freeze(dtype)
         self.gains, self._units = (for_each(functools.lru_cache(QUALITIES)(of)) for of in (self._gains, self._units_of))
 
-    def interpolate(self, table, quality):
+    def interpolate(self, table: torch.Tensor, quality: int) -> torch.Tensor:
         """A vector per anchor, linear between anchors: int64 [C]."""
         low, part = self.config.position(quality)
         a, b = table[low].long(), table[low + 1].long()
         return torch.div(a * (9900 - part) + b * part + 4950, 9900, rounding_mode="floor")
 
-    def power(self, log2):
+    def power(self, log2: torch.Tensor) -> torch.Tensor:
         """2^(log2 / 2^GAIN) as exact float64 multiples of a power of two, [1,C,1,1]."""
         mantissa = self.exp2[log2 & ((1 << GAIN) - 1)].double()
         return (mantissa * two_to((log2 >> GAIN) - 15))[None, :, None, None]
 
-    def _gains(self, quality):
+    def _gains(self, quality: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """`gains`: gain of y and its reciprocal [1,M,1,1], gain of z [1,Nz,1,1]: float64, exact."""
         log_y = self.interpolate(self.gain_y, quality)
         return self.power(log_y), self.power(-log_y), self.power(self.interpolate(self.gain_z, quality))
 
-    def _units_of(self, quality):
+    def _units_of(self, quality: int) -> tuple[torch.Tensor, ...]:
         """`_units`: what `walk` converts with at a quality: head outputs to 2^-LATENT and that to context
         [1,4,M/4,1,1], log-scales to rows [1,4,M/4,1,1], z to the network's fixed point [1,Nz,1,1], the quality's bias
         [1,P,1,1].
@@ -262,7 +266,9 @@ class Prior(nn.Module):
             bias,
         )
 
-    def walk(self, z, quality, code):
+    def walk(
+        self, z: torch.Tensor, quality: Hundredths, code: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
         """Runs the prior over z symbols, float64 [N,Nz,h/4,w/4], calling `code(step, mean, rows)` -> residuals for each
         of the four steps.
 

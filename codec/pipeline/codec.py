@@ -4,7 +4,7 @@ one Engine.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 from numpy.typing import NDArray
 from PIL import Image
@@ -36,7 +36,7 @@ class Codec:
         self._begin(opened(model, device, threads, engine))
 
     @classmethod
-    def over(cls, engine: Engine) -> "Codec":
+    def over(cls, engine: Engine) -> Self:
         """The codec of an Engine that is there already."""
         codec = cls.__new__(cls)
         codec._begin(engine)

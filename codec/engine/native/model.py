@@ -7,10 +7,13 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...bitstream.container import Tile
+from ...coding.tiles import Halo
 from ...errors import BadOption, BadWeights, Corrupt
 from ...model.config import HYPER_STRIDE, STRIDE, Config
 from ...model.weights import ID_BYTES, path_of, read_metadata, refusing
@@ -39,7 +42,8 @@ class Model:
     def __init__(self, data: bytes, path: Path | None = None):
         """`data`: the bytes of a weight file. Raises BadWeights."""
         self._handle = None
-        self.id, self.path = hashlib.sha256(data).digest()[:ID_BYTES], path
+        self.id = hashlib.sha256(data).digest()[:ID_BYTES]
+        self.path: Any = path  # None of a model that is no file, which no engine runs
         with refusing("the weight file does not hold a model"):
             self.config = Config(**json.loads(read_metadata(data, FORMAT)["config"]))
             tensors = tensors_of(data)
@@ -51,11 +55,11 @@ class Model:
         if not self._handle:
             raise BadWeights(message.value.decode("ascii", "replace"))
 
-    def __del__(self):
+    def __del__(self) -> None:
         if self._handle:
             self._library.aec_unload(self._handle)
 
-    def analyse(self, pixels: np.ndarray, quality: int, halo=(0, 0, 0, 0)) -> np.ndarray:
+    def analyse(self, pixels: NDArray[Any], quality: int, halo: Halo = (0, 0, 0, 0)) -> NDArray[Any]:
         """Latents of samples [H, W, 1 or 3], uint8 or uint16, whose right and lower edge is repeated to whole
         positions; without those of the halo (positions at top, bottom, left and right).
         """
@@ -70,38 +74,38 @@ class Model:
         self._call("aec_analyse", quality, _at(pixels), stride, *size, library.HALO(*halo), _at(latents))
         return latents
 
-    def write(self, latents: np.ndarray, quality: int) -> Tile:
+    def write(self, latents: NDArray[Any], quality: int) -> Tile:
         """Payload and checksum of the latents [h, w, M] of an analysis."""
         return self._packed("aec_write", quality, latents.shape[:2], _at(latents := _whole(latents)))
 
-    def pack(self, hyper: np.ndarray, target: np.ndarray, quality: int) -> Tile:
+    def pack(self, hyper: NDArray[Any], target: NDArray[Any], quality: int) -> Tile:
         """Payload and checksum of hyper-symbols [Z, ceil(h/4), ceil(w/4)] and of the latents nearest to `target`
         [h, w, M], quantiser steps in 2^-12.
         """
         hyper, target = _whole(hyper), _whole(target)
         return self._packed("aec_pack", quality, target.shape[:2], _at(hyper), _at(target))
 
-    def _packed(self, function, quality, size, *arrays):
+    def _packed(self, function: str, quality: int, size: tuple[int, ...], *arrays: int) -> Tile:
         room = self._library.aec_room(self._handle, *size)
         words, length, check = np.empty(room, np.uint32), ctypes.c_int64(), ctypes.c_uint32()
         self._call(function, quality, *arrays, *size, _at(words), room, ctypes.byref(length), ctypes.byref(check))
         return Tile(words[room - length.value :].astype("<u4", copy=False).tobytes(), check.value)
 
-    def read(self, tile: Tile, h: int, w: int, quality: int) -> np.ndarray:
+    def read(self, tile: Tile, h: int, w: int, quality: int) -> NDArray[Any]:
         """The latents of a tile of h x w positions, as a decoder has them. Raises Corrupt."""
         return self._read(tile, h, w, quality)
 
-    def symbols(self, tile: Tile, h: int, w: int, quality: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def symbols(self, tile: Tile, h: int, w: int, quality: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Residuals int32 and table rows uint8 [M, H, W] and hyper-symbols int32 [Z, H/4, W/4] of a tile, on its grid.
         Raises Corrupt.
         """
         high, wide = -(-h // HYPER_STRIDE), -(-w // HYPER_STRIDE)
         grid = self.config.latent, high * HYPER_STRIDE, wide * HYPER_STRIDE
         found = np.empty(grid, np.int32), np.empty(grid, np.uint8), np.empty((self.config.hyper, high, wide), np.int32)
-        self._read(tile, h, w, quality, *map(_at, found))
+        self._read(tile, h, w, quality, *[_at(array) for array in found])
         return found
 
-    def _read(self, tile, h, w, quality, *more):
+    def _read(self, tile: Tile, h: int, w: int, quality: int, *more: int) -> NDArray[Any]:
         payload = np.frombuffer(tile.payload, np.uint8)
         latents = np.empty((h, w, self.config.latent), np.int32)
         check, count = ctypes.c_uint32(), ctypes.c_int64()
@@ -115,8 +119,14 @@ class Model:
         return latents
 
     def render(
-        self, latents: np.ndarray, quality: int, channels: int, depth: int, halo=(0, 0, 0, 0), size=None
-    ) -> np.ndarray:
+        self,
+        latents: NDArray[Any],
+        quality: int,
+        channels: int,
+        depth: int,
+        halo: Halo = (0, 0, 0, 0),
+        size: tuple[int, int] | None = None,
+    ) -> NDArray[Any]:
         """Samples [H, W, channels], uint8 or uint16, of latents [h, w, M], but for those of the halo; size: H and W,
         where the picture ends within the last position.
         """
@@ -128,7 +138,7 @@ class Model:
         self._call("aec_render", quality, _at(latents), h, w, library.HALO(*halo), *pixels.shape, depth, _at(pixels))
         return pixels
 
-    def table(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def table(self, name: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Cumulative frequencies [rows, most] padded with 65536, sizes and offsets of the table y or z."""
         cdfs, sizes, offsets = (self._kept[f"table.{name}.{part}"] for part in ("cdfs", "sizes", "offsets"))
         padded = np.full((len(sizes), sizes.max()), 1 << 16, np.int32)
@@ -140,33 +150,33 @@ class Model:
         low, part = self.config.position(quality)
         return low + (part >= 4950)
 
-    def reciprocal(self, quality: int) -> np.ndarray:
+    def reciprocal(self, quality: int) -> NDArray[Any]:
         """float64 [M]: what takes quantiser steps to the units of the analysis."""
         low, part = self.config.position(quality)
         below, above = self._kept["prior.gain_y"][low : low + 2].astype(np.int64)
         log2 = -((below * (9900 - part) + above * part + 4950) // 9900)
         return np.ldexp(self._kept["prior.exp2"][log2 & 1023].astype(np.float64), (log2 >> 10) - 15)
 
-    def _call(self, function, *arguments):
+    def _call(self, function: str, *arguments: Any) -> None:
         _raise(getattr(self._library, function)(self._handle, *arguments))
 
 
-def _raise(result):
+def _raise(result: int) -> None:
     if result == library.MEMORY:
         raise MemoryError("the native engine has no memory left")
     if result:
         raise BadOption("the native engine was given sizes that it does not take")
 
 
-def _at(array):
+def _at(array: NDArray[Any]) -> int:
     return array.ctypes.data
 
 
-def _whole(array):
+def _whole(array: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(array, np.int32)
 
 
-def tensors_of(data: bytes) -> dict[str, np.ndarray]:
+def tensors_of(data: bytes) -> dict[str, NDArray[Any]]:
     """The tensors of a safetensors file, as views of it where they are aligned. Raises ValueError, KeyError, TypeError
     for what is none.
     """
@@ -186,7 +196,7 @@ def tensors_of(data: bytes) -> dict[str, np.ndarray]:
     return found
 
 
-def _described(tensors):
+def _described(tensors: dict[str, NDArray[Any]]) -> Any:
     described = (library.Tensor * len(tensors))()
     for entry, (name, array) in zip(described, tensors.items(), strict=True):
         if array.ndim > 4:
@@ -210,5 +220,5 @@ def load(name: str | Path) -> Model:
 
 
 @functools.lru_cache(16)
-def _load(path, _modified):
+def _load(path: Path, _modified: int) -> Model:
     return Model(path.read_bytes(), path)

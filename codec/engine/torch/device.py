@@ -1,5 +1,6 @@
 """Where the networks run: which devices there are, what they can do, and the state torch must be in while they run."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -11,7 +12,7 @@ from .forking import inside, is_forked
 CPU = torch.device("cpu")
 
 
-def moved(x, device):
+def moved(x: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The tensor on that device, where it mostly is already."""
     if x.device.type == device.type and device.index in (None, x.device.index, x.device.index or 0):
         return x
@@ -22,7 +23,7 @@ def moved(x, device):
 FORKED = "a GPU cannot be used in a forked process: start processes by spawn or forkserver"
 
 
-def device_of(name):
+def device_of(name: str) -> torch.device:
     """torch.device of "auto", "cpu", "cuda" or "cuda:n". Raises BadOption."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() and not is_forked() else "cpu")
@@ -39,7 +40,7 @@ def device_of(name):
     return device
 
 
-def has_bfloat16(device):
+def has_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 natively.
 
     The analysis uses it: files differ by a hair, what they decode to does not depend on it. The synthesis does only
@@ -51,7 +52,7 @@ def has_bfloat16(device):
 
 
 @contextmanager
-def inference(networks):
+def inference(networks: torch.nn.Module) -> Iterator[None]:
     """No gradients, and no autocast that a caller may have switched on: the prior must stay exact.
 
     Raises BadOption where a GPU is out of reach, in a forked process.

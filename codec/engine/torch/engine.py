@@ -3,23 +3,31 @@ that a device has.
 """
 
 import copy
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
+from ...bitstream.container import Tile
+from ...bitstream.entropy import Tables
 from ...coding import tiles
+from ...coding.tiles import Halo
 from ...errors import BadWeights, Corrupt
 from ...model.config import STRIDE
-from ...model.fixed import PIXEL, SAMPLE
+from ...model.fixed import PIXEL, SAMPLE, Hundredths
 from ...model.weights import FOLDER
 from ...stages import stage
-from ..seam import NO_HALO
+from ..seam import NO_HALO, Effort
 from . import payload, samples
 from .device import CPU, device_of, has_bfloat16, inference, moved
 from .forking import set_threads
 from .memory import spilling
-from .model import load
+from .model import Model, load
 from .refinement import Fit
 
 # Of latents that are worked on at once: those of one large tile, whose memory is the measure of all.
@@ -35,13 +43,13 @@ class TorchEngine:
     own, which are exact.
     """
 
-    def __init__(self, model, analysis=None, hyper_analysis=None):
+    def __init__(self, model: Model, analysis: nn.Module | None = None, hyper_analysis: nn.Module | None = None):
         self.model, self.device = model, model.device
         self._analysis, self._hyper_analysis = analysis, hyper_analysis
-        self._asked = str(self.device), None
+        self._asked: tuple[str, int | None] = str(self.device), None
 
     @classmethod
-    def opened(cls, name, device="auto", threads=None):
+    def opened(cls, name: str | Path, device: str = "auto", threads: int | None = None) -> "TorchEngine":
         """As `engine.opened`."""
         if threads:
             set_threads(threads)
@@ -49,7 +57,7 @@ class TorchEngine:
         engine._asked = device, threads
         return engine
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """Of a model that is installed the name is kept, of another the path; what is of this engine alone, whole."""
         path = self.model.path
         name = path.stem if path.parent == FOLDER else str(path)
@@ -57,29 +65,29 @@ class TorchEngine:
         return _unpickled, (name, self.model.id, *self._asked, *networks)
 
     @property
-    def torch(self):
+    def torch(self) -> "TorchEngine":
         """This engine, as that of any other is the one on torch of its model."""
         return self
 
-    def sibling(self, model):
+    def sibling(self, model: str) -> "TorchEngine":
         return TorchEngine(load(model, self.device))
 
-    def spare(self):
+    def spare(self) -> "TorchEngine":
         """The same engine on the processor, for when memory runs out."""
         networks = (n and copy.deepcopy(n).to(CPU) for n in (self._analysis, self._hyper_analysis))
         return TorchEngine(load(self.model.path, CPU), *networks)
 
-    def together(self, rows, columns):
+    def together(self, rows: int, columns: int) -> int:
         return max(1, min(MOST, POSITIONS // (rows * columns)))
 
-    def blank(self, rows, columns):
+    def blank(self, rows: int, columns: int) -> Tensor:
         shape = 1, self.model.config.latent, rows, columns
         return torch.zeros(shape, dtype=torch.float64, device=self.device).to(memory_format=torch.channels_last)[0]
 
-    def array(self, latents):
+    def array(self, latents: Any) -> NDArray[Any]:
         return moved(latents, CPU).float().numpy()
 
-    def analyse(self, pixels, quality, halo=NO_HALO):
+    def analyse(self, pixels: NDArray[Any], quality: int, halo: Halo = NO_HALO) -> Any:
         top, bottom, left, right = halo
         width = pixels.shape[1] // STRIDE - left - right
         if width <= tiles.LATENTS:
@@ -95,9 +103,10 @@ class TorchEngine:
             parts.append(self._analysed(part, quality, (top, bottom, before, after)))
         return torch.cat(parts, 2)
 
-    def _transformed(self, pixels, quality, halo):
+    def _transformed(self, pixels: NDArray[Any], quality: Hundredths, halo: Halo) -> Tensor:
         """`analyse` at one go."""
-        most, options = np.iinfo(pixels.dtype).max, {"halo": halo}
+        most = np.iinfo(pixels.dtype).max
+        options: dict[str, Any] = {"halo": halo}
         with inference(self.model.networks):
             # int32 is what torch knows 16 bits as; the memory is channels_last by construction.
             x = moved(torch.from_numpy(pixels.astype(np.int32)), self.device).permute(2, 0, 1)[None]
@@ -111,7 +120,7 @@ class TorchEngine:
 
     _analysed = spilling(_transformed)
 
-    def write(self, latents, qualities, effort=None):
+    def write(self, latents: Sequence[Any], qualities: Sequence[int], effort: Effort | None = None) -> list[Tile]:
         step, found = self.together(*latents[0].shape[1:]), []
         for start in range(0, len(latents), step):
             part = slice(start, start + step)
@@ -123,7 +132,9 @@ class TorchEngine:
         return found
 
     @spilling
-    def _written(self, latents, quality, passes, samples, margin):
+    def _written(
+        self, latents: Sequence[Any], quality: Hundredths, passes: int, samples: Any, margin: Halo
+    ) -> list[Tile]:
         with inference(self.model.networks):
             y = _batch([self._tensor(one) for one in latents])
             if not passes:
@@ -133,7 +144,7 @@ class TorchEngine:
             fit = Fit(self.model, quality, passes, samples, y, margin)
             return payload.encode(self.model, inner, quality, fit, self._hyper_analysis)
 
-    def read(self, tiles, rows, columns, qualities):
+    def read(self, tiles: Sequence[Tile], rows: int, columns: int, qualities: Sequence[int]) -> list[Any]:
         step, found = self.together(rows, columns), []
         for start in range(0, len(tiles), step):
             part = slice(start, start + step)
@@ -141,8 +152,8 @@ class TorchEngine:
         return found
 
     @spilling
-    def _read(self, tiles, rows, columns, quality):
-        refused: dict[int, Exception] | None = {} if len(tiles) > 1 else None  # a bad tile that is alone costs nothing
+    def _read(self, tiles: Sequence[Tile], rows: int, columns: int, quality: Hundredths) -> list[Any]:
+        refused: dict[int, Corrupt] | None = {} if len(tiles) > 1 else None  # a bad tile that is alone costs nothing
         try:
             with inference(self.model.networks):
                 y = payload.decode(self.model, tiles, rows, columns, quality, refused)
@@ -150,7 +161,15 @@ class TorchEngine:
             return [error]
         return [refused[i] if refused and i in refused else one for i, one in enumerate(y)]
 
-    def render(self, latents, qualities, channels, depth, halo=NO_HALO, fast=False):
+    def render(
+        self,
+        latents: Sequence[Any],
+        qualities: Sequence[int],
+        channels: int,
+        depth: int,
+        halo: Halo = NO_HALO,
+        fast: bool = False,
+    ) -> list[NDArray[Any]]:
         step, found = self.together(*latents[0].shape[1:]), []
         for start in range(0, len(latents), step):
             part = slice(start, start + step)
@@ -158,7 +177,9 @@ class TorchEngine:
         return found
 
     @spilling
-    def _rendered(self, latents, quality, channels, depth, halo, fast):
+    def _rendered(
+        self, latents: Sequence[Any], quality: Hundredths, channels: int, depth: int, halo: Halo, fast: bool
+    ) -> list[NDArray[Any]]:
         with inference(self.model.networks):
             y = _batch([self._tensor(one) for one in latents])
             with stage("synthesis"):
@@ -172,27 +193,36 @@ class TorchEngine:
                     )
             x = samples.given(p, channels, depth)
             # numpy makes 16 bits of it, which torch hardly knows.
-            x = moved(x.to(torch.uint8) if depth == 8 else x, CPU).numpy()
-            return list(x.astype(f"u{depth // 8}", copy=False))
+            found = moved(x.to(torch.uint8) if depth == 8 else x, CPU).numpy()
+            return list(found.astype(f"u{depth // 8}", copy=False))
 
-    def bits(self, tile, rows, columns, quality):
+    def bits(self, tile: Tile, rows: int, columns: int, quality: int) -> NDArray[Any]:
         with inference(self.model.networks):
             return payload.bits(self.model, tile, rows, columns, quality)
 
-    def compose(self, rows, columns, quality, choose, like=None):
+    def compose(
+        self,
+        rows: int,
+        columns: int,
+        quality: int,
+        choose: Callable[[Tables, NDArray[Any]], NDArray[Any]],
+        like: Tile | None = None,
+    ) -> Tile:
         """The Tile whose symbols a function chooses, as `payload.compose` says; like: a tile of that size whose
         hyper-latent is kept.
         """
         with inference(self.model.networks):
-            z = like and payload.read(self.model, [like], rows, columns, quality)[0]
+            z = payload.read(self.model, [like], rows, columns, quality)[0] if like else None
             return payload.compose(self.model, rows, columns, quality, choose, z)
 
-    def _tensor(self, latents):
+    def _tensor(self, latents: Any) -> Tensor:
         """Latents of this engine, wherever they lie, or an array, on its device."""
         return moved(torch.as_tensor(latents), self.device)
 
 
-def _unpickled(name, id, device, threads, *networks):
+def _unpickled(
+    name: str | Path, id: bytes, device: str, threads: int | None, *networks: nn.Module | None
+) -> TorchEngine:
     """Raises UnknownModel, and BadWeights where another model has that name by now."""
     engine = TorchEngine.opened(name, device, threads)
     if engine.model.id != id:
@@ -200,12 +230,12 @@ def _unpickled(name, id, device, threads, *networks):
     return TorchEngine(engine.model, *networks) if networks else engine
 
 
-def _batch(latents):
+def _batch(latents: Sequence[Tensor]) -> Tensor:
     """[N,M,h,w] in channels_last memory of N latents [M,h,w]."""
     lines = [one.permute(1, 2, 0)[None] for one in latents]
     return (torch.cat(lines) if len(lines) > 1 else lines[0]).permute(0, 3, 1, 2)
 
 
-def _quality(qualities):
+def _quality(qualities: Sequence[int]) -> Hundredths:
     """As the networks take them: one for all, or a tuple."""
     return tuple(qualities) if len(set(qualities)) > 1 else qualities[0]

@@ -31,14 +31,14 @@ class SquaredError:
 
     worth = SQUARED_WORTH
 
-    def __init__(self, picture):
+    def __init__(self, picture: torch.Tensor):
         self.picture = picture
 
-    def __call__(self, x):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """Squared error of x [1,3,H,W] in squared levels of 8 bits, summed over pixels and averaged over channels."""
         return _like(x, self.picture).sub(self.picture).square().sum() * 255**2 / self.picture.shape[1]
 
-    def at_latents(self, rows, columns):
+    def at_latents(self, rows: int, columns: int) -> float | torch.Tensor:
         """What a squared step of each latent costs, in bits: a number, or [1,1,rows,columns]."""
         return self.worth
 
@@ -48,21 +48,21 @@ class VisualError(SquaredError):
 
     worth = VISUAL_WORTH
 
-    def __init__(self, picture):
+    def __init__(self, picture: torch.Tensor):
         super().__init__(picture)
         luma = 255 * (_planes(picture)[0] if picture.shape[1] == 3 else picture)
         mean = _blurred(luma)
         variance = (_blurred(luma * luma) - mean * mean).clamp_min(0)
         self.weights = ((USUAL + CALM) / (_blurred(variance) + CALM)) ** STEEPNESS
 
-    def __call__(self, x):
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
         error = _like(x, self.picture).sub(self.picture)
         if error.shape[1] == 1:
             return (self.weights * error.square()).sum() * 255**2
         luma, *colour = (plane.square() for plane in _planes(error))
         return (self.weights * (luma + CHROMA * sum(colour))).sum() * 255**2
 
-    def at_latents(self, rows, columns):
+    def at_latents(self, rows: int, columns: int) -> float | torch.Tensor:
         """The weight's mean over what a latent draws, which reaches half a position into its neighbours."""
         high, wide = self.weights.shape[2:]
         weights = F.pad(self.weights, (0, -wide % STRIDE, 0, -high % STRIDE), mode="replicate")
@@ -75,17 +75,17 @@ class VisualError(SquaredError):
 ERRORS = {"psnr": SquaredError, "visual": VisualError}
 
 
-def _like(x, picture):
+def _like(x: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
     """x [1,3,H,W] with as many channels as the picture: gray is the mean of three."""
     return x.mean(1, keepdim=True) if picture.shape[1] == 1 else x
 
 
-def _planes(x):
+def _planes(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Y, Cb and Cr of [1,3,H,W]: each [1,1,H,W]."""
     return torch.einsum("ij,njhw->nihw", x.new_tensor(YCBCR), x).split(1, 1)
 
 
-def _blurred(x):
+def _blurred(x: torch.Tensor) -> torch.Tensor:
     """x [1,1,H,W] in a Gaussian window; beyond the border its last samples go on."""
     taps = torch.exp(-0.5 * (torch.arange(-RADIUS, RADIUS + 1, device=x.device) / SIGMA) ** 2)
     taps = taps / taps.sum()

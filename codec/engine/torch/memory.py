@@ -4,11 +4,13 @@ runs networks.
 
 import functools
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 
-def spilling(operation):
+def spilling(operation: Callable[..., Any]) -> Callable[..., Any]:
     """An operation of a TorchEngine that the processor does again where the GPU has not enough memory: with a warning,
     more slowly, and the same symbols.
 
@@ -17,7 +19,7 @@ def spilling(operation):
     """
 
     @functools.wraps(operation)
-    def fenced(self, *arguments):
+    def fenced(self: Any, *arguments: Any) -> Any:
         try:
             try:
                 return operation(self, *arguments)
@@ -39,7 +41,7 @@ def spilling(operation):
     return fenced
 
 
-def _moved(value, device):
+def _moved(value: Any, device: torch.device) -> Any:
     if isinstance(value, list):
         return [_moved(one, device) for one in value]
     return value.to(device) if isinstance(value, torch.Tensor) else value

@@ -4,20 +4,23 @@ import functools
 import hashlib
 import json
 import threading
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn as nn
+from numpy.typing import NDArray
 from safetensors.torch import load as load_tensors
 
 from ...bitstream.entropy import Tables
 from ...errors import BadWeights
 from ...model import purpose
 from ...model.config import Config
-from ...model.fixed import TARGET, Integers, Quality, faults, freeze
+from ...model.fixed import GAIN, TARGET, Hundredths, Integers, Quality, faults, freeze
 from ...model.floats import dequantised
 from ...model.networks import Analysis, HyperAnalysis, Synthesis
-from ...model.prior import EXACT, GAIN, QUALITIES, ROWS, FixedLayer, Prior
+from ...model.prior import EXACT, QUALITIES, ROWS, FixedLayer, Prior
 from ...model.weights import FORMAT, ID_BYTES, path_of, read_metadata, refusing
 from .forking import inside
 
@@ -29,7 +32,10 @@ MAX_GAIN = 64  # octaves: beyond it float64 could overflow
 class Networks(nn.Module):
     """Everything with weights, exact; tables beside it. Steps are those of the quantiser, of 2^-TARGET."""
 
-    def __init__(self, config):
+    pull: torch.Tensor
+    thresholds: torch.Tensor
+
+    def __init__(self, config: Config):
         super().__init__()
         self.analysis, self.synthesis = Analysis(config, Integers), Synthesis(config, Integers)
         self.hyper_analysis, self.prior = HyperAnalysis(config, Integers), Prior(config)
@@ -44,7 +50,9 @@ class Model:
     and `id`.
     """
 
-    def __init__(self, data, device="cpu", exact=torch.float32):
+    path: Path  # of the file, by `load`
+
+    def __init__(self, data: bytes, device: str | torch.device = "cpu", exact: torch.dtype = torch.float32):
         """`data`: the bytes of a weight file.
 
         Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`).
@@ -62,31 +70,31 @@ class Model:
             _check_exact(networks, self.config)
             rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
             self.tables_y, self.tables_z = [
-                _tables(n, *(tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")), rows[n]) for n in rows
+                _tables(n, [tables.pop(f"table.{n}.{k}") for k in ("cdfs", "sizes", "offsets")], rows[n]) for n in rows
             ]
             if tables:
                 raise ValueError(f"unexpected {', '.join(tables)}")
-        self.networks = networks.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.networks = networks.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self.networks.prior.freeze(exact)
         freeze(self.networks)
         self.device = torch.device(device)
         self._coordinates = functools.lru_cache(QUALITIES)(self._coordinate)
 
     @property
-    def floats(self):
+    def floats(self) -> Any:
         """The analysis, the hyper-analysis and the synthesis in floats (`model.floats`), made when first asked for."""
         if self._floats is None:
             with torch.inference_mode(False):  # whatever a caller is in: `refinement` needs gradients
                 self._floats = dequantised(self.networks, self.config)
         return self._floats
 
-    _floats = None
+    _floats: Any = None
 
-    def at(self, quality):
+    def at(self, quality: Hundredths) -> Quality:
         """A quality in hundredths, or a tuple of them, as the networks in integers take it."""
         return Quality(self.networks.prior, quality)
 
-    def coordinate(self, quality):
+    def coordinate(self, quality: Hundredths) -> torch.Tensor:
         """Where a quality in hundredths, or each of a tuple, lies among the anchors, as the float networks take it:
         float32 [1 or N].
         """
@@ -94,20 +102,21 @@ class Model:
             torch.cat([*map(self._coordinates, quality)]) if isinstance(quality, tuple) else self._coordinates(quality)
         )
 
-    def _coordinate(self, quality):
+    def _coordinate(self, quality: int) -> torch.Tensor:
         low, part = self.config.position(quality)
         return torch.tensor([low + part / 9900], dtype=torch.float32, device=self.device)
 
-    def bank(self, quality):
+    def bank(self, quality: int) -> int:
         """First row of the z tables for a quality in hundredths: those of the nearest anchor."""
         low, part = self.config.position(quality)
         return (low + (part >= 4950)) * self.config.hyper
 
 
-_loaded, _lock = {}, threading.Lock()
+_loaded: dict[tuple[str, int, str], Model] = {}
+_lock = threading.Lock()
 
 
-def load(name, device):
+def load(name: str | Path, device: str | torch.device) -> Model:
     """The Model of that name or path on a device, read once per process. Raises UnknownModel, BadWeights."""
     path = path_of(name).absolute()
     key = (str(path), path.stat().st_mtime_ns, str(device))
@@ -119,7 +128,7 @@ def load(name, device):
         return _loaded[key]
 
 
-def checked(tensors, expected):
+def checked(tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The tensors as `load_state_dict` should get them (fp16 widened), where their types are those expected and all
     numbers finite.
     """
@@ -132,7 +141,7 @@ def checked(tensors, expected):
     return tensors
 
 
-def _check_exact(networks, config):
+def _check_exact(networks: Networks, config: Config) -> None:
     """Raises BadWeights unless all arithmetic stays exact, of the prior in float32, whatever the input (FORMAT.md,
     "Weight file").
     """
@@ -163,9 +172,10 @@ def _check_exact(networks, config):
         raise BadWeights("the weight file's gains are out of range")
 
 
-def _tables(name, cdfs, sizes, offsets, rows):
+def _tables(name: str, parts: list[NDArray[Any]], rows: int) -> Tables:
     """Tables of rows stored end to end."""
-    if {part.dtype for part in (cdfs, sizes, offsets)} != {np.dtype(np.int32)}:
+    cdfs, sizes, offsets = parts
+    if {part.dtype for part in parts} != {np.dtype(np.int32)}:
         raise ValueError(f"table {name} is not of int32")
     if sizes.shape != (rows,) or sizes.min() < 1 or sizes.sum() != len(cdfs):
         raise ValueError(f"the rows of table {name} do not fill it")

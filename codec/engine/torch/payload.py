@@ -5,24 +5,32 @@
 
 import functools
 import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from ...bitstream.container import Tile
-from ...bitstream.entropy import Decoder, Encoder
+from ...bitstream.entropy import Decoder, Encoder, Tables
 from ...errors import Corrupt
 from ...model.config import HYPER_STRIDE
-from ...model.fixed import HYPER, SAMPLE, TARGET, fixed
+from ...model.fixed import HYPER, SAMPLE, TARGET, Hundredths, fixed
 from ...model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
 from ...stages import stage
 from .device import CPU, moved
+from .model import Model
+from .refinement import Fit
 
 MOST_TARGET = 2 * MAX_RESIDUAL << TARGET  # of latents in steps of 2^-TARGET
 
 
-def encode(model, y, quality, fit=None, hyper_analysis=None):
+def encode(
+    model: Model, y: torch.Tensor, quality: Hundredths, fit: Fit | None = None, hyper_analysis: nn.Module | None = None
+) -> list[Tile]:
     """Tiles of latents y [N,M,h,w] at a quality in hundredths, or a tuple of N.
 
     fit: a `refinement.Fit`, which changes the latents before they are coded; hyper_analysis: one in floats, in place of
@@ -43,11 +51,11 @@ def encode(model, y, quality, fit=None, hyper_analysis=None):
     target = torch.nn.functional.pad(fixed(y * gain * 2.0 ** (TARGET - SAMPLE)), (0, wide - w, 0, high - h))
     target.clamp_(-MOST_TARGET, MOST_TARGET)
 
-    def rounding(target, each):
+    def rounding(target: torch.Tensor, each: Callable[..., None]) -> torch.Tensor:
         """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are
         coded, their rows and where those of each tile but the last end; residuals and rows of all."""
 
-        def quantise(t, mean, rows):
+        def quantise(t: int, mean: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             where, ends = _coded(rows, valid[t])
             residual = torch.sub(gather(target, t), mean, alpha=1 << TARGET - LATENT)
             wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
@@ -64,7 +72,7 @@ def encode(model, y, quality, fit=None, hyper_analysis=None):
             torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32)
         )
 
-        def keep(t, _, step):
+        def keep(t: int, _: Any, step: Iterable[torch.Tensor]) -> None:
             for whole, part in zip((residuals, rows), step):
                 place(whole, t, part)
 
@@ -74,7 +82,7 @@ def encode(model, y, quality, fit=None, hyper_analysis=None):
         target = fixed(wanted.double() / unit).clamp_(-MOST_TARGET, MOST_TARGET)
     encoders = [Encoder() for _ in range(count)]
 
-    def write(symbols, rows, ends, tables):
+    def write(symbols: torch.Tensor, rows: NDArray[Any], ends: Any, tables: Tables) -> None:
         parts = [np.split(x, ends) for x in (_flat(symbols), rows)]
         with stage("rANS"):
             for encoder, *own in zip(encoders, *parts):
@@ -86,14 +94,21 @@ def encode(model, y, quality, fit=None, hyper_analysis=None):
     return _finished(encoders, z, decoded)
 
 
-def _finished(encoders, z, decoded):
+def _finished(encoders: list[Encoder], z: torch.Tensor, decoded: torch.Tensor) -> list[Tile]:
     """The Tiles of encoders that were given symbols z [N,...] and y, which decodes to these [N,...] in 2^-LATENT."""
     with stage("rANS"):
         payloads = [encoder.finish() for encoder in encoders]
     return [Tile(payload, _checksum(*own)) for payload, *own in zip(payloads, z, decoded)]
 
 
-def compose(model, h, w, quality, choose, z=None):
+def compose(
+    model: Model,
+    h: int,
+    w: int,
+    quality: int,
+    choose: Callable[[Tables, NDArray[Any]], NDArray[Any]],
+    z: torch.Tensor | None = None,
+) -> Tile:
     """The Tile of h x w positions whose symbols a function chooses: choose(tables, rows [n]) -> int32 [n], first for z
     unless that is given, then for y in four steps, each given what was chosen before.
 
@@ -108,7 +123,7 @@ def compose(model, h, w, quality, choose, z=None):
     encoder = Encoder()
     encoder.put(_flat(z), rows_z, m.tables_z)
 
-    def choosing(t, mean, rows):
+    def choosing(t: int, mean: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         residual = torch.zeros_like(mean)
         where, _ = _coded(rows, valid[t])
         own = _flat(rows.flatten().index_select(0, where))
@@ -121,7 +136,7 @@ def compose(model, h, w, quality, choose, z=None):
     return _finished([encoder], z, decoded)[0]
 
 
-def rounded(model, residuals, rows):
+def rounded(model: Model, residuals: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """The symbols of residuals [n], in steps of 2^-TARGET, under their table rows: rounded where the error saved is
     worth its bits (`Networks.thresholds`); both float64.
     """
@@ -131,7 +146,9 @@ def rounded(model, residuals, rows):
     return torch.where(whole > 1, whole, size >= one).copysign_(residuals).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
 
 
-def decode(model, tiles, h, w, quality, refused=None):
+def decode(
+    model: Model, tiles: Sequence[Tile], h: int, w: int, quality: Hundredths, refused: dict[int, Corrupt] | None = None
+) -> torch.Tensor:
     """Dequantised y [N,M,h,w] of N tiles of h x w positions each, float64, which holds all of its bits; `quality` as
     for `encode`, `refused` as for `read`.
     """
@@ -142,12 +159,12 @@ def decode(model, tiles, h, w, quality, refused=None):
     return (y * reciprocal).contiguous(memory_format=torch.channels_last)
 
 
-def steps(model, y, quality):
+def steps(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
     """What `decode` multiplied, in quantiser steps of 2^-TARGET: whole numbers, to the bit; float64."""
     return fixed(y.double() / (model.networks.prior.gains(quality)[1] * 2.0**-TARGET))
 
 
-def rebuilt(pull, decoded, symbols, rows):
+def rebuilt(pull: torch.Tensor, decoded: torch.Tensor, symbols: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """y in steps of 2^-TARGET, float64 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero
     is pulled to the mean. Overwrites `decoded` and `symbols`.
     """
@@ -156,7 +173,9 @@ def rebuilt(pull, decoded, symbols, rows):
     return y
 
 
-def read(model, tiles, h, w, quality, refused=None):
+def read(
+    model: Model, tiles: Sequence[Tile], h: int, w: int, quality: Hundredths, refused: dict[int, Corrupt] | None = None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """z symbols, y symbols, y in 2^-LATENT and its table rows, all [N,...] on the padded grid of N tiles of one size.
 
     refused: a dict, which collects the Corrupt of each tile, by its number, that cannot be decoded; without one it is
@@ -168,7 +187,7 @@ def read(model, tiles, h, w, quality, refused=None):
     refused, collecting = {} if refused is None else refused, refused is not None
 
     @contextmanager
-    def tile(i):
+    def tile(i: int) -> Iterator[None]:
         try:
             yield
         except Corrupt as error:
@@ -176,7 +195,7 @@ def read(model, tiles, h, w, quality, refused=None):
                 raise
             refused[i] = error
 
-    def get(rows, ends, tables):
+    def get(rows: NDArray[Any], ends: Any, tables: Tables) -> torch.Tensor:
         """Symbols float64 under rows [n], those of tile i up to ends[i]; zeros for tiles refused."""
         symbols = np.zeros(len(rows), np.int32)
         with stage("rANS"):
@@ -186,7 +205,7 @@ def read(model, tiles, h, w, quality, refused=None):
                         into[:] = _bounded(decoders[i].get(own, tables))
         return moved(torch.from_numpy(symbols).double(), m.device)
 
-    decoders = {}
+    decoders: dict[int, Decoder] = {}
     with stage("rANS"):
         for i in range(count):
             with tile(i):
@@ -199,7 +218,7 @@ def read(model, tiles, h, w, quality, refused=None):
         for dtype in (torch.float64, torch.int32)
     )
 
-    def reading(t, mean, rows):
+    def reading(t: int, mean: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         residual = torch.zeros(mean.shape, dtype=mean.dtype, device=mean.device)
         where, ends = _coded(rows, valid[t])
         residual.view(-1).index_copy_(0, where, get(_flat(rows.flatten().index_select(0, where)), ends, m.tables_y))
@@ -222,7 +241,7 @@ def read(model, tiles, h, w, quality, refused=None):
     return z, symbols, decoded, y_rows
 
 
-def _coded(rows, valid):
+def _coded(rows: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, Any]:
     """Which of the symbols with these rows [N,...] are coded, as places in all of them, and where those of each tile
     but the last end.
     """
@@ -231,7 +250,7 @@ def _coded(rows, valid):
     return where, np.cumsum(_flat(coded.flatten(1).sum(1)))[:-1] if len(coded) > 1 else []
 
 
-def bits(model, tile, h, w, quality):
+def bits(model: Model, tile: Tile, h: int, w: int, quality: int) -> NDArray[Any]:
     """Where a tile spends its bits, by the model's tables: float64 [h,w]; those of z are spread over the 4x4 positions
     each of its symbols serves.
     """
@@ -244,7 +263,7 @@ def bits(model, tile, h, w, quality):
     return spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
 
 
-def _z_rows(model, shape, quality):
+def _z_rows(model: Model, shape: Sequence[int], quality: Hundredths) -> NDArray[Any]:
     count, channels, h, w = shape
     qualities = quality if isinstance(quality, tuple) else (quality,) * count
     return np.concatenate(
@@ -253,7 +272,7 @@ def _z_rows(model, shape, quality):
 
 
 @functools.lru_cache(16)
-def _valid(h, w, device):
+def _valid(h: int, w: int, device: torch.device) -> list[torch.Tensor]:
     """Per step, which symbols [1,4,1,h/2,w/2] lie inside the tile; the rest of the padded grid is not coded."""
     high, wide = _padded(h, w)
     inside = torch.zeros(1, 4, high, wide, dtype=torch.bool, device=device)
@@ -261,24 +280,24 @@ def _valid(h, w, device):
     return [gather(inside, t) for t in range(STEPS)]
 
 
-def _padded(h, w):
+def _padded(h: int, w: int) -> tuple[int, int]:
     """Latent positions of a tile rounded up to whole hyper-latent positions."""
     return -(-h // HYPER_STRIDE) * HYPER_STRIDE, -(-w // HYPER_STRIDE) * HYPER_STRIDE
 
 
-def _flat(x):
+def _flat(x: torch.Tensor) -> NDArray[Any]:
     return moved(x.flatten(), CPU).numpy().astype(np.int32, copy=False)
 
 
-def _bounded(symbols):
+def _bounded(symbols: NDArray[Any]) -> NDArray[Any]:
     if len(symbols) and (symbols.max() > MAX_RESIDUAL or symbols.min() < -MAX_RESIDUAL):
         raise Corrupt(f"the tile holds a symbol beyond ±{MAX_RESIDUAL}")
     return symbols
 
 
-def _checksum(z, y):
+def _checksum(z: torch.Tensor, y: torch.Tensor) -> int:
     """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness
     shows.
     """
-    as_bytes = lambda x: np.ascontiguousarray(moved(x, CPU).numpy().astype("<i4"))
+    as_bytes = lambda x: np.ascontiguousarray(moved(x, CPU).numpy().astype("<i4")).data
     return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))

@@ -10,12 +10,19 @@ whole ones diverge, as neighbours mend the same error.) The decoder knows nothin
 (Yang et al. 2020, "Improving inference for neural image compression") took fifty times the passes for as much.
 """
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
+from ...coding.tiles import Halo
+from ...model.fixed import Hundredths
 from ...stages import stage
 from .device import has_bfloat16
 from .error import ERRORS, SquaredError
+from .model import Model
 
 
 class Fit:
@@ -26,7 +33,15 @@ class Fit:
     there are at top, bottom, left and right, as many as `tiles.synthesis_halo` says or fewer at the picture's edge.
     """
 
-    def __init__(self, model, quality, passes, samples, y, margin):
+    def __init__(
+        self,
+        model: Model,
+        quality: Hundredths,
+        passes: int,
+        samples: Sequence[NDArray[Any]],
+        y: torch.Tensor,
+        margin: Halo,
+    ):
         self.model, self.quality, self.passes, self.margin = model, quality, passes, margin
         self.around = y.float()
         top, bottom, left, right = margin
@@ -36,7 +51,7 @@ class Fit:
             errors = [error_of(_picture(tile, y.device)) for tile in samples]
         self.own = list(zip(errors, quality if isinstance(quality, tuple) else (quality,) * len(samples)))
 
-    def __call__(self, target, rounded):
+    def __call__(self, target: torch.Tensor, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """The target [N,M,high,wide], in quantiser steps on the padded grid, whose rounding fits best; rounded(target):
         that, as the synthesis gets it.
         """
@@ -46,14 +61,15 @@ class Fit:
             target = target.lerp(steps - self.gradient(steps) / (2 * worth), 1 / (number + 2))
         return target
 
-    def worth(self, high, wide):
+    def worth(self, high: int, wide: int) -> float | torch.Tensor:
         """Bits that a squared step of each latent is worth, half the curvature of a Newton step: broadcast to
         [N,M,high,wide].
         """
         found = [error.at_latents(high, wide) for error, _ in self.own]
-        return torch.cat(found) if isinstance(found[0], torch.Tensor) else found[0]
+        each = [one for one in found if isinstance(one, torch.Tensor)]
+        return torch.cat(each) if each else found[0]
 
-    def gradient(self, steps):
+    def gradient(self, steps: torch.Tensor) -> torch.Tensor:
         """Of the error in bits, by latents in quantiser steps; both [N,M,high,wide]."""
         reciprocal = self.model.networks.prior.gains(self.quality)[1].float()
         inside = self.around[:, :, *self.inner]
@@ -65,7 +81,7 @@ class Fit:
             torch.cat(gradients)[:, :, *self.inner] * reciprocal, (0, steps.shape[3] - w, 0, steps.shape[2] - h)
         )
 
-    def _gradient_of(self, y, error, quality):
+    def _gradient_of(self, y: torch.Tensor, error: SquaredError, quality: int) -> torch.Tensor:
         """The same by the latents y [1,M,...] themselves, of one tile with its margin."""
         height, width = error.picture.shape[2:]
         with torch.inference_mode(False), torch.enable_grad():
@@ -77,7 +93,7 @@ class Fit:
             return torch.autograd.grad(self.model.config.lambda_at(quality) * error(x), y)[0]
 
 
-def _picture(samples, device):
+def _picture(samples: NDArray[Any], device: torch.device) -> torch.Tensor:
     """[1,C,H,W] in [-0.5,0.5] of samples [H,W,C]."""
     scaled = torch.from_numpy(samples.astype("f4")).to(device) / (2 ** (8 * samples.itemsize) - 1) - 0.5
     return scaled.permute(2, 0, 1)[None]

@@ -7,12 +7,12 @@ import torch
 from ...model.fixed import PIXEL, SAMPLE
 
 
-def taken(samples, most):
+def taken(samples: torch.Tensor, most: int) -> torch.Tensor:
     """What the analysis takes, in 2^-SAMPLE of the range about its middle, of samples 0 to `most`."""
     return torch.floor((samples.double() * (2 << SAMPLE) + most) / (2 * most)) - (1 << SAMPLE - 1)
 
 
-def given(p, channels, depth):
+def given(p: torch.Tensor, channels: int, depth: int) -> torch.Tensor:
     """Samples [N,H,W,C] of what the synthesis gives, [N,3,H,W] in 2^-PIXEL of the range about its middle; gray ones are
     the mean of three.
     """
