@@ -103,7 +103,9 @@ class Aec:
         self.version = codec.__version__
         self.code = _fingerprint(Path(codec.__file__).parent)
         try:
-            self._codec = codec.Codec(self._source, device=device, threads=threads)
+            # Fast decoding is torch's: on the engine in C it changes nothing.
+            engine = "torch" if self.fast else "auto"
+            self._codec = codec.Codec(self._source, device=device, threads=threads, engine=engine)
         except (codec.CodecError, ImportError) as error:
             raise Unavailable(f"aec cannot run: {error}") from None
         self.model = self._codec.model.id.hex()

@@ -19,6 +19,7 @@ GROUPS = {
     "synthesis": "transform",
     "prior": "prior",
     "rANS": "rans",
+    "latents": "latents",  # prior and rANS together, which the engine in C does in one pass
     "transfer": "transfer",
 }
 # Stages whose arithmetic is counted.

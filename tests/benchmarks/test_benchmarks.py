@@ -61,7 +61,7 @@ def test_two_runs_are_equal_and_so_are_two_processes(folder, run, tmp_path):
     assert exact(again) == exact(run) and again["points"][0]["msssim"] is None
 
 
-def test_ours_is_measured_through_its_files(folder, tmp_path):
+def test_ours_is_measured_through_its_files(folder, tmp_path, on_torch):
     codec = pytest.importorskip("codec")
     try:
         ours = codecs.build("aec")
@@ -83,6 +83,12 @@ def test_ours_is_measured_through_its_files(folder, tmp_path):
     assert found == {
         q: len(codec.compress(folder / "p1.png", quality=q, strip=("all",), device="cpu")) for q in (10, 80.5)
     }
+    profile = stages.profile(ours, "p1.png", photograph(1), 50, repeats=1)
+    for way, transform in (("encode", "analysis"), ("decode", "synthesis")):
+        rows = {row["stage"]: row for row in profile[way]}
+        assert sum(row["seconds"] for row in profile[way]) == pytest.approx(2 * rows["whole"]["seconds"])
+        assert ours._codec.engine.device != "cpu" or {transform, "container", "rest"} < rows.keys()
+    ours._codec = on_torch  # whose stages are finer, and whose operations can be counted
     profile = stages.profile(ours, "p1.png", photograph(1), 50, repeats=1)
     for way in ("encode", "decode"):
         rows = {row["stage"]: row for row in profile[way]}

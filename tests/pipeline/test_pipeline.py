@@ -67,11 +67,11 @@ def test_real_bytes_are_those_of_the_tables(seed, quality, on_torch):
     assert len(file) - payload_bits(file) / 8 <= 32
 
 
-def test_real_bytes_are_those_of_the_tables_on_real_photographs(kodak, coder):
+def test_real_bytes_are_those_of_the_tables_on_real_photographs(kodak, on_torch):
     for path in kodak[::4]:
         for quality in (10, 50, 90):
-            file = coder.encode(path, quality)
-            assert abs(payload_bits(file) / promised_bits(coder, file) - 1) < 0.005
+            file = on_torch.encode(path, quality)
+            assert abs(payload_bits(file) / promised_bits(on_torch, file) - 1) < 0.005
 
 
 # Tiles

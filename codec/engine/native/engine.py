@@ -15,6 +15,7 @@ from ...errors import BadWeights, Corrupt
 from ...loading import loading
 from ...model.config import HYPER_STRIDE
 from ...model.weights import FOLDER
+from ...stages import stage
 from .. import seam
 from ..seam import NO_HALO
 from . import library
@@ -73,14 +74,16 @@ class NativeEngine:
         return y.astype(np.float32)
 
     def analyse(self, pixels: NDArray[Any], quality: int, halo: Halo = NO_HALO) -> Latents:
-        return _latents(self.model.analyse(pixels, quality, halo))
+        with stage("analysis"):
+            return _latents(self.model.analyse(pixels, quality, halo))
 
     def write(
         self, latents: Sequence[seam.Latents], qualities: Sequence[int], effort: seam.Effort | None = None
     ) -> list[Tile]:
         if effort:
             return self.torch.write([self.array(one) for one in latents], qualities, effort)
-        return [self.model.write(_inside(one), quality) for one, quality in zip(latents, qualities, strict=True)]
+        with stage("latents"):
+            return [self.model.write(_inside(one), quality) for one, quality in zip(latents, qualities, strict=True)]
 
     def read(
         self, tiles: Sequence[Tile], rows: int, columns: int, qualities: Sequence[int]
@@ -88,7 +91,8 @@ class NativeEngine:
         found: list[seam.Latents | Corrupt] = []
         for tile, quality in zip(tiles, qualities, strict=True):
             try:
-                found.append(_latents(self.model.read(tile, rows, columns, quality), quality))
+                with stage("latents"):
+                    found.append(_latents(self.model.read(tile, rows, columns, quality), quality))
             except Corrupt as error:
                 found.append(error)
         return found
@@ -103,7 +107,8 @@ class NativeEngine:
         fast: bool = False,
     ) -> list[NDArray[Any]]:
         pairs = zip(latents, qualities, strict=True)
-        return [self.model.render(_inside(one), quality, channels, depth, halo) for one, quality in pairs]
+        with stage("synthesis"):
+            return [self.model.render(_inside(one), quality, channels, depth, halo) for one, quality in pairs]
 
     def bits(self, tile: Tile, rows: int, columns: int, quality: int) -> NDArray[Any]:
         symbols, table, hyper = self.model.symbols(tile, rows, columns, quality)
