@@ -244,3 +244,10 @@ def test_a_tree_of_files_says_what_is_lost(tmp_path, monkeypatch):
     assert result.stderr.count("\n") == 1
     lost = pyarrow.read_table("back/manifest.parquet")["lost"].to_pylist()
     assert sorted(map(str, lost)) == ["None", "the meaning of its colours (Rec. 2020, PQ)"]
+
+
+def test_levels_of_light_are_lost_aloud():
+    chunks = (b"cICP", REC2020_PQ), (b"mDCV", bytes(24)), (b"cLLI", bytes(8))
+    picture = image.load(png(photo(33, 21, 3), *chunks))
+    assert picture.cicp == REC2020_PQ
+    assert picture.notes == tuple(f"its {name} (levels of light for HDR displays)" for name in ("mDCV", "cLLI"))
