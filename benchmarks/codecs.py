@@ -89,7 +89,7 @@ class Aec:
 
     qualities, low, high, whole, trained = (3, 15, 30, 45, 60, 75, 88, 97), 1, 100, False, True
 
-    def __init__(self, name="aec", device="cpu", threads=1):
+    def __init__(self, name="aec", device="cpu", threads=1, engine="auto"):
         import codec
         from codec.model.purpose import objective_of
         from codec.model.weights import path_of
@@ -104,7 +104,7 @@ class Aec:
         self.code = _fingerprint(Path(codec.__file__).parent)
         try:
             # Fast decoding is torch's: on the engine in C it changes nothing.
-            engine = "torch" if self.fast else "auto"
+            engine = "torch" if self.fast else engine
             self._codec = codec.Codec(self._source, device=device, threads=threads, engine=engine)
         except (codec.CodecError, ImportError) as error:
             raise Unavailable(f"aec cannot run: {error}") from None

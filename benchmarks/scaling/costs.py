@@ -20,12 +20,12 @@ JPEG = 90  # quality of the JPEG files that the pictures are made into: what pho
 def measure(paths, quality):
     """A row per picture: {"mp", "in_bytes", "out_bytes", and seconds by STAGES}, the least of three rounds.
 
-    In one thread of torch.
+    In one thread of torch, which is what runs on the GPUs of `model`, and which tells the prior from rANS.
     """
     import torch
 
     torch.set_num_threads(1)
-    aec = codecs.build("aec", threads=1)
+    aec = codecs.Aec(threads=1, engine="torch")
     clock = Clock(aec)
     rows = []
     with tempfile.TemporaryDirectory(prefix="aecodec-scaling-") as folder:
