@@ -72,14 +72,14 @@ def decompress(
 
 def info(source: "bytes | str | os.PathLike[str] | BinaryIO") -> dict[str, Any]:
     """Header of an .aec file (bytes or path) as a dict that JSON can hold. Raises CodecError, OSError."""
-    from .bitstream import container
+    from .bitstream import container, layout
 
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
             header, sizes = container.read_header(file)
     else:
         header, sizes = container.read_header(source)
-    sections = {kind: sizes[kind] for kind in container.SECTIONS if kind in sizes}
+    sections = {kind: sizes[kind] for kind in layout.SECTIONS if kind in sizes}
     return {
         "width": header.width,
         "height": header.height,

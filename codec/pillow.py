@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 
 from PIL import Image, ImageFile
 
-from .bitstream import container
+from .bitstream import container, layout
 from .errors import BadOption, CodecError
 from .pixels import metadata
 
@@ -126,7 +126,7 @@ def register(model: str = "default", device: str = "auto") -> None:
 
 
 def _accept(prefix: bytes) -> bool:
-    return prefix.startswith(container.SIGNATURE)
+    return prefix.startswith(layout.SIGNATURE)
 
 
 def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> None:

@@ -15,7 +15,7 @@ from pillow_files import SRGB, XMP, exif, opened, saved
 
 import codec
 import codec.pillow
-from codec.bitstream import container
+from codec.bitstream import container, layout
 
 image = pytest.fixture(scope="module")(pillow_files.image)
 data = pytest.fixture(scope="module")(pillow_files.data)
@@ -24,7 +24,7 @@ path = pytest.fixture(pillow_files.path)
 
 def claiming(width, height):
     """A file whose header is right and claims this size; its tiles are empty."""
-    count = -(-width // container.TILE) * -(-height // container.TILE)
+    count = -(-width // layout.TILE) * -(-height // layout.TILE)
     header = container.Header(width, height, 6000, 3, 8, False, b"none")
     return container.pack(container.Aec(header, [container.Tile(b"", 0)] * count))
 

@@ -26,7 +26,7 @@ def content(job: Job) -> bytes | str:
     """What `latents.files.to_aec` and `image.load` take: the bytes of an .aec file or of what is read only once, else
     the path.
     """
-    from ..bitstream.container import SIGNATURE
+    from ..bitstream.layout import SIGNATURE
 
     if job.source == STREAM:
         return sys.stdin.buffer.read()

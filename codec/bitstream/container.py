@@ -2,9 +2,8 @@
 `read_header` only looks.
 
 Its neighbours: `entropy` makes the tile payloads that are stored here, and `pipeline` fills and empties an `Aec`. No
-tensor comes this far: standard library only. FORMAT.md beside this file is the specification; LAYOUT and FLAGS below
-are its two tables, and writing, reading and range checks all follow from them. Every picture has exactly one encoding:
-what `unpack` accepts, `pack` gives back.
+tensor comes this far: standard library only. FORMAT.md beside this file is the specification, whose two tables are
+those of `layout`. Every picture has exactly one encoding: what `unpack` accepts, `pack` gives back.
 """
 
 import dataclasses
@@ -12,113 +11,27 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import index
 from typing import Any, BinaryIO
 from zlib import crc32
 
-from codec.errors import BadOption, CodecError, Corrupt, NotAec, Truncated, UnsupportedVersion
+from codec.errors import BadOption, Corrupt, NotAec, Truncated, UnsupportedVersion
 
-SIGNATURE = b"\xaeAEC"  # the first byte is neither ASCII nor a start of UTF-8: no text file begins so
-VERSION = 2
-TILE = 1024  # px: side of the tiles that are coded on their own
-SPELLED = 3  # value of the suffix flag for a name that is not in SUFFIXES
-SUFFIXES = "", "png", "jpg"  # index = value of the suffix flag: the names that cost no byte
-NO_MODEL = bytes(4)
-SECTIONS = "alpha", "icc", "exif", "xmp", "drawn", "cicp", "range"  # in file order
-MOST_DRAWN = 2**24  # pixels of a picture with the section drawn
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field.
-
-    `coding` is u8, u32 or varint, an integer in low..high; or bytes, low..high of them, after a u8 count if those
-    differ.
-    """
-
-    name: str
-    coding: str
-    low: int
-    high: int
-
-    def encode(self, value: Any) -> bytes:
-        """The bytes of `value`, an integer or bytes by the coding; BadOption outside the range."""
-        if self.coding == "bytes":
-            count = self._checked(len(value), BadOption)
-            return bytes(value) if self.low == self.high else bytes([count]) + value
-        rest = self._checked(index(value), BadOption)
-        if self.coding != "varint":
-            return rest.to_bytes(WIDTHS[self.coding], "little")
-        groups = bytearray()
-        while rest > 127:
-            groups.append(rest & 127 | 128)
-            rest >>= 7
-        return bytes(groups) + bytes([rest])
-
-    def decode(self, cursor: "Cursor") -> Any:
-        """The value at `cursor`, which moves on; Corrupt outside the range."""
-        if self.coding == "bytes":
-            return cursor.take(self.low if self.low == self.high else self._checked(cursor.take(1)[0], Corrupt))
-        if self.coding == "varint":
-            return self._checked(cursor.varint(), Corrupt)
-        return self._checked(int.from_bytes(cursor.take(WIDTHS[self.coding]), "little"), Corrupt)
-
-    @property
-    def smallest(self) -> int:
-        """Bytes it takes at least."""
-        return self.low + (self.low < self.high) if self.coding == "bytes" else WIDTHS.get(self.coding, 1)
-
-    def _checked(self, number: int, error: type[CodecError]) -> int:
-        if not self.low <= number <= self.high:
-            raise error(f"the field {self.name} is {number}, outside {self.low} to {self.high}")
-        return number
-
-
-WIDTHS = {"u8": 1, "u32": 4}  # bytes, little-endian
-U32 = 2**32 - 1
-
-# Groups in file order; `suffix` only when spelled out, `tile` once per tile, `section` once per section present.
-LAYOUT = {
-    "start": (
-        Field("signature", "bytes", 4, 4),
-        Field("version", "u8", 0, 255),
-        Field("header_size", "varint", 1, 2**28 - 1),  # bytes of all groups between start and end
-    ),
-    "picture": (
-        Field("model", "bytes", 4, 4),
-        Field("flags", "varint", 0, U32),
-        Field("width", "varint", 1, 2**30),
-        Field("height", "varint", 1, 2**30),
-        Field("quality", "varint", 100, 10000),  # hundredths
-    ),
-    "suffix": (Field("suffix", "bytes", 1, 8),),
-    "tile": (
-        Field("payload_size", "varint", 0, 2**28 - 1),
-        Field("payload_crc", "u32", 0, U32),
-        Field("symbols_crc", "u32", 0, U32),
-    ),
-    "section": (Field("section_size", "varint", 1, U32), Field("section_crc", "u32", 0, U32)),
-    "end": (Field("header_crc", "u32", 0, U32),),
-}
-
-# Parts of the field `flags` from the lowest bit up, each with its number of bits.
-FLAGS = (
-    ("gray", 1),
-    ("deep", 1),
-    ("suffix", 2),
-    ("alpha", 1),
-    ("icc", 1),
-    ("exif", 1),
-    ("xmp", 1),
-    ("lossless", 1),
-    ("rounded", 1),
-    ("drawn", 1),
-    ("cicp", 1),
-    ("range", 1),
+from .layout import (
+    MOST_DRAWN,
+    NO_MODEL,
+    SECTIONS,
+    SIGNATURE,
+    SMALLEST,
+    SMALLEST_FILE,
+    SPELLED,
+    SUFFIXES,
+    TILE,
+    VERSION,
+    Cursor,
+    join_flags,
+    split_flags,
+    write,
 )
-
-SMALLEST = {group: sum(field.smallest for field in fields) for group, fields in LAYOUT.items()}
-SMALLEST_FILE = sum(SMALLEST[group] for group in ("start", "picture", "tile", "end"))  # bytes: one tile of no symbols
 
 
 @dataclass(frozen=True)
@@ -134,7 +47,7 @@ class Header:
     model: bytes  # first 4 bytes of the SHA-256 of the weight file, NO_MODEL if `lossless`
     suffix: str = ""  # of the original file, without its dot: "" or up to 8 of a-z 0-9
     lossless: bool = False  # the tiles' payloads are pictures, see `exact`
-    rounded: bool = False  # ... whose samples had been rounded before
+    rounded: bool = False  # lossless of samples that had been rounded before
 
     @property
     def tile_count(self) -> int:
@@ -199,7 +112,7 @@ def pack(aec: Aec) -> bytes:
     spelled = header.suffix not in SUFFIXES
     suffix = SPELLED if spelled else SUFFIXES.index(header.suffix)
     present = {kind: kind in sections for kind in SECTIONS}
-    flags = _join_flags(
+    flags = join_flags(
         gray=header.channels == 1,
         deep=header.depth == 16,
         suffix=suffix,
@@ -207,12 +120,12 @@ def pack(aec: Aec) -> bytes:
         rounded=header.rounded,
         **present,
     )
-    described = [_write("picture", header.model, flags, header.width, header.height, header.quality)]
-    described += [_write("suffix", header.suffix.encode())] if spelled else []
-    described += [_write("tile", len(tile.payload), crc32(tile.payload), tile.symbols_crc) for tile in tiles]
-    described += [_write("section", len(content), crc32(content)) for content in sections.values()]
-    checked = b"".join((_write("start", SIGNATURE, VERSION, sum(map(len, described))), *described))
-    return b"".join((checked, _write("end", crc32(checked)), *(tile.payload for tile in tiles), *sections.values()))
+    described = [write("picture", header.model, flags, header.width, header.height, header.quality)]
+    described += [write("suffix", header.suffix.encode())] if spelled else []
+    described += [write("tile", len(tile.payload), crc32(tile.payload), tile.symbols_crc) for tile in tiles]
+    described += [write("section", len(content), crc32(content)) for content in sections.values()]
+    checked = b"".join((write("start", SIGNATURE, VERSION, sum(map(len, described))), *described))
+    return b"".join((checked, write("end", crc32(checked)), *(tile.payload for tile in tiles), *sections.values()))
 
 
 class Reader:
@@ -303,36 +216,6 @@ def _read_header(file: BinaryIO) -> bytes:
     return start + _read(file, _header_end(memoryview(start)) - len(start))
 
 
-class Cursor:
-    """A place in `data` that moves on as it is read; running over the end contradicts a length that
-    was checked before.
-    """
-
-    def __init__(self, data: memoryview, position: int = 0):
-        self.data, self.position = data, position
-
-    def take(self, count: int) -> bytes:
-        taken = bytes(self.data[self.position : self.position + count])
-        if len(taken) < count:
-            raise Corrupt("the header is shorter than what it describes")
-        self.position += count
-        return taken
-
-    def varint(self) -> int:
-        value = 0
-        for shift in range(0, 35, 7):  # at most 5 bytes
-            byte = self.take(1)[0]
-            value |= (byte & 127) << shift
-            if byte < 128:
-                if byte == 0 < shift:  # a zero on top: a second way to write the same number
-                    break
-                return value
-        raise Corrupt("a number in the header is not written in its shortest form of at most 5 bytes")
-
-    def read(self, group: str) -> list[Any]:
-        return [field.decode(self) for field in LAYOUT[group]]
-
-
 def _parse(
     data: memoryview, check: Callable[[Header], None] | None = None
 ) -> tuple[Header, list[list[int]], dict[str, list[int]], int]:
@@ -348,7 +231,7 @@ def _parse(
     cursor = Cursor(checked)
     cursor.read("start")
     model, flags, width, height, quality = cursor.read("picture")
-    parts = _split_flags(flags)
+    parts = split_flags(flags)
     suffix = _read_suffix(cursor) if parts["suffix"] == SPELLED else SUFFIXES[parts["suffix"]]
     channels, depth, lossless, rounded = (
         1 if parts["gray"] else 3,
@@ -405,28 +288,6 @@ def _is_cicp(content: bytes) -> bool:
 def _is_range(content: bytes) -> bool:
     """Whether a section holds two samples of 16 bits, of which the second is not the smaller one."""
     return len(content) == 4 and int.from_bytes(content[:2], "little") <= int.from_bytes(content[2:], "little")
-
-
-def _join_flags(**parts: int) -> int:
-    flags = shift = 0
-    for name, bits in FLAGS:
-        flags |= int(parts[name]) << shift
-        shift += bits
-    return flags
-
-
-def _split_flags(flags: int) -> dict[str, int]:
-    parts, rest = {}, flags
-    for name, bits in FLAGS:
-        parts[name] = rest & (1 << bits) - 1
-        rest >>= bits
-    if rest:
-        raise UnsupportedVersion(f"the file uses features that this package does not know (flags {flags:#x})")
-    return parts
-
-
-def _write(group: str, *values: Any) -> bytes:
-    return b"".join(field.encode(value) for field, value in zip(LAYOUT[group], values, strict=True))
 
 
 def _read(file: BinaryIO, count: int) -> bytes:

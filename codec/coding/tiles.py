@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bitstream.container import TILE
+from ..bitstream.layout import TILE
 from ..model.config import STRIDE, Config
 
 LATENTS = TILE // STRIDE  # latent positions per tile side

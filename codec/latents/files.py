@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bitstream import container
+from ..bitstream import container, layout
 from ..coding import tiles
 from ..pipeline.options import hundredths_of
 
@@ -19,7 +19,7 @@ def to_aec(coder: "Codec", source: Any, quality: float = 60.0, **options: Any) -
     """Bytes of an .aec file that holds a latent of all of a picture: `source` itself where it is one of the same
     model, else encoded; raises as `Codec.encode` and `decode`.
     """
-    if isinstance(source, bytes) and source.startswith(container.SIGNATURE):
+    if isinstance(source, bytes) and source.startswith(layout.SIGNATURE):
         header, sizes = container.read_header(source)
         if header.model == coder.model.id and "drawn" not in sizes:
             return source

@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..bitstream import container
+from ..bitstream import container, layout
 from ..bitstream.container import Tile
 from ..coding import tiles
 from ..coding.tiles import Halo
@@ -236,5 +236,5 @@ def has_samples(file: bytes) -> bool:
 def parts_of(one: Pass) -> Parts | None:
     """What is drawn in a picture, where its tiles let expect it, and where not all is."""
     source = one.trial.source
-    expected = one.contest and one.contest.has_plain and source.pixels <= container.MOST_DRAWN
+    expected = one.contest and one.contest.has_plain and source.pixels <= layout.MOST_DRAWN
     return source.parts if expected else None

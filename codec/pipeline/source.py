@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bitstream import container
+from ..bitstream import container, layout
 from ..bitstream.container import Tile
 from ..coding import alpha, drawn
 from ..coding.spread import Range
@@ -103,7 +103,7 @@ class Source:
             scan.channels,
             scan.depth,
             scan.has_alpha,
-            container.NO_MODEL if step else model,
+            layout.NO_MODEL if step else model,
             scan.suffix,
             step > 0,
             step > 1,

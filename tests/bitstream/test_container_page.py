@@ -7,7 +7,7 @@ from zlib import crc32
 import pytest
 from container_files import EXAMPLE, EXAMPLE_BYTES, FORMAT, random_aec, sealed, table, varint
 
-from codec.bitstream import container
+from codec.bitstream import layout
 from codec.bitstream.container import Aec, pack, unpack
 from codec.errors import CodecError
 
@@ -135,15 +135,14 @@ def test_two_readers_agree_on_headers_that_lie_under_a_right_checksum():
 
 
 def test_the_tables_of_the_page_are_those_of_the_code():
-    fields = [[group, f.name, f.coding, str(f.low), str(f.high)] for group, fs in container.LAYOUT.items() for f in fs]
+    fields = [[group, f.name, f.coding, str(f.low), str(f.high)] for group, fs in layout.LAYOUT.items() for f in fs]
     assert table("Group", "Field", "Coding", "From", "To") == fields
     flags = [
-        [name, str(sum(bits for _, bits in container.FLAGS[:i])), str(bits)]
-        for i, (name, bits) in enumerate(container.FLAGS)
+        [name, str(sum(bits for _, bits in layout.FLAGS[:i])), str(bits)] for i, (name, bits) in enumerate(layout.FLAGS)
     ]
     assert table("Flag", "First bit", "Bits") == flags
-    assert f"at least {container.SMALLEST_FILE} bytes" in FORMAT
-    assert f"at least {container.SMALLEST['tile']} bytes" in FORMAT
+    assert f"at least {layout.SMALLEST_FILE} bytes" in FORMAT
+    assert f"at least {layout.SMALLEST['tile']} bytes" in FORMAT
 
 
 def test_the_example_of_the_page_is_what_pack_writes():

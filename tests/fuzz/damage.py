@@ -23,7 +23,7 @@ from unittest.mock import patch
 import numpy as np
 
 import codec
-from codec.bitstream import container
+from codec.bitstream import container, layout
 from codec.errors import CodecError, Corrupt, Truncated
 from codec.model.prior import ROWS
 from codec.pixels.image import Picture
@@ -77,8 +77,8 @@ def every_length(read, file, stride=1):
     whole, header = len(file), container.read_header(file)[1]["header"]
     for length in range(0, whole, stride):
         expected = (
-            f"at least {container.SMALLEST_FILE}"
-            if length < container.SMALLEST_FILE
+            f"at least {layout.SMALLEST_FILE}"
+            if length < layout.SMALLEST_FILE
             else f"at least {header}"
             if length < header
             else whole

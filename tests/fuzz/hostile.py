@@ -13,16 +13,16 @@ from zlib import crc32
 
 import numpy as np
 
-from codec.bitstream import container
-from codec.bitstream.container import LAYOUT, SECTIONS, Cursor
+from codec.bitstream import container, layout
+from codec.bitstream.layout import LAYOUT, SECTIONS, Cursor
 from codec.coding import exact
 from codec.errors import CodecError
 
 MOST_TILES = 16  # that `repair` makes
 VALID, HOSTILE, NEIGHBOURS = 20, 42, 2  # files of a `bunch`
-FLAGS = (1 << sum(bits for _, bits in container.FLAGS)) - 1  # those that exist
+FLAGS = (1 << sum(bits for _, bits in layout.FLAGS)) - 1  # those that exist
 # The lowest bit of each field, by name.
-BITS = dict(zip(dict(container.FLAGS), itertools.accumulate(dict(container.FLAGS).values(), initial=0)))
+BITS = dict(zip(dict(layout.FLAGS), itertools.accumulate(dict(layout.FLAGS).values(), initial=0)))
 SECTION_BITS = [BITS[kind] for kind in SECTIONS]
 INTERESTING = (
     0,
@@ -94,7 +94,7 @@ def take_apart(data):
     picture = cursor.read("picture")
     _, flags, width, height, _ = picture
     suffix = cursor.read("suffix")[0] if flags >> 2 & 3 == 3 else None
-    count = min(MOST_TILES, -(-width // container.TILE) * -(-height // container.TILE))
+    count = min(MOST_TILES, -(-width // layout.TILE) * -(-height // layout.TILE))
     described = [cursor.read("tile") for _ in range(count)]
     sections = [cursor.read("section") for bit in SECTION_BITS if flags >> bit & 1]
     rest = io.BytesIO(bytes(data[cursor.position + 4 :]))
@@ -174,7 +174,7 @@ def mutate(data, rng, edit=edit, sealed=False):
         )
         if place == 1 and rng.random() < 0.8:
             picture[1] &= FLAGS
-            picture[0] = container.NO_MODEL if picture[1] >> 8 & 3 else picture[0] if any(picture[0]) else b"none"
+            picture[0] = layout.NO_MODEL if picture[1] >> 8 & 3 else picture[0] if any(picture[0]) else b"none"
         if place in (2, 3) and rng.random() < 0.9:
             picture[place] = picture[place] % 80 + 1
         if place == 4:
@@ -183,7 +183,7 @@ def mutate(data, rng, edit=edit, sealed=False):
         sections = (sections + [rng.randbytes(9)] * wanted)[:wanted]
         suffix = (suffix or b"webp") if picture[1] >> 2 & 3 == 3 else None
         tiles = (tiles * MOST_TILES)[
-            : max(1, min(MOST_TILES, -(-picture[2] // container.TILE) * -(-picture[3] // container.TILE)))
+            : max(1, min(MOST_TILES, -(-picture[2] // layout.TILE) * -(-picture[3] // layout.TILE)))
         ]
     elif kind <= 6 and sections:
         i = rng.randrange(len(sections))

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from codec.bitstream.container import TILE, Header, Reader
+from codec.bitstream.container import Header, Reader
+from codec.bitstream.layout import TILE
 from codec.engine.native.model import Model
 from codec.model.config import STRIDE
 

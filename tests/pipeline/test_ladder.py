@@ -12,7 +12,8 @@ from conftest import photograph, psnr
 from PIL import Image, ImageDraw
 
 import codec
-from codec.bitstream.container import NO_MODEL, Aec, Header, Tile, pack, read_header, unpack
+from codec.bitstream.container import Aec, Header, Tile, pack, read_header, unpack
+from codec.bitstream.layout import NO_MODEL
 from codec.pipeline import ladder
 from codec.pixels import scanner
 from tests.campaigns import order

@@ -12,7 +12,7 @@ from conftest import photograph
 from PIL import Image, ImageCms
 from pipeline_files import picture_file
 
-from codec.bitstream import container
+from codec.bitstream import container, layout
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 from codec.pixels.image import Picture
 
@@ -59,7 +59,7 @@ def test_flipped_bytes(rich, coder):
 def test_foreign_files_versions_and_models(rich, coder):
     file, aec = rich
     refused(coder, picture_file("PNG"), NotAec)
-    refused(coder, file[:4] + bytes([container.VERSION + 1]) + file[5:], UnsupportedVersion)
+    refused(coder, file[:4] + bytes([layout.VERSION + 1]) + file[5:], UnsupportedVersion)
     other = container.pack(dataclasses.replace(aec, header=dataclasses.replace(aec.header, model=b"none")))
     assert b"none".hex() in refused(coder, other, UnknownModel)
     refused(coder, file + b"\0", Corrupt)
