@@ -19,7 +19,7 @@ from ..pixels.image import MAX_PIXELS
 from . import files
 
 if TYPE_CHECKING:
-    from ..bitstream.entropy import Tables
+    from ..bitstream.tables import Tables
     from ..pipeline.codec import Codec
 
 

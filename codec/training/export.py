@@ -17,7 +17,7 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from scipy.special import erf
 
-from ..bitstream.entropy import pmf_to_cdf
+from ..bitstream.tables import pmf_to_cdf
 from ..engine.torch.model import Model
 from ..engine.torch.payload import rounded
 from ..files.output import atomic

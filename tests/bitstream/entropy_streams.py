@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from codec.bitstream.entropy import Decoder, Encoder, Tables, pmf_to_cdf
+from codec.bitstream.entropy import Decoder, Encoder
+from codec.bitstream.tables import Tables, pmf_to_cdf
 
 SIGMAS = np.geomspace(0.11, 256, 90)
 

@@ -6,7 +6,8 @@ import pytest
 from entropy_streams import decode, draw, encode, gaussian_parts, independent_decode, lopsided
 
 from codec.bitstream import entropy
-from codec.bitstream.entropy import MAX_SYMBOL, Decoder, Encoder, Tables
+from codec.bitstream.entropy import Decoder, Encoder
+from codec.bitstream.tables import MAX_SYMBOL, Tables
 from codec.errors import BadOption, BadWeights, Corrupt
 from tests.fuzz.hostile import by_hand
 

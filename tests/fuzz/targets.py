@@ -11,6 +11,7 @@ import random
 import numpy as np
 
 from codec.bitstream import container, entropy
+from codec.bitstream.tables import MAX_SYMBOL, Tables, pmf_to_cdf
 from codec.errors import BadOption, BadWeights, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
 from codec.pipeline.damage import Damage
 
@@ -67,10 +68,10 @@ def parser(data):
 
 def tables():
     """A certain row, tails of 1/65536, rows that mostly escape, one of a thousand symbols, offsets of both signs."""
-    wide = entropy.pmf_to_cdf(np.exp(-np.abs(np.arange(-500, 501)) / 90), 0.01).tolist()
+    wide = pmf_to_cdf(np.exp(-np.abs(np.arange(-500, 501)) / 90), 0.01).tolist()
     rows = [[0, 65535, 65536], [0, 1, 65535, 65536], [0, 1, 65536], [0, 60000, 65536], wide]
     padded = [row + [0] * (len(wide) - len(row)) for row in rows]
-    return entropy.Tables(padded, [len(row) for row in rows], [0, 5, -3, -entropy.MAX_SYMBOL, -500])
+    return Tables(padded, [len(row) for row in rows], [0, 5, -3, -MAX_SYMBOL, -500])
 
 
 TABLES = tables()
@@ -103,7 +104,7 @@ def fence(data):
             assert (
                 symbols.dtype == np.int32
                 and len(symbols) == len(part)
-                and (not len(part) or np.abs(symbols).max() <= entropy.MAX_SYMBOL)
+                and (not len(part) or np.abs(symbols).max() <= MAX_SYMBOL)
             )
             encoder.put(symbols, part, TABLES)
         decoder.finish()

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import save
 
-from codec.bitstream.entropy import pmf_to_cdf
+from codec.bitstream.tables import pmf_to_cdf
 from codec.model.config import Config
 from codec.model.fixed import GAIN, TOP, FixedConv, FixedGain
 from codec.model.networks import STEP_RECIPROCAL, dct_basis

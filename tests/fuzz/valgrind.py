@@ -59,7 +59,8 @@ def inside(count):
 
 def unfenced():
     """A stream that ends too early, given to the extension as it is."""
-    from codec.bitstream.entropy import Encoder, Tables, _rans
+    from codec.bitstream.entropy import Encoder, _rans
+    from codec.bitstream.tables import Tables
 
     tables = Tables([[0, 20000, 40000, 65000, 65536]], [5], [-2])
     encoder = Encoder()

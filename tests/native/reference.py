@@ -6,7 +6,8 @@ import zlib
 
 import numpy as np
 
-from codec.bitstream.entropy import Decoder, Encoder, Tables
+from codec.bitstream.entropy import Decoder, Encoder
+from codec.bitstream.tables import Tables
 
 PHASE = (0, 3, 1, 2)
 

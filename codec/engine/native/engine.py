@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...bitstream.container import Tile
-from ...bitstream.entropy import Tables
+from ...bitstream.tables import Tables
 from ...coding.tiles import Halo
 from ...errors import BadWeights, Corrupt
 from ...loading import loading

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...bitstream.container import Tile
-from ...bitstream.entropy import Tables
+from ...bitstream.tables import Tables
 from ...coding import tiles
 from ...coding.tiles import Halo
 from ...errors import BadWeights, Corrupt

@@ -13,7 +13,7 @@ import torch.nn as nn
 from numpy.typing import NDArray
 from safetensors.torch import load as load_tensors
 
-from ...bitstream.entropy import Tables
+from ...bitstream.tables import Tables
 from ...errors import BadWeights
 from ...model import purpose
 from ...model.config import Config

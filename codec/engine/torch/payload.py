@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ...bitstream.container import Tile
-from ...bitstream.entropy import Decoder, Encoder, Tables
+from ...bitstream.entropy import Decoder, Encoder
+from ...bitstream.tables import Tables
 from ...errors import Corrupt
 from ...model.config import HYPER_STRIDE
 from ...model.fixed import HYPER, SAMPLE, TARGET, Hundredths, fixed
