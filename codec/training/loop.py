@@ -59,6 +59,7 @@ class Options:
     msssim: float = 0.0  # visual: share of 1 - MS-SSIM of luma
     drawn: float = 0.0  # share of crops of drawn pages
     reference: str = "psnr"  # model or weight file whose rate-distortion curve says what the terms of visual are worth
+    steer: int = 8  # visual: steps from one comparison of the files' sizes with the reference's to the next; 0: never
     # Only the encoder of the weight file `init` (default: the model psnr) is trained, on corrupted pictures.
     denoise: bool = False
     device: str = ""  # "": CUDA if there is one
@@ -131,10 +132,11 @@ def train(options, model=None, optimizer=None):
 
     pictures, amp = Pictures(o.data, device, max(o.crop, 256), o.drawn), has_bfloat16(device)
     goal = Objective(o, model.config, kept_worth(state, o))
+    reference = None
+    if o.objective == "visual" and not o.denoise and (goal.worth is None or o.steer):
+        reference = thaw(path_of(o.reference).read_bytes()).to(device, memory_format=torch.channels_last).eval()
     if goal.worth is None:
-        reference = thaw(path_of(o.reference).read_bytes()).to(device, memory_format=torch.channels_last)
         goal.measure(reference, pictures, amp)
-        del reference
     for size in filter(None, (o.crop, o.final_crop)):
         goal.prepare(size, device)
     peak = speed.peak(device, torch.bfloat16 if amp else torch.float32)
@@ -183,7 +185,7 @@ def train(options, model=None, optimizer=None):
         place = torch.arange(peers.rank * n, peers.rank * n + n, device=device) + torch.rand(n, device=device)
         q = place / (n * peers.world) * (model.config.anchors - 1)  # stratified over the qualities
         torch.compiler.cudagraph_mark_step_begin()
-        loss, figures = (
+        loss, figures, bpp = (
             compute(model, denoise.corrupt(x), q, x, denoise.BALANCE, amp)
             if o.denoise
             else compute(model, x, q, x, o.balance, amp)
@@ -198,6 +200,10 @@ def train(options, model=None, optimizer=None):
         if step == first:  # compilation is not part of the budget
             loss.item()
             began, logged_at = time.time() - spent, time.time()
+        if reference is not None and o.steer and step % o.steer == 0:
+            moves = goal.off_size(reference, x, q, bpp, amp)
+            peers.average([moves])
+            goal.steer(moves)
         step += 1
         keep = min(o.ema, step / (step + 20))
         with torch.no_grad():

@@ -5,7 +5,7 @@
 `psnr` has one term, the squared error of RGB, whose worth is lambda. `visual` has those of TERMS with a share. A term's
 worth at a quality is lambda times what squared error falls by, where the term falls by 1, along the curve of a model
 that was trained for squared error (the reference): a visual model then spends its bits at the qualities where that one
-does.
+does. Where it still does not, above all at low qualities, `steer` weighs its terms against bits until it does.
 """
 
 import torch
@@ -19,6 +19,9 @@ SEED = 7  # of these crops
 KINDS = ("visual", "psnr")
 # Rows: Y, Cb and Cr of RGB (JFIF).
 YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+# How far the logarithm of an anchor's weights moves per crop whose bits are one natural logarithm off the reference's,
+# and the most that a single crop counts as. The weights follow within some 100 comparisons of a batch of 8.
+STEERING, FARTHEST = 0.02, 1.0
 BLOCK = 16  # pixels of the squares whose mean colours are compared
 # The options on which the worth of terms depends.
 MEASURED = ("objective", "mse", "chroma", "fine", "mean_colour", "msssim", "reference")
@@ -129,10 +132,32 @@ class Objective:
         if "distance" in self.shares:
             self._distance(torch.empty(0, 3, size, size, device=device))
         table = [[self.shares[name] * worth for worth in self.worth[name]] for name in self.shares]
-        self.weighing = torch.tensor(table, device=device).log()
+        leaning = self.worth.get("leaning", [0.0] * self.config.anchors)
+        self.weighing = torch.tensor(table, device=device).log() + torch.tensor(leaning, device=device)
+
+    @torch.no_grad()
+    def off_size(self, reference, x, q, bpp, amp):
+        """How far the weights of each anchor [anchors] should move, as logarithms, for a quality's files to become as
+        large as the reference's.
+
+        Args: bpp: bits per pixel [N] that the trained model gave the crops x at the qualities q.
+        """
+        octaves = (lambda_of(q, self.config) / reference.config.lambda_min).log2()
+        wanted = reference(x, octaves.clamp(0, reference.config.anchors - 1), amp)[1]
+        change = STEERING * (wanted / bpp).log().clamp(-FARTHEST, FARTHEST)
+        low = q.floor().clamp(max=self.config.anchors - 2).long()
+        moves = torch.zeros(self.config.anchors, device=q.device)
+        return moves.index_add_(0, low, change * (low + 1 - q)).index_add_(0, low + 1, change * (q - low))
+
+    def steer(self, moves):
+        """Weighs the terms of all anchors against bits anew, by logarithms [anchors]; a checkpoint keeps the sum."""
+        self.weighing += moves
+        past = self.worth.get("leaning", [0.0] * self.config.anchors)
+        self.worth["leaning"] = [a + b for a, b in zip(past, moves.tolist(), strict=True)]
 
     def __call__(self, model, x, q, target, balance, amp):
-        """The loss over a batch and figures: loss, bits per pixel, those of z, PSNR, and each term as bits per pixel.
+        """The loss over a batch; figures: loss, bits per pixel, those of z, PSNR, and each term as bits per pixel; and
+        the bits per pixel of each crop [N].
 
         Every sample's is divided by lambda^balance: at 0.4 every quality counts about the same. `target`: what x should
         become.
@@ -144,7 +169,7 @@ class Objective:
         loss = ((bpp + sum(terms)) * (0.008 / lambda_of(q, self.config)) ** balance).mean()
         psnr = 10 * torch.log10(255**2 / squared_error(target, picture.detach())).mean()
         figures = [loss.detach(), bpp.detach().mean(), bpp_z.detach().mean(), psnr, *(t.detach().mean() for t in terms)]
-        return loss, torch.stack(figures)
+        return loss, torch.stack(figures), bpp.detach()
 
 
 def _slope(values):

@@ -172,8 +172,9 @@ def test_the_loss_is_the_sum_of_its_terms(measured, reference, pictures):
     x = pictures.crops(1, 192)
     measured.prepare(192, x.device)
     reference.eval()
-    loss, figures = measured(reference, x, torch.tensor([4.0]), x, 0.0, False)
+    loss, figures, bpp = measured(reference, x, torch.tensor([4.0]), x, 0.0, False)
     names = dict(zip(("loss", "bpp", "bpp_z", "psnr", *measured.shares), figures.tolist(), strict=True))
+    assert bpp.tolist() == pytest.approx([names["bpp"]])
     assert loss.item() == pytest.approx(names["bpp"] + sum(names[name] for name in measured.shares), rel=1e-5)
     with torch.no_grad():
         y = reference(x, torch.tensor([4.0]), False)[0]
@@ -181,6 +182,25 @@ def test_the_loss_is_the_sum_of_its_terms(measured, reference, pictures):
         expected = share * measured.worth[name][4] * measured.term(name, x, y).item()
         assert names[name] == pytest.approx(expected, rel=1e-4)
     assert names["psnr"] == pytest.approx(-10 * np.log10((x - y).square().mean().item()), abs=1e-3)
+
+
+def test_qualities_whose_files_are_too_large_weigh_bits_more(pictures, reference):
+    """Only the two anchors about the quality move, by how near it is; a run that goes on begins from there."""
+    goal = Objective(Options(crop=64), reference.config)
+    goal.worth = {name: [1.0] * 11 for name in goal.shares}
+    goal.prepare(64, "cpu")
+    before, x, q = goal.weighing.clone(), pictures.crops(2, 64), torch.tensor([3.25, 10.0])
+    own = reference.eval()(x, q, False)[1].detach()
+    assert not goal.off_size(reference, x, q, own, False).any()
+    moves = goal.off_size(reference, x, q, own * torch.tensor([2.0, 0.5]), False)
+    step = 0.02 * np.log(2)
+    assert moves.tolist() == pytest.approx([0, 0, 0, -0.75 * step, -0.25 * step, 0, 0, 0, 0, 0, step], abs=1e-7)
+    goal.steer(moves)
+    goal.steer(moves)
+    assert torch.allclose(goal.weighing - before, 2 * moves.expand(len(before), -1), atol=1e-6)
+    resumed = Objective(goal.options, reference.config, goal.worth)
+    resumed.prepare(64, "cpu")
+    assert torch.allclose(resumed.weighing, goal.weighing, atol=1e-6)
 
 
 def test_a_run_keeps_its_worth_unless_the_terms_change():
