@@ -4,7 +4,6 @@ They may be missing, broken, or need more memory than the system gives, of which
 """
 
 import os
-import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -13,10 +12,15 @@ from types import ModuleType
 
 from .errors import CodecError, Missing
 
+try:
+    import resource
+except ImportError:  # Windows, which limits no process in this way
+    resource = None  # type: ignore[assignment]
+
 EXTRA = "torch", "compressai", "safetensors"  # what the extra [torch] brings
 PACKAGES = ("numpy", "PIL", *EXTRA)
 PROBE = "import sys; sys.path[:] = sys.argv[1:]; import numpy, torch"
-LIMITS = {"address space": resource.RLIMIT_AS, "data": resource.RLIMIT_DATA}
+LIMITS = {"address space": "RLIMIT_AS", "data": "RLIMIT_DATA"}
 
 
 @contextmanager
@@ -84,7 +88,9 @@ def _probe() -> None:
 
 def _limit() -> str:
     """In brackets the smallest limit on memory that this process has; "" for none."""
-    limits = [(resource.getrlimit(kind)[0], name) for name, kind in LIMITS.items()]
+    if resource is None:
+        return ""
+    limits = [(resource.getrlimit(getattr(resource, kind))[0], name) for name, kind in LIMITS.items()]
     limits = [(size, name) for size, name in limits if size != resource.RLIM_INFINITY]
     if not limits:
         return ""

@@ -41,6 +41,9 @@ COMMANDS = {
 }
 
 
+SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
 def main() -> None:
     """The console script.
 
@@ -48,7 +51,7 @@ def main() -> None:
     """
     # This must come before torch: on busy cores, threads that spin while they wait for each other take five times as
     # long; on idle ones, threads that sleep take a sixth longer.
-    if os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > (os.cpu_count() or 1) / 2:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         # Whoever started this may have closed a stream, and the next file opened would take its place. Output that
@@ -58,7 +61,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names are said where the locale lacks their letters, too
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in SIGNALS:
         if signal.getsignal(signum) != signal.SIG_IGN:  # as nohup and shells set it
             signal.signal(signum, _stop)
     warnings.showwarning = lambda message, *_: click.echo(f"aecodec: {message}", err=True)

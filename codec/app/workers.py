@@ -29,7 +29,7 @@ from ..files import output
 from ..loading import loading
 
 START = "import sys; sys.path[:] = sys.argv[2:]; from codec.app.workers import serve; serve(int(sys.argv[1]))"
-SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+SIGNALS = {getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)}
 
 
 class Workers:
@@ -135,7 +135,7 @@ class _Worker:
             self.stop()
             code = process.returncode
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-            hint = ", as the system does where memory runs short" if code == -signal.SIGKILL else ""
+            hint = ", as the system does where memory runs short" if code == -9 else ""
             raise CodecError(f"the worker process {how}{hint}") from None
 
     def stop(self) -> None:

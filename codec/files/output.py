@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+SYNCED = os.O_RDONLY if os.name == "posix" else os.O_RDWR  # how a file is opened to be synced: Windows wants to write
 LINKS = 40  # as many as Linux follows
 DESCRIPTORS = re.compile(r"/dev/fd|/proc/([0-9]+)(/task/[0-9]+)?/fd")  # folders of open files; macOS has the first only
 
@@ -135,13 +136,13 @@ class Draft:
             if self._file is not None:
                 self.close()
             with _named(self._target, self.path):
-                descriptor = os.open(self.path, os.O_RDONLY)
+                descriptor = os.open(self.path, SYNCED)
                 try:
                     if self._overwrite and like is None and os.path.isfile(self._end):
-                        os.fchmod(descriptor, stat.S_IMODE(os.stat(self._end).st_mode))
+                        os.chmod(self.path, stat.S_IMODE(os.stat(self._end).st_mode))
                     if like is not None:
-                        os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
-                        os.utime(descriptor, ns=(like.st_atime_ns, like.st_mtime_ns))
+                        os.chmod(self.path, stat.S_IMODE(like.st_mode))
+                        os.utime(self.path, ns=(like.st_atime_ns, like.st_mtime_ns))
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
@@ -238,7 +239,8 @@ class _Drafts:
 
 
 _drafts = _Drafts()
-os.register_at_fork(after_in_child=_drafts.renew)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_drafts.renew)
 
 
 def drop_all() -> None:

@@ -42,9 +42,10 @@ class _Quiet:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        os.register_at_fork(
-            before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._after_in_child
-        )
+        if hasattr(os, "register_at_fork"):  # Windows does not fork
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._after_in_child
+            )
         # Without a handler, logging prints its errors when nobody configured it.
         logging.getLogger("PIL").addHandler(logging.NullHandler())
         try:  # libtiff as Pillow linked it

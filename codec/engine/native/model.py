@@ -209,7 +209,8 @@ def _described(tensors: dict[str, NDArray[Any]]) -> Any:
 
 
 _lock = threading.Lock()
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def load(name: str | Path) -> Model:
