@@ -52,7 +52,7 @@ def clouds(seed=0):
 
 def strips(width, height):
     """Yields Pictures of STRIP rows, uint8 RGB, from top to bottom; the same for the same size."""
-    from codec.pixels.image import Picture
+    from codec.pixels.picture import Picture
 
     cloud = clouds()
     columns = np.arange(width)

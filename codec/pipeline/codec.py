@@ -11,8 +11,8 @@ from PIL import Image
 
 from ..engine import opened
 from ..engine.seam import Engine, Weights
-from ..pixels import image
-from ..pixels.image import MAX_PIXELS, Picture
+from ..pixels import picture as pictures
+from ..pixels.picture import MAX_PIXELS, Picture
 from ..pixels.strips import Scan
 from ..stages import stage
 from .damage import Damage
@@ -124,4 +124,4 @@ class Codec:
 
 def to_pil(picture: Picture) -> Image.Image:
     with stage("pixels"):
-        return image.to_pil(picture)
+        return pictures.to_pil(picture)

@@ -21,7 +21,7 @@ from ..engine.seam import Engine
 from ..errors import BadOption, CodecError, Corrupt, TooLarge
 from ..model.config import STRIDE
 from ..model.weights import name_of
-from ..pixels.image import MAX_PIXELS
+from ..pixels.picture import MAX_PIXELS
 from ..pixels.strips import Region, Scan
 from ..stages import stage
 from .batches import Batch

@@ -21,8 +21,8 @@ from ..coding.tiles import Halo
 from ..engine.seam import Effort, Engine, Latents
 from ..errors import BadOption
 from ..model.config import STRIDE
-from ..pixels import hidden, image, scanner, score, strips
-from ..pixels.image import Picture
+from ..pixels import hidden, scanner, score, strips
+from ..pixels.picture import Picture, without
 from ..pixels.strips import Scan, Window
 from . import ladder, target
 from .batches import Batch
@@ -65,7 +65,7 @@ class Encoder:
     def encode(self, picture: Any, options: EncodeOptions) -> bytes:
         """The file of a picture: a Scan, or anything `image.load` takes."""
         with scanner.opened(picture, options.max_pixels) as scan:
-            file = self._file(image.strip(scan, options.strip), options)
+            file = self._file(without(scan, options.strip), options)
         if isinstance(file, BadOption):
             raise file
         return file
@@ -78,7 +78,7 @@ class Encoder:
         batch = Batch(lambda sources: self._files(sources, options), keep)
         for number, picture in enumerate(pictures):
             with batch.number(number), scanner.opened(picture, options.max_pixels) as scan:
-                scan = image.strip(scan, options.strip)
+                scan = without(scan, options.strip)
                 if is_large(scan) or hides(scan, options):
                     batch.put(number, self._file(scan, options))
                     continue

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..bitstream import container
 from ..model.config import STRIDE
-from ..pixels.image import Picture
+from ..pixels.picture import Picture
 from ..pixels.strips import Scan
 from .choice import Candidate, cheapest
 

@@ -8,8 +8,8 @@ from numbers import Integral, Real
 from typing import TypedDict
 
 from ..errors import BadOption
-from ..pixels.image import MAX_PIXELS
 from ..pixels.metadata import kinds_of
+from ..pixels.picture import MAX_PIXELS
 from ..pixels.strips import SCALES
 
 MOST_EFFORT = 9

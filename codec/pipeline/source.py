@@ -13,8 +13,8 @@ from ..bitstream import container, layout
 from ..bitstream.container import Tile
 from ..coding import alpha, drawn
 from ..coding.spread import Range
-from ..pixels.image import Picture
 from ..pixels.metadata import KINDS
+from ..pixels.picture import Picture
 from ..pixels.strips import Scan
 from ..stages import stage
 

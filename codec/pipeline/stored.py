@@ -14,8 +14,8 @@ from ..coding.spread import Range
 from ..engine.seam import Engine, Latents
 from ..errors import Corrupt
 from ..model.config import STRIDE
-from ..pixels.image import Picture
 from ..pixels.metadata import KINDS
+from ..pixels.picture import Picture
 from ..pixels.strips import Region, Scan, Window
 from .damage import Damage
 from .options import DecodeOptions

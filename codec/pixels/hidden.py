@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .image import Picture
+from .picture import Picture
 from .strips import Scan, Window
 
 BAND = 64  # rows filled at a time

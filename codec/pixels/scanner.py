@@ -15,7 +15,7 @@ from PIL import Image
 from ..stages import stage
 from . import image, metadata, pil
 from .formats import png, ppm, tiff
-from .image import MAX_PIXELS, Picture
+from .picture import MAX_PIXELS, Picture
 from .strips import Scan
 
 SMALL = 1 << 22  # pixels up to which a picture is read whole

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import Missing, TooLarge
-from .image import Picture
+from .picture import Picture
 from .strips import Scan
 
 MOST_PIXELS = 2**23  # half a kilobyte each is what the package takes

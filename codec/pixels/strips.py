@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadOption
-from .image import Picture
+from .picture import Picture
 
 SCALES = 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16
 

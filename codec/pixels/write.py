@@ -6,10 +6,10 @@ from typing import Any, BinaryIO
 
 from ..errors import BadImage
 from ..files import output
-from . import colour, image, metadata, pil
+from . import colour, metadata, pil
 from . import exif as blocks
 from .formats import avif, jpeg, png, ppm, tiff
-from .image import Picture
+from .picture import Picture, join, shallow, to_pil, turned
 from .strips import Scan
 
 SUFFIXES = {
@@ -70,7 +70,7 @@ def fitted(picture: Picture | Scan, format: str) -> Picture | Scan:
     with pil.refusing(f"the picture cannot be written as {name}"):
         exif = _exif(blocks.bare(exif), name)
     if blocks.orientation(picture.exif) > 1 and blocks.orientation(exif) == 1:
-        picture = image.turned(picture)
+        picture = turned(picture)
         xmp = picture.xmp
     if picture.depth == 16 and name not in WRITERS:
         notes.append("all but 8 of its 16 bits per sample")
@@ -137,7 +137,7 @@ def _write(picture: Picture | Scan, name: str, file: BinaryIO) -> None:
             file, picture.width, picture.height, picture.channels + picture.has_alpha, picture.depth, **options
         )
         for strip in picture.strips():
-            writer.write(image.join(strip))
+            writer.write(join(strip))
         writer.close()
         return
     buffer = io.BytesIO()
@@ -145,7 +145,7 @@ def _write(picture: Picture | Scan, name: str, file: BinaryIO) -> None:
     long_xmp = name == "JPEG" and picture.xmp and len(picture.xmp) > jpeg.MOST_XMP
     with pil.refusing(f"the picture cannot be written as {name}"):
         shown = replace(picture, cicp=None, xmp=None if long_xmp else picture.xmp)
-        image.to_pil(image.shallow(shown)).save(buffer, name, **OPTIONS.get(name, {}) | metadata.to_pil(shown))
+        to_pil(shallow(shown)).save(buffer, name, **OPTIONS.get(name, {}) | metadata.to_pil(shown))
     data: bytes | memoryview = buffer.getbuffer()
     if long_xmp and picture.xmp:
         data = jpeg.with_long_xmp(bytes(data), picture.xmp)

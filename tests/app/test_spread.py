@@ -10,7 +10,7 @@ import codec
 from codec.bitstream import container
 from codec.coding.spread import Range
 from codec.pixels import scanner
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from codec.pixels.strips import Scan
 
 Y, X = np.mgrid[:120, :136]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 import codec
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from tests import campaigns
 
 SWITCH = 1e-6  # seconds between switches of threads; Python's own is 5e-3

@@ -12,7 +12,7 @@ import time
 import numpy as np
 
 import codec
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from tests import campaigns
 
 MOST = 130  # px

@@ -15,7 +15,7 @@ from codec.coding import drawn, exact
 from codec.errors import Corrupt
 from codec.latents import features
 from codec.pipeline.damage import Damage
-from codec.pixels import image
+from codec.pixels.picture import Picture
 
 TOP, LEFT, HIGH, WIDE = 150, 100, 208, 320  # of the photograph
 
@@ -68,7 +68,7 @@ def test_every_reader_sees_it(coded, coder):
 def test_alpha_metadata_and_targets_come_along(coder):
     alpha = np.full((420, 530), 255, np.uint8)
     alpha[:30] = 7
-    picture = image.Picture(page(), alpha, icc=bytes(200), xmp=b"<x/>")
+    picture = Picture(page(), alpha, icc=bytes(200), xmp=b"<x/>")
     file = coder.encode(picture, target_size=30_000)
     back = coder.decode_picture(file)
     assert (

@@ -26,7 +26,7 @@ import codec
 from codec.bitstream import container, layout
 from codec.errors import CodecError, Corrupt, Truncated
 from codec.model.prior import ROWS
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from tests.fuzz import hostile, tiny
 from tests.fuzz.targets import READER, sentence
 

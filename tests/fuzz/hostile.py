@@ -269,7 +269,7 @@ def forge_siblings(coder, rng, count):
     import torch
 
     from codec.model.fixed import HYPER, SAMPLE
-    from codec.pixels.image import Picture
+    from codec.pixels.picture import Picture
 
     numbers = np.random.default_rng(rng.getrandbits(32))
     height, width = rng.choice((1, 5, 16, 17, 33, 64, 70)), rng.choice((1, 5, 16, 17, 33, 64, 70))
@@ -318,7 +318,7 @@ def bunch(coder, data, rng, edit=edit):
 
 def seeds(coder):
     """Small valid files of all kinds, to start from: {name: bytes}."""
-    from codec.pixels.image import Picture
+    from codec.pixels.picture import Picture
 
     rng, files = random.Random(0), {}
     for height, width, channels, depth in (

@@ -24,7 +24,7 @@ import codec
 from benchmarks.exactness import parse
 from codec.errors import CodecError
 from codec.pixels import write
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from tests.fuzz import tiny
 from tests.golden.refused import bad
 from tests.golden.scenes import alpha, page, scene

@@ -10,7 +10,7 @@ from codec.bitstream import container
 from codec.bitstream.entropy import Decoder, Encoder
 from codec.coding import exact
 from codec.engine.torch import payload as coding
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from tests.fuzz import hostile
 from tests.golden.scenes import alpha, scene
 

@@ -9,7 +9,7 @@ from image_files import SRGB, XMP, exif
 from codec.bitstream import container
 from codec.coding import tiles
 from codec.model.config import STRIDE
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 
 SIDE = 256  # px: tiles of the tests
 HEIGHT, WIDTH = 580, 700  # 3 x 3 tiles

@@ -18,7 +18,7 @@ from codec.bitstream import container, entropy
 from codec.coding import tiles
 from codec.model.config import STRIDE
 from codec.model.weights import path_of
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 
 # Rate
 

@@ -14,7 +14,7 @@ from pipeline_files import picture_file
 
 from codec.bitstream import container, layout
 from codec.errors import BadOption, CodecError, Corrupt, NotAec, TooLarge, Truncated, UnknownModel, UnsupportedVersion
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from codec.pipeline import target
 from codec.pipeline.options import EncodeOptions, Target
 from codec.pipeline.target import TRIALS, Search
 from codec.pixels import score, strips
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from codec.pixels.strips import Scan
 
 TYPICAL = [(1, 10.0), (50, 30.0), (100, 44.0)]

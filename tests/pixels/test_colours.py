@@ -14,7 +14,7 @@ from PIL import Image, ImageCms
 import codec
 from codec.pixels import colour, image, write
 from codec.pixels.formats import avif
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture, to_pil, without
 
 P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)  # white, red, green, blue as in cHRM
 SRGB_CORNERS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
@@ -117,7 +117,7 @@ def test_code_points_survive_in_aec_and_png(code):
     assert decoded.cicp == code
     data, notes = written(decoded, "png")
     assert chunk(b"cICP", code) in data and data.index(b"cICP") < data.index(b"IDAT") and notes == ()
-    assert image.strip(decoded, "cicp").cicp is None and image.strip(decoded, "all").cicp is None
+    assert without(decoded, "cicp").cicp is None and without(decoded, "all").cicp is None
 
 
 def test_code_points_in_avif():
@@ -141,7 +141,7 @@ def test_a_profile_in_the_place_of_code_points():
         assert image.load(data).icc is None and notes == ("the meaning of its colours (Rec. 2020, PQ)",)
         data, notes = written(Picture(photo(40, 50, 3), cicp=REC2020_PQ, icc=SRGB), suffix)
         assert image.load(data).icc == SRGB and notes == ()
-    assert image.to_pil(Picture(photo(40, 50, 3), cicp=b"\x0c\x0d\0\1")).info["icc_profile"]
+    assert to_pil(Picture(photo(40, 50, 3), cicp=b"\x0c\x0d\0\1")).info["icc_profile"]
     samples = COLOURS / 255
     for code, curve in ((b"\x0c\x0d\0\1", linear), (b"\x0c\x08\0\1", lambda v: v), (b"\x0c\x04\0\1", lambda v: v**2.2)):
         expected = np.linalg.inv(matrix(SRGB_CORNERS)) @ matrix(P3) @ curve(samples).T

@@ -7,8 +7,8 @@ from conftest import photograph
 from PIL import Image
 
 from codec.app.cli import cli
-from codec.pixels import hidden, image
-from codec.pixels.image import Picture
+from codec.pixels import hidden
+from codec.pixels.picture import Picture, to_pil
 from codec.pixels.strips import Scan
 
 
@@ -130,7 +130,7 @@ def test_the_command_and_the_plugin_have_exact(tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     picture, _ = noisy(64, 80, "disc")
-    image.to_pil(picture).save("a.png")
+    to_pil(picture).save("a.png")
     runs = [["compress", "a.png"], ["compress", "--exact", "a.png", "-o", "b.aec"]]
     assert [CliRunner().invoke(cli, run).exit_code for run in runs] == [0, 0]
     opened = Image.open("a.png")

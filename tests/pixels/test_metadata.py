@@ -21,7 +21,7 @@ from codec.pixels import exif as blocks
 from codec.pixels import image, metadata, scanner, write
 from codec.pixels import xmp as packets
 from codec.pixels.formats import jpeg
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture, without
 from codec.pixels.strips import Scan
 
 HEAD, TAIL = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">', b"</x:xmpmeta>"
@@ -108,9 +108,9 @@ SPELLINGS = [
 def test_xmp_repeats_no_orientation_that_is_gone(spelling):
     other = b'<q:Orientation>6</q:Orientation><d q:Orientation="6" tiff:ImageWidth="6"/>'
     xmp = HEAD + spelling + other + TAIL
-    stripped = image.strip(Picture(photo(4, 6, 3), exif=exif(6), xmp=xmp), "exif")
+    stripped = without(Picture(photo(4, 6, 3), exif=exif(6), xmp=xmp), "exif")
     assert stripped.xmp == HEAD + spelling.replace(b"6", b"1") + other + TAIL and stripped.pixels.shape == (6, 4, 3)
-    assert image.strip(Picture(photo(4, 6, 3), exif=exif(1), xmp=xmp), "exif").xmp == xmp
+    assert without(Picture(photo(4, 6, 3), exif=exif(1), xmp=xmp), "exif").xmp == xmp
 
 
 def test_a_tiff_turned_by_xmp_says_so_no_more():

@@ -19,7 +19,7 @@ from codec.errors import BadImage, BadOption, Corrupt, TooLarge
 from codec.pixels import image, scanner, write
 from codec.pixels.formats import png as png_rows
 from codec.pixels.formats import ppm, tiff
-from codec.pixels.image import Picture
+from codec.pixels.picture import Picture
 from codec.pixels.strips import Region, Scan, Window
 
 

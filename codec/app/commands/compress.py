@@ -111,7 +111,8 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
 
     from ...pipeline.damage import Damage
     from ...pipeline.options import DecodeOptions
-    from ...pixels import image, scanner, write
+    from ...pixels import scanner, write
+    from ...pixels.picture import without
 
     wanted = DecodeOptions(**decoding, max_pixels=options.max_pixels)
     coder = options.coder()
@@ -124,7 +125,7 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
         damage = Damage() if recover else None
         with coder.decoder.scan(data, wanted, damage) as stored:
-            scan = write.fitted(image.strip(stored, strip), format)  # turned, if need be, before the proof
+            scan = write.fitted(without(stored, strip), format)  # turned, if need be, before the proof
             written, read = Fingerprint(), Fingerprint()
             write.save(_timed(scan, watch, "decode", written if options.remove else None), draft, format)
             watch.lap(format)
