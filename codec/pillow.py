@@ -136,7 +136,7 @@ def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> N
     """
     from .pipeline.codec import Codec
     from .pipeline.options import EncodeOptions
-    from .pixels import image
+    from .pixels.read import load
 
     given = picture.encoderinfo
     exif, xmp = given.get("exif") or None, given.get("xmp")  # an Image.Exif without a tag is false
@@ -151,7 +151,7 @@ def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> N
         info |= {name: picture.info.get(name) for name in ("gamma", "chromaticity", "srgb")}
     frame.info = {name: value for name, value in info.items() if value is not None}
     try:
-        loaded = image.load(frame, max_pixels=0)
+        loaded = load(frame, max_pixels=0)
         if exif and not loaded.exif:
             raise BadOption("exif does not hold an EXIF block")
         named = {field.name for field in fields(EncodeOptions)} - {"strip", "max_pixels"}

@@ -6,11 +6,11 @@ import time
 
 import numpy as np
 import pytest
-from safetensors.numpy import load
+from safetensors.numpy import load as load_tensors
 
 import codec
 from codec import errors
-from codec.pixels import image
+from codec.pixels.read import load
 from tests.fuzz import tiny
 from tests.golden.make import BAD, COMMAND, GOOD, coder_of, digest, of_pixels, pictures
 
@@ -39,7 +39,7 @@ def test_symbols_and_pixels_are_those_of_old(name):
     assert digest(coder, file) == golden["parse"]
     native = coder_of(name, "native")
     assert native.checksum(file) == golden["pixels"]
-    found, expected = coder.decode_picture(file), image.load(GOOD / f"{name}.png")
+    found, expected = coder.decode_picture(file), load(GOOD / f"{name}.png")
     assert found.depth == expected.depth and np.array_equal(found.pixels, expected.pixels)
     assert coder.checksum(file) == of_pixels(found.pixels) == golden["pixels"]
     picture = pictures()[name][0]

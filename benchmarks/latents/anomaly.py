@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 import codec
 from codec.latents.anomaly import Normal, heat, measure
-from codec.pixels.image import load
+from codec.pixels.read import load
 
 from .textures import DEFECTS, TEXTURES, damaged, texture
 

@@ -23,8 +23,8 @@ def reread(job: Job) -> bytes | str:
 
 
 def content(job: Job) -> bytes | str:
-    """What `latents.files.to_aec` and `image.load` take: the bytes of an .aec file or of what is read only once, else
-    the path.
+    """What `latents.files.to_aec` and `pixels.read.load` take: the bytes of an .aec file or of what is read only once,
+    else the path.
     """
     from ..bitstream.layout import SIGNATURE
 

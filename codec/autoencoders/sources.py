@@ -160,7 +160,7 @@ def _table(content: bytes, columns: Columns) -> Data:
 
 def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
     """All pictures below the folder, by name; where all lie in folders of their own, these are the labels."""
-    from ..pixels import image
+    from ..pixels.read import load
 
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     paths = [path for path in files if path.suffix.lower() in PICTURES]
@@ -169,7 +169,7 @@ def _folder(folder: str, size: tuple[int, int] | None, gray: bool) -> Data:
     pictures = []
     for path in paths:
         try:
-            picture = image.load(path)
+            picture = load(path)
         except CodecError as error:
             raise BadData(f"{shown(str(path))}: {error}") from None
         pixels = picture.pixels.astype(np.float32) / (257 if picture.depth == 16 else 1)  # 0 to 255

@@ -141,9 +141,10 @@ class Transfer:
 
     def _psnr(self, source: str, data: bytes) -> float:
         """In dB over all colour samples that are seen; infinite where they are the same."""
-        from ..pixels import hidden, image, strips
+        from ..pixels import hidden, strips
+        from ..pixels.read import load
 
-        original = image.load(read(source), self.settings.max_pixels)
+        original = load(read(source), self.settings.max_pixels)
         return strips.psnr(hidden.flat(original), hidden.flat(self._coder.decode_picture(data, max_pixels=0)))
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ..errors import BadOption, CodecError
 from ..model.config import STRIDE
-from ..pixels import image
+from ..pixels.read import load
 
 if TYPE_CHECKING:
     from ..pipeline.codec import Codec
@@ -36,7 +36,7 @@ def measure(coder: "Codec", source: Any, quality: float = QUALITY, **options: An
     """Of every position of a picture (anything `Codec.encode` takes), float32 [4, h, w]: log2 of bits and of squared
     error, and their 3x3 means.
     """
-    picture = image.load(source, **options)
+    picture = load(source, **options)
     data = coder.encode(picture, quality, lossless=False, **options)
     bits = coder.bits_map(data, **options)
     decoded = coder.decode_picture(data, **options).pixels

@@ -59,7 +59,7 @@ class Codec:
         return self.engine.device
 
     def encode(self, picture: Any, quality: float = 60.0, **options: Unpack[Encoding]) -> bytes:
-        """Bytes of an .aec file of a Scan, or of anything `image.load` takes."""
+        """Bytes of an .aec file of a Scan, or of anything `pixels.read.load` takes."""
         return self.encoder.encode(picture, EncodeOptions(quality, **options))
 
     def encode_batch(

@@ -63,7 +63,7 @@ class Encoder:
         self.engine, self.decoder = engine, decoder
 
     def encode(self, picture: Any, options: EncodeOptions) -> bytes:
-        """The file of a picture: a Scan, or anything `image.load` takes."""
+        """The file of a picture: a Scan, or anything `pixels.read.load` takes."""
         with scanner.opened(picture, options.max_pixels) as scan:
             file = self._file(without(scan, options.strip), options)
         if isinstance(file, BadOption):

@@ -1,4 +1,4 @@
-"""The 16-bit formats Pillow has no mode for: reads PNG, TIFF and PPM at full depth; `image` calls it.
+"""The 16-bit formats Pillow has no mode for: reads PNG, TIFF and PPM at full depth; `read` calls it.
 
 Pillow keeps 8 bits of 16-bit colour, but its decoders can be asked for either byte of a sample. So a file is decoded
 twice, once for the high and once for the low bytes, and every compression, predictor, tiling and interlace Pillow knows

@@ -1,5 +1,5 @@
 """What travels with the pixels: ICC profile, EXIF, XMP and code points of colours (`colour`); of a PIL image, and the
-other way round. Used by `image`, `write` and the plugin.
+other way round. Used by `read`, `write` and the plugin.
 
 Whatever it says is untrusted, and what cannot be kept is said in a note rather than held against the pixels.
 """

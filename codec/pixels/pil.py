@@ -1,7 +1,7 @@
 """Pillow behind a fence: opens and decodes picture files, prints nothing, and raises nothing but the codec's own
 errors.
 
-`image` and `deep` see Pillow's decoders through it. Pillow itself raises nearly every exception there is on a broken
+`read` and `deep` see Pillow's decoders through it. Pillow itself raises nearly every exception there is on a broken
 file.
 """
 

@@ -1,4 +1,4 @@
-"""Large picture files, read while they are coded: `png`, `tiff` and `ppm` cut them into pieces that `image` reads like
+"""Large picture files, read while they are coded: `png`, `tiff` and `ppm` cut them into pieces that `read` reads like
 any small picture.
 
 So nothing is known here of modes, depths and palettes, and a large file is read as a small one is. What cannot be cut
@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from ..stages import stage
-from . import image, metadata, pil
+from . import metadata, pil
 from .formats import png, ppm, tiff
 from .picture import MAX_PIXELS, Picture
+from .read import check_size, load, load_file, open_file
 from .strips import Scan
 
 SMALL = 1 << 22  # pixels up to which a picture is read whole
@@ -24,7 +25,7 @@ CUT = {"PNG": png.cut, "TIFF": tiff.cut, "PPM": ppm.cut}
 
 @contextmanager
 def opened(source: Any, max_pixels: int = MAX_PIXELS) -> Iterator[Picture | Scan]:
-    """Context of a Scan, or a Picture, of what `image.load` takes, or of a Scan; raises as `image.load`, and the Scan's
+    """Context of a Scan, or a Picture, of what `load` takes, or of a Scan; raises as `load`, and the Scan's
     strips do too.
 
     Until the last strip has been read a broken file may go unnoticed.
@@ -33,13 +34,13 @@ def opened(source: Any, max_pixels: int = MAX_PIXELS) -> Iterator[Picture | Scan
         yield source
     elif isinstance(source, (Picture, np.ndarray, Image.Image)):
         with stage("pixels"):
-            picture = image.load(source, max_pixels)
+            picture = load(source, max_pixels)
         yield picture
     else:
-        file, suffix = image.open_file(source)
+        file, suffix = open_file(source)
         with file:
             with stage("pixels"), pil.refusing("the picture cannot be decoded"):
-                scan = _scan(file, suffix, max_pixels) or image.load_file(file, suffix, max_pixels)
+                scan = _scan(file, suffix, max_pixels) or load_file(file, suffix, max_pixels)
             yield scan
 
 
@@ -54,7 +55,7 @@ def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
         whole = pil.open_picture(file)
         name, size = whole.format, whole.size
     width, height = size
-    image.check_size(width, height, max_pixels)
+    check_size(width, height, max_pixels)
     if size[0] * size[1] <= SMALL or name not in CUT:
         return None
     if name == "TIFF":
@@ -63,7 +64,7 @@ def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
     if parts is None:
         return None
     small, pieces = parts
-    first = image.load(small, max_pixels=0)
+    first = load(small, max_pixels=0)
     if name == "PNG":  # its small file has all metadata
         described = {kind: getattr(first, kind) for kind in (*metadata.KINDS, "notes")}
     else:
@@ -71,6 +72,6 @@ def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
 
     def strips() -> Iterator[Picture]:
         for piece in pieces():
-            yield image.load(piece, max_pixels=0)
+            yield load(piece, max_pixels=0)
 
     return Scan(width, height, first.channels, first.depth, first.has_alpha, strips, **{"suffix": suffix, **described})

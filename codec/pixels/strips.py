@@ -1,6 +1,6 @@
 """Pictures by rows: a Scan is a Picture that is never whole in memory. `pipeline` codes from scans and to scans.
 
-A Picture is the scan of one strip that is there already, so that there is one path for both: `image`, `png`, `tiff` and
+A Picture is the scan of one strip that is there already, so that there is one path for both: `read`, `png`, `tiff` and
 `deep` know how to read and to write the strips of files.
 """
 

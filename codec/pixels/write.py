@@ -1,4 +1,4 @@
-"""Pictures into files of the formats that others read; the last stage of the codec, as `image` is its first."""
+"""Pictures into files of the formats that others read; the last stage of the codec, as `read` is its first."""
 
 import io
 from dataclasses import replace

@@ -21,8 +21,8 @@ import odd_files
 import oddities
 
 from codec.errors import BadImage, TooLarge
-from codec.pixels.image import load
 from codec.pixels.picture import Picture
+from codec.pixels.read import load
 from tests import campaigns
 
 MOST_PIXELS = 2**20  # what damage makes of a size must not fill the memory of the campaign

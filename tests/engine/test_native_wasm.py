@@ -13,7 +13,7 @@ import codec
 from codec.bitstream.container import Reader
 from codec.engine.native.model import Model
 from codec.model.weights import path_of
-from codec.pixels import image
+from codec.pixels.read import load
 from tests.engine.test_native_portable import written
 from tests.fuzz import tiny
 from tests.golden.make import GOOD
@@ -78,5 +78,5 @@ def test_pictures_of_odd_sizes(simd, library, tmp_path):
 @pytest.mark.parametrize("quality", [1, 20, 60, 90, 100])
 def test_real_photographs(quality, kodak, library, tmp_path):
     coder = codec.Codec("default", engine="native")
-    files = [coder.encode(image.load(path).pixels, quality) for path in kodak]
+    files = [coder.encode(load(path).pixels, quality) for path in kodak]
     assert len(set(compared(library, "wasm", files, tmp_path))) == 2 * len(kodak)

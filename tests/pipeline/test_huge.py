@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from benchmarks import huge
 from benchmarks.cold import process
 from codec.app.cli import cli
-from codec.pixels import image, write
+from codec.pixels import write
+from codec.pixels.read import load
 
 TINY = Path(__file__).parents[1] / "golden" / "tiny.safetensors"  # networks that cost next to nothing
 
@@ -20,7 +21,7 @@ TINY = Path(__file__).parents[1] / "golden" / "tiny.safetensors"  # networks tha
 @pytest.mark.parametrize("suffix", ["png", "tiff", "ppm"])
 def test_what_is_written_strip_by_strip_is_what_is_compared(suffix, tmp_path):
     huge.write(tmp_path / f"a.{suffix}", 300, 200)
-    picture = image.load(tmp_path / f"a.{suffix}")
+    picture = load(tmp_path / f"a.{suffix}")
     assert picture.pixels.shape == (200, 300, 3) and 20 < picture.pixels.std() < 80
     assert np.array_equal(picture.pixels, np.concatenate([strip.pixels for strip in huge.strips(300, 200)]))
     assert huge.difference(tmp_path / f"a.{suffix}", 300, 200) == math.inf

@@ -16,9 +16,10 @@ from codec.coding import exact, tiles
 from codec.engine.torch.engine import TorchEngine
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge, Truncated
 from codec.model.config import STRIDE
-from codec.pixels import image, scanner
+from codec.pixels import scanner
 from codec.pixels.formats import png
 from codec.pixels.picture import Picture, without
+from codec.pixels.read import load
 from codec.pixels.strips import Region, Scan
 
 pictures = pytest.fixture(scope="module")(region_files.pictures)
@@ -173,7 +174,7 @@ def test_a_file_read_by_rows_gives_the_bytes_of_the_whole(pictures, coder, monke
         with monkeypatch.context() as small:
             small.setattr(scanner, "SMALL", 0)
             assert coder.encode(source, 40) == expected
-            assert coder.encode(source, 40, strip="exif") == coder.encode(without(image.load(source), "exif"), 40)
+            assert coder.encode(source, 40, strip="exif") == coder.encode(without(load(source), "exif"), 40)
             with pytest.raises(BadImage, match="checksum|inflated"):
                 coder.encode(source[:-30] + bytes([source[-30] ^ 1]) + source[-29:], 40)
 

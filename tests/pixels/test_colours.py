@@ -12,9 +12,10 @@ from image_files import SRGB, chunk, photo
 from PIL import Image, ImageCms
 
 import codec
-from codec.pixels import colour, image, write
+from codec.pixels import colour, write
 from codec.pixels.formats import avif
 from codec.pixels.picture import Picture, to_pil, without
+from codec.pixels.read import load
 
 P3 = (0.3127, 0.3290, 0.680, 0.320, 0.265, 0.690, 0.150, 0.060)  # white, red, green, blue as in cHRM
 SRGB_CORNERS = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)
@@ -72,7 +73,7 @@ COLOURS = np.random.default_rng(3).integers(60, 190, (40, 3), dtype=np.uint8)
 @pytest.mark.parametrize("values, power", [(P3, None), (SRGB_CORNERS, 1 / 1.8), (P3, 1 / 2.2), (SRGB_CORNERS, 1.0)])
 def test_a_profile_shows_what_gamma_and_chromaticities_say(values, power):
     chunks = [corners(values)] + ([gamma(power)] if power else [])
-    icc = image.load(png(photo(9, 8, 3), *chunks)).icc
+    icc = load(png(photo(9, 8, 3), *chunks)).icc
     assert icc and codec.pixels.metadata.profile_space(icc) == b"RGB "
     samples = COLOURS / 255
     expected = linear(samples) if power is None else samples ** (1 / power)
@@ -90,27 +91,27 @@ def test_what_says_srgb_needs_no_profile():
         [(b"cICP", b"\1\x0d\0\1"), gamma(1.0)],
         [(b"iCCP", b"x\0\0" + zlib.compress(SRGB)), gamma(1.0)],
     ):
-        picture = image.load(png(photo(9, 8, 3), *chunks))
+        picture = load(png(photo(9, 8, 3), *chunks))
         assert picture.icc in (None, SRGB) and not picture.cicp and not picture.notes
 
 
 def test_gray_has_a_profile_of_gray():
-    picture = image.load(png(photo(9, 8, 1), gamma(1.0), corners(P3)))
+    picture = load(png(photo(9, 8, 1), gamma(1.0), corners(P3)))
     assert picture.icc[16:20] == b"GRAY" and picture.channels == 1
     ImageCms.getOpenProfile(io.BytesIO(picture.icc))
-    assert image.load(written(picture, "png")[0]).icc == picture.icc
+    assert load(written(picture, "png")[0]).icc == picture.icc
 
 
 @pytest.mark.parametrize("chunks", [[gamma(0)], [gamma(20000)], [corners([0] * 8)], [corners([0.3] * 8), gamma(1)]])
 def test_what_no_picture_means_is_said_and_left_out(chunks):
-    picture = image.load(png(photo(9, 8, 3), *chunks))
+    picture = load(png(photo(9, 8, 3), *chunks))
     assert picture.icc is None and len(picture.notes) == 1
 
 
 @pytest.mark.parametrize("code", [REC2020_PQ, b"\x0c\x0d\0\1", b"\x09\x12\0\1", b"\x09\x01\0\0"])
 def test_code_points_survive_in_aec_and_png(code):
     source = photo(33, 21, 3)
-    picture = image.load(png(source, (b"cICP", code), gamma(0.45455)))
+    picture = load(png(source, (b"cICP", code), gamma(0.45455)))
     assert picture.cicp == code and picture.icc is None and picture.notes == ()
     coder = codec.Codec(device="cpu")
     decoded = coder.decode_picture(coder.encode(picture, 90))
@@ -124,23 +125,23 @@ def test_code_points_in_avif():
     for code in (REC2020_PQ, b"\x0c\x0d\0\1"):
         data, notes = written(Picture(photo(40, 50, 3), cicp=code), "avif")
         assert avif.described(data) == (tuple(code[:2]), 8) and notes == ()
-        again = image.load(data)
+        again = load(data)
         assert again.cicp == code and again.icc is None
         plain, _ = written(Picture(photo(40, 50, 3)), "avif")
-        assert np.array_equal(again.pixels, image.load(plain).pixels)
-    assert avif.described(plain)[0] in colour.PLAIN and image.load(plain).cicp is None
+        assert np.array_equal(again.pixels, load(plain).pixels)
+    assert avif.described(plain)[0] in colour.PLAIN and load(plain).cicp is None
 
 
 def test_a_profile_in_the_place_of_code_points():
     """Where there is no place for them; what a profile cannot say is said."""
     for suffix in ("jpg", "webp", "tif"):
         data, notes = written(Picture(photo(40, 50, 3), cicp=b"\x0c\x0d\0\1"), suffix)
-        icc = image.load(data).icc
+        icc = load(data).icc
         assert icc == colour.profile_of(b"\x0c\x0d\0\1", False) and notes == ()
         data, notes = written(Picture(photo(40, 50, 3), cicp=REC2020_PQ), suffix)
-        assert image.load(data).icc is None and notes == ("the meaning of its colours (Rec. 2020, PQ)",)
+        assert load(data).icc is None and notes == ("the meaning of its colours (Rec. 2020, PQ)",)
         data, notes = written(Picture(photo(40, 50, 3), cicp=REC2020_PQ, icc=SRGB), suffix)
-        assert image.load(data).icc == SRGB and notes == ()
+        assert load(data).icc == SRGB and notes == ()
     assert to_pil(Picture(photo(40, 50, 3), cicp=b"\x0c\x0d\0\1")).info["icc_profile"]
     samples = COLOURS / 255
     for code, curve in ((b"\x0c\x0d\0\1", linear), (b"\x0c\x08\0\1", lambda v: v), (b"\x0c\x04\0\1", lambda v: v**2.2)):
@@ -179,7 +180,7 @@ def test_the_profile_in_a_bmp():
     info += struct.pack("<IIII", 4, 124 + len(rows), len(SRGB), 0)
     for kind, found in ((b"DEBM", SRGB), (b"BGRs", None)):
         data = b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 124) + info.replace(b"DEBM", kind) + rows + SRGB
-        picture = image.load(data)
+        picture = load(data)
         assert picture.icc == found and np.array_equal(picture.pixels, samples)
 
 
@@ -188,8 +189,8 @@ def test_opened_by_pillow():
     import codec.pillow  # noqa: F401
 
     plain = png(photo(33, 21, 3), gamma(1.0), corners(P3))
-    expected = image.load(plain).icc
-    assert image.load(Image.open(io.BytesIO(plain))).icc == expected
+    expected = load(plain).icc
+    assert load(Image.open(io.BytesIO(plain))).icc == expected
     for options, kept in (({}, expected), ({"icc_profile": None}, None)):
         file = io.BytesIO()
         Image.open(io.BytesIO(plain)).save(file, "AEC", lossless=True, **options)
@@ -199,8 +200,8 @@ def test_opened_by_pillow():
         written(Picture(photo(40, 50, 3), cicp=REC2020_PQ), "avif")[0],
     ):
         opened = Image.open(io.BytesIO(data))
-        found = image.load(opened)
-        assert found.cicp == REC2020_PQ and np.array_equal(found.pixels, image.load(data).pixels)
+        found = load(opened)
+        assert found.cicp == REC2020_PQ and np.array_equal(found.pixels, load(data).pixels)
         assert "cicp" not in opened.info
 
 
@@ -248,6 +249,6 @@ def test_a_tree_of_files_says_what_is_lost(tmp_path, monkeypatch):
 
 def test_levels_of_light_are_lost_aloud():
     chunks = (b"cICP", REC2020_PQ), (b"mDCV", bytes(24)), (b"cLLI", bytes(8))
-    picture = image.load(png(photo(33, 21, 3), *chunks))
+    picture = load(png(photo(33, 21, 3), *chunks))
     assert picture.cicp == REC2020_PQ
     assert picture.notes == tuple(f"its {name} (levels of light for HDR displays)" for name in ("mDCV", "cLLI"))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from image_files import SRGB
 
-from codec.pixels import image
 from codec.pixels.formats import avif, jpeg2000
+from codec.pixels.read import load
 
 imagecodecs = pytest.importorskip("imagecodecs")
 
@@ -36,7 +36,7 @@ def test_avif(bits, channels):
     samples = smooth(bits, channels)
     data = imagecodecs.avif_encode(samples, level=100, bitspersample=bits)
     assert avif.described(data)[1] == bits
-    picture = image.load(data)
+    picture = load(data)
     found = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
     assert found.dtype == np.uint16 and picture.notes == ()
     expected = widened(samples, bits)
@@ -48,14 +48,14 @@ def test_jpeg_2000(bits):
     samples = levels(bits)
     data = imagecodecs.jpeg2k_encode(samples, level=0, reversible=True, bitspersample=bits)
     assert jpeg2000.described(data) == (None, bits)
-    picture = image.load(data)
+    picture = load(data)
     assert picture.notes == () and np.array_equal(picture.pixels, widened(samples, bits))
 
 
 def test_without_the_library_it_is_said(monkeypatch):
     data = imagecodecs.avif_encode(smooth(10, 3), level=100, bitspersample=10)
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    picture = image.load(data)
+    picture = load(data)
     assert picture.depth == 8 and len(picture.notes) == 1 and "10 bits" in picture.notes[0]
 
 
@@ -67,7 +67,7 @@ def test_a_profile_in_jpeg_2000():
     header = data.index(b"jp2h") - 4
     length = int.from_bytes(data[header : header + 4], "big") + len(box) - size
     data = data[:header] + length.to_bytes(4, "big") + data[header + 4 : place] + box + data[place + size :]
-    picture = image.load(data)
+    picture = load(data)
     assert picture.icc == SRGB and np.array_equal(picture.pixels, levels(8))
 
 
@@ -75,11 +75,11 @@ def test_another_picture_than_pillow_sees_is_not_taken(monkeypatch):
     data = imagecodecs.avif_encode(smooth(10, 3), level=100, bitspersample=10)
     decode = imagecodecs.avif_decode
     monkeypatch.setattr(imagecodecs, "avif_decode", lambda data: decode(data)[::-1])
-    picture = image.load(data)
+    picture = load(data)
     assert picture.depth == 8 and len(picture.notes) == 1
 
 
 def test_hdr_keeps_its_bits_and_its_meaning():
     data = imagecodecs.avif_encode(smooth(10, 3), level=95, bitspersample=10, primaries=9, transfer=16, matrix=9)
-    picture = image.load(data)
+    picture = load(data)
     assert picture.depth == 16 and picture.cicp == b"\x09\x10\0\1" and picture.notes == ()

@@ -8,7 +8,7 @@ from conftest import photograph
 from PIL import Image, ImageOps
 
 import codec
-from codec.pixels import image
+from codec.pixels.read import load
 
 GPS, EXIF = 0x8825, 0x8769
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF")
@@ -27,7 +27,7 @@ def file(format="JPEG"):
 
 def coded(picture):
     """The EXIF, as an Exif object and as bytes, of the .aec file of a PIL image."""
-    block = image.load(picture).exif
+    block = load(picture).exif
     back = Image.Exif()
     back.load(block or b"")
     return back, block
@@ -81,11 +81,11 @@ def test_everything_else_is_as_it_became(format):
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_what_nobody_changed_is_kept_to_the_byte(format):
-    untouched = image.load(file(format)).exif
+    untouched = load(file(format)).exif
     picture = file(format)
     exif = picture.getexif()
     assert dict(exif) and exif.get_ifd(GPS) and exif.get_ifd(EXIF)
-    assert image.load(picture).exif == untouched
+    assert load(picture).exif == untouched
 
 
 def test_the_latest_word_counts():

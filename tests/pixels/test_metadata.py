@@ -18,10 +18,11 @@ import codec
 from codec.app.cli import cli
 from codec.errors import BadImage
 from codec.pixels import exif as blocks
-from codec.pixels import image, metadata, scanner, write
+from codec.pixels import metadata, scanner, write
 from codec.pixels import xmp as packets
 from codec.pixels.formats import jpeg
 from codec.pixels.picture import Picture, without
+from codec.pixels.read import load
 from codec.pixels.strips import Scan
 
 HEAD, TAIL = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">', b"</x:xmpmeta>"
@@ -116,7 +117,7 @@ def test_xmp_repeats_no_orientation_that_is_gone(spelling):
 def test_a_tiff_turned_by_xmp_says_so_no_more():
     xmp = HEAD + b"<d><tiff:Orientation>6 </tiff:Orientation></d>" + TAIL
     data, _ = written(Picture(photo(20, 30, 3), xmp=xmp), "tif")
-    picture = image.load(data)
+    picture = load(data)
     assert (picture.width, picture.height) == (20, 30) and picture.xmp == packets.upright(xmp)
 
 
@@ -127,7 +128,7 @@ def test_xmp_of_any_length_in_jpeg():
     for length in (jpeg.MOST_XMP - 100, jpeg.MOST_XMP + 1, 200_000):
         xmp = HEAD + b"x" * length + TAIL
         data, notes = written(Picture(photo(20, 30, 3), exif=exif(6), icc=SRGB, xmp=xmp), "jpg")
-        again = image.load(data)
+        again = load(data)
         assert notes == () and again.xmp == xmp and again.icc == SRGB and again.exif == exif(6) and not again.notes
         Image.open(io.BytesIO(data)).load()
 
@@ -150,7 +151,7 @@ def test_extended_xmp_is_merged(attribute):
     main = HEAD + RDF % (spaces, note * attribute, element * (not attribute) + b"<a:b>1</a:b>") + TAIL
     more = HEAD + RDF % (b' xmlns:big="urn:big"', b"", b"<big:data>" + b"e" * 5000 + b"</big:data>") + TAIL
     for order in (None, [3000, 0, 5000, 1000, 4000, 2000]):
-        picture = image.load(extended(main, more, order))
+        picture = load(extended(main, more, order))
         assert b"HasExtendedXMP" not in picture.xmp and b"e" * 5000 in picture.xmp and not picture.notes
         import xml.etree.ElementTree as tree  # of a packet made here
 
@@ -162,7 +163,7 @@ def test_extended_xmp_is_merged(attribute):
 def test_an_extension_that_is_not_whole_is_said():
     main = HEAD + b'<d n:HasExtendedXMP="' + GUID + b'" a="1"/>' + TAIL
     for pieces in ([], [0, 2000], [1000, 2000]):
-        picture = image.load(extended(main, b"m" * 2500, pieces))
+        picture = load(extended(main, b"m" * 2500, pieces))
         assert picture.xmp == HEAD + b'<d a="1"/>' + TAIL and len(picture.notes) == 1
 
 
@@ -183,7 +184,7 @@ def test_long_metadata_in_every_format(suffix):
     picture = Picture(photo(20, 30, 3), icc=icc, exif=blocks.packed({270: "z" * 10**6, 274: 6}), xmp=b"<x/>" * 10**6)
     data, notes = written(picture, suffix)
     assert upright(data).shape == (30, 20, 3) and len(notes) <= 2
-    again = image.load(data)
+    again = load(data)
     lost = " ".join(notes)
     for kind, name in (("icc", "ICC profile"), ("exif", "EXIF"), ("xmp", "XMP")):
         assert (getattr(again, kind) == getattr(picture, kind)) == (name not in lost) or suffix in ("tif", "avif")
@@ -217,10 +218,10 @@ def test_raw_profiles_of_png(before):
         (("iptc", b"nothing that is kept"), {}),
         (("exif", b"no EXIF"), {}),
     ):
-        picture = image.load(with_chunks(raw_profile(*kinds), before=before))
+        picture = load(with_chunks(raw_profile(*kinds), before=before))
         assert {kind: data for kind in ("exif", "icc", "xmp") if (data := getattr(picture, kind))} == found
         file = Image.open(io.BytesIO(with_chunks(raw_profile(*kinds))))  # Pillow's own reading of it
-        assert image.load(file).exif == found.get("exif") and image.load(file).xmp == found.get("xmp")
+        assert load(file).exif == found.get("exif") and load(file).xmp == found.get("xmp")
 
 
 def test_long_and_broken_texts_of_png(monkeypatch):
@@ -235,7 +236,7 @@ def test_long_and_broken_texts_of_png(monkeypatch):
             ((chunk(b"iCCP", b"p\0\7" + zlib.compress(SRGB)),), None, 1),
         ):
             data = with_chunks(*pieces, before=before)
-            picture = image.load(data)
+            picture = load(data)
             assert np.array_equal(picture.pixels, photo(20, 30, 3)) and picture.xmp == xmp
             assert len(picture.notes) == lost and (picture.icc == long) == (pieces[0][4:8] == b"iCCP" and not lost)
             with monkeypatch.context() as patch:
@@ -280,7 +281,7 @@ def test_strip_when_decompressing(tmp_path, monkeypatch):
     (tmp_path / "a.aec").write_bytes(codec.compress(picture, lossless=True))
     for strip, kept in (("exif", {"icc", "xmp"}), ("icc,xmp", {"exif"}), ("all", set())):
         assert CliRunner().invoke(cli, ["decompress", "-f", "--strip", strip, "a.aec", "-o", "b.png"]).exit_code == 0
-        again = image.load(tmp_path / "b.png")
+        again = load(tmp_path / "b.png")
         assert {kind for kind in ("icc", "exif", "xmp") if getattr(again, kind)} == kept
         assert again.width == (30 if "exif" in kept else 20) and (not again.xmp or b'"1"' in again.xmp)
     assert CliRunner().invoke(cli, ["decompress", "-f", "--strip", "gps", "a.aec"]).exit_code == 2
@@ -320,4 +321,4 @@ def test_exif_of_very_many_tags():
     started = time.process_time()
     data, notes = written(Picture(photo(20, 30, 3), exif=many), "jpg")
     assert time.process_time() - started < 10 and notes == ("a part of its EXIF",)
-    assert upright(data).shape == (30, 20, 3) and len(image.load(data).exif) > 20000
+    assert upright(data).shape == (30, 20, 3) and len(load(data).exif) > 20000

@@ -18,7 +18,7 @@ from codec.errors import BadImage, TooLarge
 from codec.pixels import exif as exif_blocks
 from codec.pixels import scanner
 from codec.pixels.formats import png, ppm, tiff
-from codec.pixels.image import load
+from codec.pixels.read import load
 from tests.campaigns import pictures
 
 

@@ -16,10 +16,11 @@ from image_files import GRAY_ICC, SRGB, XMP, chunk, exif, photo, png_file, sampl
 from PIL import Image
 
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge
-from codec.pixels import image, scanner, write
+from codec.pixels import scanner, write
 from codec.pixels.formats import png as png_rows
 from codec.pixels.formats import ppm, tiff
 from codec.pixels.picture import Picture
+from codec.pixels.read import _split, load
 from codec.pixels.strips import Region, Scan, Window
 
 
@@ -33,8 +34,8 @@ def short(monkeypatch):
 
 
 def scanned(data, cut=True):
-    """The Picture put together from a file's strips, which is what `image.load` gives of it."""
-    whole = image.load(data)
+    """The Picture put together from a file's strips, which is what `load` gives of it."""
+    whole = load(data)
     with scanner.opened(data) as scan:
         assert isinstance(scan, Scan) == cut
         assert (scan.height, scan.width, scan.channels, scan.depth, scan.has_alpha) == (
@@ -107,7 +108,7 @@ def test_every_filter_of_png(pixel):
 
 def test_png_metadata_before_and_behind_the_pixels():
     for channels, icc in ((1, GRAY_ICC), (3, SRGB), (4, SRGB)):
-        picture = Picture(*image._split(photo(50, 60, channels)), icc, exif(3), XMP)
+        picture = Picture(*_split(photo(50, 60, channels)), icc, exif(3), XMP)
         data = saved(picture, "png")
         assert scanned(data).exif == exif(3)
         moved = data[data.index(b"eXIf") - 4 : data.index(b"iTXt") - 4]
@@ -117,7 +118,7 @@ def test_png_metadata_before_and_behind_the_pixels():
 
 def broken_png():
     """(what must be said, file) for every way to break a PNG behind its header."""
-    data = saved(image.load(photo(70, 60, 3)), "png")
+    data = saved(load(photo(70, 60, 3)), "png")
     for at in (60, len(data) // 2, len(data) - 20):
         yield "checksum|inflated", data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :]
         yield "truncated", data[:at]
@@ -291,7 +292,7 @@ def test_reduction_is_the_mean_of_squares(step, depth):
     rng = np.random.default_rng(step)
     for height, width in ((64, 48), (131, 77), (1, 50), (33, 1)):
         for channels in (1, 3, 4):
-            picture = image.load(rng.integers(0, 2**depth, (height, width, channels)).astype(f"u{depth // 8}"))
+            picture = load(rng.integers(0, 2**depth, (height, width, channels)).astype(f"u{depth // 8}"))
             region = Region.of(width, height, None, 1 / step)
             cuts = sorted({0, height, *rng.integers(0, height, 5).tolist()})
             strips = [
@@ -322,14 +323,14 @@ def test_reduction_is_the_mean_of_squares(step, depth):
 @pytest.mark.parametrize("depth", [8, 16])
 def test_written_by_rows_as_whole(suffix, depth):
     for channels in (1, 3) if suffix == "ppm" else (1, 2, 3, 4):
-        picture = image.load(photo(133, 41, channels, depth))
+        picture = load(photo(133, 41, channels, depth))
         strips = [
             Picture(picture.pixels[a : a + 29], None if picture.alpha is None else picture.alpha[a : a + 29])
             for a in range(0, 133, 29)
         ]
         scan = Scan(41, 133, picture.channels, depth, picture.has_alpha, lambda: iter(strips))
-        again = image.load(saved(scan, suffix))
-        assert np.array_equal(samples_of(again), samples_of(image.load(saved(picture, suffix))))
+        again = load(saved(scan, suffix))
+        assert np.array_equal(samples_of(again), samples_of(load(saved(picture, suffix))))
         assert np.array_equal(again.pixels[..., :1], picture.pixels[..., :1])
 
 
@@ -340,7 +341,7 @@ def test_tiff_beyond_4_gib_is_big(monkeypatch):
     assert data[:4] == b"II+\0"
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         assert file.is_bigtiff and np.array_equal(file.asarray(), picture.pixels)
-    assert np.array_equal(image.load(data).pixels, picture.pixels) and image.load(data).icc == SRGB
+    assert np.array_equal(load(data).pixels, picture.pixels) and load(data).icc == SRGB
 
 
 def test_save_to_a_path_leaves_nothing_when_a_strip_fails(tmp_path):

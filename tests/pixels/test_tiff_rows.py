@@ -7,8 +7,9 @@ import pytest
 from tiff_files import BLACK, CMYK, DEFLATE, LONG, NONE, RATIONAL, SHORT, WHITE, YCBCR, drawn, profile, tiff
 
 from codec.errors import BadImage, TooLarge
-from codec.pixels import image, scanner
+from codec.pixels import scanner
 from codec.pixels.formats import tiff as tiff_rows
+from codec.pixels.read import load
 from codec.pixels.strips import Scan
 
 FILES = 80  # of each of 8 seeds
@@ -38,7 +39,7 @@ def contents(picture):
 def read(data):
     """What is in it, None if it is refused."""
     try:
-        return contents(image.load(data, 10**6))
+        return contents(load(data, 10**6))
     except (BadImage, TooLarge):
         return None
 
@@ -102,7 +103,7 @@ def described(width, height, samples, photometric, compression, data):
 def test_one_plane_is_a_plane():
     samples = np.random.default_rng(3).integers(0, 256, (23, 31), dtype=np.uint8)
     for tags in ({}, {"_284": (SHORT, [2])}):
-        assert np.array_equal(image.load(gray(samples, WHITE, **tags)).pixels[..., 0], 255 - samples)
+        assert np.array_equal(load(gray(samples, WHITE, **tags)).pixels[..., 0], 255 - samples)
 
 
 def test_levels_and_coefficients_of_plain_ycbcr():
@@ -111,7 +112,7 @@ def test_levels_and_coefficients_of_plain_ycbcr():
     data = [colours[top : top + 5].tobytes() for top in range(0, 12, 5)]
     tags = described(3, 12, 3, YCBCR, NONE, data) | {530: (SHORT, [1, 1]), 529: (RATIONAL, [0.2126, 0.7152, 0.0722])}
     tags[532] = RATIONAL, [16, 235, 128, 240, 128, 240]
-    pixels = image.load(tiff(data, tags)).pixels.astype(int)
+    pixels = load(tiff(data, tags)).pixels.astype(int)
     assert np.abs(pixels - [[0, 0, 0], [255, 255, 255], [0, 255, 0]]).max() <= 3
 
 
@@ -150,7 +151,7 @@ def test_lying_directories_are_read_whole_or_refused(seed):
 
 def test_a_file_that_describes_nothing_has_no_exif():
     samples = np.random.default_rng(3).integers(0, 256, (23, 31), dtype=np.uint8)
-    assert image.load(gray(samples)).exif is None
+    assert load(gray(samples)).exif is None
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -159,7 +160,7 @@ def test_inks_of_16_bits_are_cut_to_8_aloud(bits):
     data = [samples[top : top + 5].tobytes() for top in range(0, 23, 5)]
     # A number beyond the samples means nothing.
     tags = described(8, 23, 4, CMYK, NONE, data) | {258: (SHORT, [bits] * 4 + [32])}
-    picture = image.load(tiff(data, tags))
+    picture = load(tiff(data, tags))
     with scanner.opened(tiff(data, tags)) as scan:
         assert isinstance(scan, Scan) and scan.notes == picture.notes
     assert picture.depth == 8

@@ -125,7 +125,7 @@ def measuring(options: Options, quality: float) -> Work:
 def scoring(options: Options, normal: str) -> Work:
     """The work says how unusual a picture is, and writes the heat map where there is a draft for it."""
     from ...latents import anomaly
-    from ...pixels import image
+    from ...pixels.read import load
 
     try:
         usual = anomaly.Normal.from_json(Path(normal).read_text("utf-8", "replace"))
@@ -136,7 +136,7 @@ def scoring(options: Options, normal: str) -> Work:
     coder = options.coder()
 
     def work(job: Job, draft: Draft | None = None) -> Written:
-        picture = image.load(content(job), options.max_pixels)
+        picture = load(content(job), options.max_pixels)
         found, unusual, positions = usual.score(coder, picture, max_pixels=options.max_pixels)
         if draft:
             file = io.BytesIO()

@@ -44,7 +44,8 @@ def denoise(options: Options, quality: float, strip: tuple[str, ...], encoder: s
 def denoising(options: Options, encoder: str | None, quality: float, strip: tuple[str, ...]) -> Work:
     """The work on one file, for a worker process."""
     from ...latents import denoise
-    from ...pixels import image, write
+    from ...pixels import write
+    from ...pixels.read import load
 
     destination = options.destination or ""
     suffix = os.path.splitext(destination)[1].lower()
@@ -57,7 +58,7 @@ def denoising(options: Options, encoder: str | None, quality: float, strip: tupl
 
     def work(job: Job, draft: Draft) -> Written:
         watch = Stopwatch()
-        picture = image.load(content(job), options.max_pixels)
+        picture = load(content(job), options.max_pixels)
         watch.lap("read")
         data = coder.encode(picture, quality, strip=strip, max_pixels=options.max_pixels)
         watch.lap("encode")

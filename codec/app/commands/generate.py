@@ -156,14 +156,14 @@ def _decoded(coder: "Codec", name: str, options: Options) -> "Image.Image":
 
     Raises as reading and decoding, each error naming the file, as there are two.
     """
-    from ...pixels import image
     from ...pixels.picture import to_pil
+    from ...pixels.read import load
 
     try:
         source = content(Job(name))
         if isinstance(source, bytes):
             return coder.decode(source, max_pixels=options.max_pixels)
-        return to_pil(image.load(source, options.max_pixels))
+        return to_pil(load(source, options.max_pixels))
     except CodecError as error:
         raise type(error)(f"{shown(name)}: {error}") from None
 

@@ -1,5 +1,5 @@
 """What a PNG says beside its pixels: profile, EXIF, XMP and the meaning of its colours, however it is packed; used by
-`image`.
+`read`.
 
 Pillow is given the pixels only: it refuses a picture for the sake of its texts, where these are long, broken or
 compressed by another method. Here what cannot be read is left out.

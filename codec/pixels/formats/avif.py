@@ -1,4 +1,4 @@
-"""What an AVIF says of its colours and depth in its boxes, which Pillow does not tell; used by `image` and `write`."""
+"""What an AVIF says of its colours and depth in its boxes, which Pillow does not tell; used by `read` and `write`."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""The ICC profile inside a BMP, which Pillow does not look for; used by `image`."""
+"""The ICC profile inside a BMP, which Pillow does not look for; used by `read`."""
 
 import struct
 from typing import BinaryIO

@@ -1,4 +1,4 @@
-"""XMP of JPEG files beyond one segment, which Pillow neither reads nor writes; used by `image` and `write`."""
+"""XMP of JPEG files beyond one segment, which Pillow neither reads nor writes; used by `read` and `write`."""
 
 import struct
 from collections.abc import Iterator

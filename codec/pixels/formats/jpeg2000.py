@@ -1,4 +1,4 @@
-"""What a JPEG 2000 file says of its colours and depth, which Pillow does not tell; used by `image`."""
+"""What a JPEG 2000 file says of its colours and depth, which Pillow does not tell; used by `read`."""
 
 import struct
 

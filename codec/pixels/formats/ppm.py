@@ -1,4 +1,4 @@
-"""Binary PGM and PPM by rows; used by `scanner` and `image`."""
+"""Binary PGM and PPM by rows; used by `scanner` and `read`."""
 
 import os
 import re

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 from codec.coding import alpha as alpha_plane
 from codec.errors import BadImage, Corrupt, TooLarge
 from codec.pixels.formats import png as png_rows
-from codec.pixels.image import load
+from codec.pixels.read import load
 
 silence = pytest.fixture(image_files.silence)
 

@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from codec.errors import BadImage, BadOption
 from codec.pixels import exif as exif_blocks
-from codec.pixels.image import load
 from codec.pixels.picture import Picture, to_pil, without
+from codec.pixels.read import load
 from codec.pixels.write import save
 
 silence = pytest.fixture(image_files.silence)

@@ -17,8 +17,8 @@ from PIL import Image
 from codec.errors import BadImage, CodecError, TooLarge
 from codec.pixels import pil
 from codec.pixels.formats import png as png_rows
-from codec.pixels.image import load
 from codec.pixels.picture import Picture
+from codec.pixels.read import load
 
 silence = pytest.fixture(image_files.silence)
 
