@@ -69,7 +69,7 @@ def test_bad_files_are_refused(name, tiny_coder):
 
 
 def test_the_tiny_model_is_what_its_script_makes():
-    made, committed = load(tiny.build()), load(tiny.PATH.read_bytes())
+    made, committed = load_tensors(tiny.build()), load_tensors(tiny.PATH.read_bytes())
     assert {name: (tensor.dtype, tensor.shape) for name, tensor in made.items()} == {
         name: (tensor.dtype, tensor.shape) for name, tensor in committed.items()
     }
