@@ -1,69 +1,70 @@
-/* Memory of a call: pieces of a block, which is kept for the next call, or of their own where the block is too small.
- */
+/* Memory of a call or a model: pieces of blocks, which are kept for calls to come. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "internal.h"
 #include <stdatomic.h>
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
-enum { ALIGNMENT = 64, KEPT = 4 }; /* blocks kept for calls to come */
+enum { ALIGNMENT = 64, KEPT = 4 }; /* chains of blocks kept for calls to come */
 #if defined(__SANITIZE_ADDRESS__) || defined(AEC_APART)
-static const size_t MOST_KEPT = 0; /* each piece apart, so that a step beyond it is seen */
+static const size_t MOST_KEPT = 0, LEAST = 0, PAGE = ALIGNMENT; /* each piece apart, so that a step beyond it is seen */
+#elif defined(__linux__)
+static const size_t MOST_KEPT = 64 << 20, LEAST = 8 << 20, PAGE = 2 << 20; /* pages so large are few to be made */
 #else
-static const size_t MOST_KEPT = 64 << 20; /* bytes of each */
+static const size_t MOST_KEPT = 64 << 20, LEAST = 1 << 20, PAGE = ALIGNMENT;
 #endif
 
 struct block {
     struct block *next;
-    size_t size, used; /* bytes after the header, from the first aligned one on */
+    unsigned char *first; /* aligned */
+    size_t size, used; /* bytes from there */
 };
-static _Atomic(struct block *) kept[KEPT];
+static _Atomic(struct block *) kept[KEPT]; /* chains, each of MOST_KEPT bytes at most */
+
+static size_t rounded(size_t size, size_t unit) { return (size + unit - 1) / unit * unit; }
 
 static struct block *block_of(size_t size)
 {
-    struct block *block = malloc(sizeof *block + ALIGNMENT + size);
-    if (block) *block = (struct block){NULL, size, 0};
+    const size_t page = size < PAGE ? ALIGNMENT : PAGE;
+    size = rounded(size, page);
+    struct block *block = malloc(sizeof *block + page + size);
+    if (!block) return NULL;
+    unsigned char *first = (unsigned char *)rounded((uintptr_t)(block + 1), page);
+    *block = (struct block){NULL, first, size, 0};
+#if defined(MADV_HUGEPAGE)
+    if (page > ALIGNMENT) madvise(first, size, MADV_HUGEPAGE); /* where it is refused, pages are small */
+#endif
     return block;
-}
-
-/* Keeps a block for another call, or frees it. */
-static void keep(struct block *block)
-{
-    for (int i = 0; i < KEPT && block; i++) {
-        struct block *none = NULL;
-        if (atomic_compare_exchange_strong(&kept[i], &none, block)) return;
-    }
-    free(block);
 }
 
 void aec_borrow(Arena *arena)
 {
     for (int i = 0; i < KEPT && !arena->blocks; i++) arena->blocks = atomic_exchange(&kept[i], NULL);
-    if (arena->blocks) arena->blocks->used = 0;
+    for (struct block *block = arena->blocks; block; block = block->next) block->used = 0;
 }
 
 void *aec_take(Arena *arena, size_t count, size_t size)
 {
-    struct block *block = arena->blocks;
     if (arena->failed || count > (PTRDIFF_MAX / 2 - arena->total) / size) {
         arena->failed = 1;
         return NULL;
     }
-    size = (count * size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    if (!block || block->size - block->used < size) {
-        if (!(block = block_of(size))) {
+    size = rounded(count * size, ALIGNMENT);
+    struct block *block = arena->blocks;
+    while (block && block->size - block->used < size) block = block->next;
+    if (!block) {
+        if (!(block = block_of(size > LEAST ? size : LEAST))) {
             arena->failed = 1;
             return NULL;
         }
-        if (arena->blocks) { /* the first stays the one that may have room */
-            block->next = arena->blocks->next;
-            arena->blocks->next = block;
-        } else {
-            arena->blocks = block;
-        }
+        block->next = arena->blocks;
+        arena->blocks = block;
     }
     arena->total += size;
     block->used += size;
-    const uintptr_t first = ((uintptr_t)(block + 1) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return (void *)(first + block->used - size);
+    return block->first + block->used - size;
 }
 
 void aec_free(Arena *arena)
@@ -77,14 +78,20 @@ void aec_free(Arena *arena)
 
 void aec_return(Arena *arena)
 {
-    struct block *block = arena->blocks;
-    if (arena->total > MOST_KEPT || !block) {
-        aec_free(arena);
-    } else if (!block->next) {
-        arena->blocks = NULL;
-        keep(block);
-    } else { /* next time one block will do */
-        aec_free(arena);
-        keep(block_of(arena->total));
+    size_t room = MOST_KEPT;
+    for (struct block **at = &arena->blocks; *at;) {
+        struct block *block = *at;
+        if (block->size <= room) {
+            room -= block->size;
+            at = &block->next;
+        } else {
+            *at = block->next;
+            free(block);
+        }
     }
+    for (int i = 0; i < KEPT && arena->blocks; i++) {
+        struct block *none = NULL;
+        if (atomic_compare_exchange_strong(&kept[i], &none, arena->blocks)) arena->blocks = NULL;
+    }
+    aec_free(arena);
 }

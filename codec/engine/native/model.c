@@ -80,33 +80,50 @@ typedef struct {
 /* The layers of the prior have a shift per output and small weights; the others one for all, and a cut. */
 static int in_prior(const Form *f) { return f->name[0] == 'p'; }
 
+/* Puts `count` inputs of one output's weights, the taps of each side by side, to their places in a block that has `tap`
+ * numbers for each tap and `pair` for each two inputs. */
+static void place(int16_t *to, size_t tap, size_t pair, const size_t places[2], const int16_t *row, int count, int taps)
+{
+    for (int t = 0; t < taps; t++, to += tap, row++) {
+        int16_t *even = to + places[0], *odd = to + places[1];
+        int k = 0;
+        for (; k + 1 < count; k += 2, even += pair, odd += pair) *even = row[k * taps], *odd = row[(k + 1) * taps];
+        if (k < count) *even = row[k * taps];
+    }
+}
+
+/* The sum of |weight| * limit of an output. */
+static int64_t largest_sum(const int16_t *row, const int32_t *limits, int inputs, int taps)
+{
+    int64_t sum = 0;
+    for (int k = 0; k < inputs; k++) {
+        int32_t size = 0;
+        for (int t = 0; t < taps; t++) size += abs(row[k * taps + t]);
+        sum += (int64_t)size * limits[k];
+    }
+    return sum;
+}
+
 /* Sums and outputs of a layer that is laid out, from the tensors as they are stored. */
 static int load_outputs(Loading *g, Layer *l, const Form *f, const void *weights, const int32_t *biases,
                         const int8_t *shifts, const int32_t *limits)
 {
     const int inputs = f->inputs + f->more, taps = f->kernel * f->kernel, per_group = f->outputs / f->groups;
     const int64_t most = in_prior(f) ? EXACT : INT64_C(1) << 31;
+    const size_t tap = (size_t)l->inputs * l->block, pair = (size_t)2 * l->block;
+    int16_t widened[2 * GREATEST * 9];
     for (int o = 0; o < f->outputs; o++) {
         const int c = o % per_group, b = o / per_group * (l->blocks / f->groups) + c / l->block,
                   shift = shifts[in_prior(f) ? o : 0];
-        const size_t at = (size_t)b * l->block + c % l->block, row = (size_t)o * inputs * taps;
-        const int8_t *small = (const int8_t *)weights + row;
-        const int16_t *large = (const int16_t *)weights + row;
-        int16_t *const whole = l->weight + (size_t)b * l->block * taps * l->inputs;
+        const size_t at = (size_t)b * l->block + c % l->block, start = (size_t)o * inputs * taps;
+        const int16_t *row = in_prior(f) ? widened : (const int16_t *)weights + start;
+        for (int k = 0; in_prior(f) && k < inputs * taps; k++) widened[k] = ((const int8_t *)weights)[start + k];
         const size_t places[2] = {g->model->simd->place(l->block, 0, c % l->block, 0),
                                   g->model->simd->place(l->block, 0, c % l->block, 1)};
-        int64_t sum = llabs((int64_t)biases[o]);
-        for (int k = 0; k < inputs; k++) {
-            const int input = k < f->inputs ? k : padded(f->inputs) + k - f->inputs;
-            int16_t *to = whole + (size_t)(input / 2) * 2 * l->block + places[input % 2];
-            int32_t size = 0;
-            for (int t = 0; t < taps; t++, to += (size_t)l->inputs * l->block) {
-                const int w = in_prior(f) ? small[k * taps + t] : large[k * taps + t];
-                *to = (int16_t)w;
-                size += abs(w);
-            }
-            sum += (int64_t)size * limits[k];
-        }
+        int16_t *to = l->weight + (size_t)b * taps * tap;
+        place(to, tap, pair, places, row, f->inputs, taps);
+        place(to + padded(f->inputs) / 2 * pair, tap, pair, places, row + f->inputs * taps, f->more, taps);
+        int64_t sum = llabs((int64_t)biases[o]) + largest_sum(row, limits, inputs, taps);
         l->shift[at] = shift, l->half[at] = (INT32_C(1) << shift) >> 1;
         if (!in_prior(f)) sum += l->half[at];
         if (sum >= most) return refuse(g, f->name, "does not keep its sums exact");
