@@ -1,9 +1,9 @@
 """Autoencoders for any array, after the conventions of scikit-learn; beside the codec, of which they use the errors,
 the pictures and the output files.
 
-kinds (what makes a kind: a latent and a penalty) + corruption -> networks -> loop (training) -> checks (what comes in),
-scaling -> estimator -> store (weight files); sources (files into arrays and back) -> page (the report) -> commands
-(`aecodec ae`).
+kinds (what makes a kind: a latent and a penalty) and corruption, then networks, loop (training), design (what the
+parameters amount to), checks (what comes in) and scaling, then estimator and store (its file). Beside them sources
+(files into arrays and back) and page (the report); `codec.app` has the commands (`aecodec ae`).
 
     from codec.autoencoders import Autoencoder
     model = Autoencoder(kind="variational", latent_dim=2, loss="bce").fit(X)

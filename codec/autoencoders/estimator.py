@@ -1,6 +1,6 @@
 """`Autoencoder`, the estimator: checks and scales what comes in, trains one network, and answers with it.
 
-After `loop`; `store` saves it.
+`design` says which network and `loop` trains it; `store` saves the estimator.
 """
 
 import math
@@ -16,10 +16,7 @@ from sklearn.utils import check_random_state
 
 from ..errors import BadData, BadOption
 from ..files.output import atomic
-from . import checks, loop, scaling, store
-from .corruption import Corruption
-from .kinds import kind_of
-from .networks import Network
+from . import checks, design, loop, scaling, store
 
 Array = NDArray[Any]
 CHUNK = 4096  # rows at a time outside training
@@ -116,7 +113,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def fit(self, X: Any, y: Any = None) -> "Autoencoder":
         """Learns from X; y is ignored. Raises BadOption, BadData."""
         checks.parameters(self)
-        device = self._chosen_device()
+        device = design.device(self.device)
         shape = np.shape(X) if isinstance(X, np.ndarray) else ()
         X = self._rows(X, reset=True)
         self.image_shape_ = checks.image_shape(self.image_shape, shape, X.shape[1])
@@ -125,10 +122,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.scaling_ = scaling.learn(
             X.astype(np.float64), self.scale, self.loss, getattr(self, "feature_names_in_", None)
         )
-        plan = self._plan(len(X))
+        plan = design.plan(self, len(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with torch.device("meta"):  # or torch would draw weights from its global state
-            self.network_ = self._build()
+            self.network_ = design.network(self)
         self.network_.to_empty(device="cpu")
         loop.initialise(self.network_, torch.Generator().manual_seed(seed))
         dtype = torch.float64 if plan.kind.flat else torch.float32
@@ -144,50 +141,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         judged = X[history.held_out.numpy()] if len(history.held_out) else X
         self.errors_ = self._errors(judged)
         return self
-
-    def _plan(self, count: int) -> loop.Plan:
-        kind = kind_of(self.kind, self.sparsity, self.beta)
-        return loop.Plan(
-            kind=kind,
-            loss=self.loss,
-            target=float(self.sparsity_target),
-            corruption=self._corruption(self.noise, self.noise_level) if kind.corrupts else None,
-            batch=min(256, max(32, count // 32)) if self.batch_size == "auto" else int(self.batch_size),
-            epochs=int(self.max_iter),
-            learning_rate=float(self.learning_rate),
-            patience=int(self.n_iter_no_change),
-            tol=float(self.tol),
-            held_out=float(self.validation_fraction) if self.early_stopping else 0.0,
-            progress=bool(self.verbose),
-        )
-
-    def _build(self) -> Network:
-        kind = kind_of(self.kind, self.sparsity, self.beta)
-        wants = kind.pictures if self.network == "auto" else self.network == "convolutional"
-        if wants and self.image_shape_ is None:
-            side = math.isqrt(self.n_features_in_)
-            self.image_shape_ = (side, side, 1) if side * side == self.n_features_in_ else (1, self.n_features_in_, 1)
-        if kind.flat and wants:
-            raise BadOption("the linear kind has no hidden layer and so no convolutional network")
-        widths = () if kind.flat else self.channels if wants else self.hidden
-        shortcut = bool(self.shortcut) and not kind.flat and kind.latent != "sigmoid"
-        return Network(
-            self.n_features_in_,
-            self.latent_dim_,
-            tuple(map(int, widths)),
-            kind.latent,
-            self.image_shape_ if wants else None,
-            shortcut,
-        )
-
-    def _chosen_device(self) -> torch.device:
-        try:
-            name = ("cuda" if torch.cuda.is_available() else "cpu") if self.device == "auto" else self.device
-            device = torch.device(name)
-            torch.empty(1, device=device)
-        except (RuntimeError, AssertionError, TypeError) as error:
-            raise BadOption(f"device {self.device!r} cannot be used: {' '.join(str(error).split())[:150]}") from None
-        return device
 
     # Answers
 
@@ -270,7 +223,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         this name, which are the default.
         """
         checks.fitted(self)
-        corruption = self._corruption(noise or self.noise, self.noise_level if level is None else level)
+        corruption = design.corruption(self, noise or self.noise, self.noise_level if level is None else level)
         generator = torch.Generator().manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
         return self._pictured(
             self.scaling_.back(corruption(torch.from_numpy(self.scaling_.forward(self._rows(X))), generator).numpy())
@@ -343,12 +296,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _pictured(self, rows: Array) -> Array:
         return rows if self._picture is None else rows.reshape(len(rows), *self._picture)
-
-    def _corruption(self, noise: str, level: float) -> Corruption:
-        s = self.scaling_
-        return Corruption(
-            noise, float(level), torch.from_numpy(s.spread / s.divisor), torch.from_numpy(s.empty), self.image_shape_
-        )
 
     def _variational(self, method: str) -> None:
         checks.fitted(self)

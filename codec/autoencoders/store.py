@@ -12,7 +12,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from ..errors import BadWeights
-from . import checks
+from . import checks, design
 from .scaling import Scaling
 
 FORMAT = "aecodec autoencoder 1"
@@ -66,14 +66,14 @@ def load(cls: type, source: "bytes | str | os.PathLike[str]", device: str) -> An
         if estimator.scaling_.offset.shape != (estimator.n_features_in_,):
             raise ValueError("its scaling has another width than its network")
         with torch.device("meta"):  # takes no memory, whatever sizes the file claims
-            network = estimator._build()
+            network = design.network(estimator)
         network.load_state_dict(
             {name.removeprefix("network."): tensor.double() for name, tensor in tensors.items()}, assign=True
         )
     except Exception as error:  # whatever json, safetensors, numpy and torch make of a broken file
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise BadWeights(f"the file does not hold an autoencoder: {reason}") from None
-    estimator.network_ = network.to(estimator._chosen_device()).eval().requires_grad_(False)
+    estimator.network_ = network.to(design.device(estimator.device)).eval().requires_grad_(False)
     return estimator
 
 
