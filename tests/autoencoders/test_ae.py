@@ -19,6 +19,7 @@ pandas = pytest.importorskip("pandas")
 
 from sklearn.datasets import load_digits, load_wine
 
+from codec.app import learning
 from codec.app.cli import cli
 from codec.app.commands import autoencoders as commands
 from codec.autoencoders import Autoencoder, sources
@@ -52,7 +53,7 @@ def test_the_defaults_of_the_command_are_those_of_the_estimator():
     # Their defaults differ: 0, by the kind of input, None for "auto".
     named = set(wanted) & set(given) - {"random_state", "scale", "batch_size"}
     assert {name: given[name] for name in named} == {name: wanted[name] for name in named} and len(named) > 15
-    assert commands.KINDS == tuple(KINDS)
+    assert learning.KINDS == tuple(KINDS)
 
 
 def test_fit_transform_and_back(here):
