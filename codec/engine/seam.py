@@ -83,6 +83,13 @@ class Engine(Protocol):
         is wrong with it.
         """
 
+    def peek(self, start: bytes, rows: int, columns: int, quality: int) -> tuple[Latents, int]:
+        """The likeliest latents of a tile of which only the first bytes have come, however few, and how far these
+        reach: 0: not to the end of the hyper-latent, 1 to 4: into that step of the latents, 5: the payload is whole.
+
+        Raises Corrupt, where damage shows without a checksum; Missing where the native engine is not there.
+        """
+
     def render(
         self,
         latents: Sequence[Latents],

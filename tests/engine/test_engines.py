@@ -47,3 +47,6 @@ def test_latents_payloads_and_pixels_are_the_same(engines, height, width, channe
     for shape in ((3, 8), (1, 8), (3, 16), (1, 16)):
         (known,), (found,) = ours.render([one], [quality], *shape), native.render([two], [quality], *shape)
         assert found.dtype == known.dtype and np.array_equal(found, known)
+    peeked = [engine.peek(tile.payload[: len(tile.payload) // 2], height, width, quality) for engine in engines]
+    (known,), (found,) = (engine.render([y], [quality], 3, 8) for engine, (y, _) in zip(engines, peeked))
+    assert np.array_equal(found, known) and peeked[0][1] == peeked[1][1] < 5

@@ -86,7 +86,10 @@ def payload(rng):
         h, w = rng.randrange(1, 9), rng.randrange(1, 9)
     if rng.random() < 0.2:
         quality = rng.choice([100, 10000, rng.randrange(100, 10001)])
-    _model().read(Tile(bytes(data), tile.symbols_crc), h, w, quality)
+    if rng.random() < 0.5:
+        _model().peek(bytes(data), h, w, quality)
+    else:
+        _model().read(Tile(bytes(data), tile.symbols_crc), h, w, quality)
 
 
 def model(rng):

@@ -140,18 +140,38 @@ class Reference:
 
     def read(self, payload, h, w, quality):
         """Latents [M, h, w] in 2^-12 quantiser steps and checksum."""
-        high, wide, c = -(-h // 4), -(-w // 4), self.config
-        decoder = Decoder(payload, c.hyper * high * wide + c.latent * h * w)
-        z = np.zeros((c.hyper, high, wide), np.int64)
-        z[:] = decoder.get(self._hyper_rows(z, quality), self.tables["z"]).reshape(z.shape)
+        decoder = self._decoder(payload, h, w)
+        latents, check = self._read(decoder.get, h, w, quality)
+        decoder.finish()
+        return latents, check
+
+    def peek(self, payload, count, h, w, quality):
+        """The same latents where only so many of the payload's symbols have come."""
+        decoder, left = self._decoder(payload, h, w), count
+
+        def get(rows, tables):
+            nonlocal left
+            symbols = np.zeros(len(rows), np.int64)
+            symbols[:left] = decoder.get(rows[:left], tables)  # the rows of what follows are those of the zeros
+            left = max(0, left - len(rows))
+            return symbols
+
+        return self._read(get, h, w, quality)[0]
+
+    def _decoder(self, payload, h, w):
+        return Decoder(payload, self.config.hyper * -(-h // 4) * -(-w // 4) + self.config.latent * h * w)
+
+    def _read(self, get, h, w, quality):
+        """The same by a function that gives the symbols under rows of tables."""
+        z = np.zeros((self.config.hyper, -(-h // 4), -(-w // 4)), np.int64)
+        z[:] = get(self._hyper_rows(z, quality), self.tables["z"]).reshape(z.shape)
 
         def code(_, mean, rows):
             k = np.zeros_like(mean)
-            k[rows > 0] = decoder.get(rows[rows > 0], self.tables["y"])
+            k[rows > 0] = get(rows[rows > 0], self.tables["y"])
             return k
 
         y, pulls = self._walk(z, (h, w), quality, code)
-        decoder.finish()
         return (16 * y - pulls)[:, :h, :w], checksum(z, y)
 
     def _hyper_rows(self, z, quality):

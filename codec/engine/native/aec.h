@@ -72,6 +72,13 @@ AEC_API int32_t aec_read(const aec_model *model, int32_t quality, const uint8_t 
                          int32_t w, int32_t *latents, uint32_t *check, int32_t *symbols, uint8_t *rows, int32_t *hyper,
                          int64_t *count);
 
+/* The same of the first `size` bytes of a payload, any number of them, for a picture of what has come: in place of the
+ * symbols that have not, z is 0 and y the mean that the prior finds. `part` gets how far they reach: 0: into z, 1 to 4:
+ * into that step of y, 5: the payload is whole. There is no checksum of a part: AEC_STATE, AEC_SYMBOL, AEC_FORM and
+ * AEC_LONG tell some damage. */
+AEC_API int32_t aec_peek(const aec_model *model, int32_t quality, const uint8_t *payload, int64_t size, int32_t h,
+                         int32_t w, int32_t *latents, int32_t *part, int64_t *count);
+
 /* The other way: the payload of latents [h, w, M] of an analysis, in 2^-12. It is put at the end of `words` [room]
  * (`aec_room` says how much is enough), little-endian where the machine is; `size` gets its number of words. */
 AEC_API int32_t aec_write(const aec_model *model, int32_t quality, const int32_t *latents, int32_t h, int32_t w,

@@ -97,6 +97,11 @@ class NativeEngine:
                 found.append(error)
         return found
 
+    def peek(self, start: bytes, rows: int, columns: int, quality: int) -> tuple[seam.Latents, int]:
+        with stage("latents"):
+            latents, reached, _ = self.model.peek(start, rows, columns, quality)
+            return _latents(latents, quality), reached
+
     def render(
         self,
         latents: Sequence[seam.Latents],

@@ -47,6 +47,7 @@ _FUNCTIONS = {
     "aec_pack": (c_int32, [c_void_p, c_int32, *[_POINTER] * 2, c_int32, c_int32, _POINTER, c_int64, *[_POINTER] * 2]),
     "aec_room": (c_int64, [c_void_p, c_int32, c_int32]),
     "aec_read": (c_int32, [c_void_p, c_int32, _POINTER, c_int64, c_int32, c_int32, *[_POINTER] * 6]),
+    "aec_peek": (c_int32, [c_void_p, c_int32, _POINTER, c_int64, c_int32, c_int32, *[_POINTER] * 3]),
     "aec_render": (c_int32, [c_void_p, c_int32, _POINTER, c_int32, c_int32, HALO, *[c_int32] * 4, _POINTER]),
 }
 

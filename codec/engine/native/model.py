@@ -95,6 +95,21 @@ class Model:
         """The latents of a tile of h x w positions, as a decoder has them. Raises Corrupt."""
         return self._read(tile, h, w, quality)
 
+    def peek(self, payload: bytes, h: int, w: int, quality: int) -> tuple[NDArray[Any], int, int]:
+        """The latents of a tile by the first bytes of its payload, however few, with the prior's means in place of what
+        has not come; how far the bytes reach: 0: into z, 1 to 4: into that step of y, 5: the payload is whole; and how
+        many symbols are there.
+
+        Raises Corrupt, where damage shows without a checksum.
+        """
+        data = np.frombuffer(payload, np.uint8)
+        latents = np.empty((h, w, self.config.latent), np.int32)
+        part, count = ctypes.c_int32(), ctypes.c_int64()
+        outputs = _at(latents), ctypes.byref(part), ctypes.byref(count)
+        result = self._library.aec_peek(self._handle, quality, _at(data), data.size, h, w, *outputs)
+        _raise(result, data.size, count.value)
+        return latents, part.value, count.value
+
     def symbols(self, tile: Tile, h: int, w: int, quality: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Residuals int32 and table rows uint8 [M, H, W] and hyper-symbols int32 [Z, H/4, W/4] of a tile, on its grid.
         Raises Corrupt.
@@ -111,9 +126,7 @@ class Model:
         check, count = ctypes.c_uint32(), ctypes.c_int64()
         outputs = _at(latents), ctypes.byref(check), *(more or (None, None, None)), ctypes.byref(count)
         result = self._library.aec_read(self._handle, quality, _at(payload), payload.size, h, w, *outputs)
-        if result in CORRUPT:
-            raise Corrupt(CORRUPT[result].format(size=payload.size, count=count.value))
-        _raise(result)
+        _raise(result, payload.size, count.value)
         if check.value != tile.symbols_crc:
             raise Corrupt(DESYNCED)
         return latents
@@ -161,7 +174,10 @@ class Model:
         _raise(getattr(self._library, function)(self._handle, *arguments))
 
 
-def _raise(result: int) -> None:
+def _raise(result: int, size: int = 0, count: int = 0) -> None:
+    """size, count: bytes of a payload and symbols that were read of it."""
+    if result in CORRUPT:
+        raise Corrupt(CORRUPT[result].format(size=size, count=count))
     if result == library.MEMORY:
         raise MemoryError("the native engine has no memory left")
     if result:

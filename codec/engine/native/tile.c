@@ -53,32 +53,78 @@ static uint32_t checksum(const Walk *k, const int32_t *z)
     return aec_crc(aec_crc(0, z, n / 16 * k->model->config.hyper * 4), k->y, n * k->model->config.latent * 4);
 }
 
+/* z. Of a payload that may end early, those of its symbols that have come whole, and 0 for the others: they are read
+ * once more, one by one, if it does. */
+static void read_hyper(Reader *r, const aec_model *m, const uint16_t *rows, int32_t *z, size_t count, int partial)
+{
+    const Reader before = *r;
+    if (r->result == AEC_FINE) aec_get(r, &m->z, rows, z, count);
+    if (!partial || r->result != AEC_SHORT) return;
+    size_t i = 0;
+    for (*r = before; r->result == AEC_FINE; i++) aec_get(r, &m->z, rows + i, z + i, 1);
+    i -= i > 0, r->count = (int64_t)i;
+    memset(z + i, 0, (count - i) * 4);
+}
+
+/* The same for the residuals of channel c in a step, which are 0 before. */
+static void read_channel(Reader *r, const Walk *k, int t, int c, int partial)
+{
+    const Tables *tables = &k->model->y;
+    const Inside in = aec_inside(k, t, c / (k->model->config.latent / 4));
+    const int half = k->W / 2;
+    const uint8_t *rows = k->row + c * k->positions;
+    int16_t *residuals = k->residual + c * k->positions;
+    const Reader before = *r;
+    aec_get_plane(r, tables, rows, residuals, half, in.height, in.width);
+    if (!partial || r->result != AEC_SHORT) return;
+    memset(residuals, 0, k->positions * 2);
+    size_t i = 0;
+    for (*r = before; r->result == AEC_FINE; i++)
+        if (i % half < (size_t)in.width) aec_get_plane(r, tables, rows + i, residuals + i, half, 1, 1);
+    residuals[i - 1] = 0, r->count--;
+}
+
+/* part: NULL where the payload must be whole, else as of aec_peek. */
 static int read_tile(const aec_model *m, int32_t quality, Reader *r, Walk *k, Unpacking *u, uint32_t *check,
-                     int32_t *hyper, Arena *arena)
+                     int32_t *hyper, int32_t *part, Arena *arena)
 {
     const size_t hypers = k->positions / 4 * m->config.hyper;
     const uint16_t *rows = hyper_rows(m, quality, k->positions / 4, arena);
     int32_t *z = aec_take(arena, hypers, 4);
     if (arena->failed) return AEC_MEMORY;
-    aec_get(r, &m->z, rows, z, hypers);
-    if (r->result != AEC_FINE) return r->result;
+    const int partial = part != NULL, enough = partial ? AEC_SHORT : AEC_FINE;
+    read_hyper(r, m, rows, z, hypers, partial);
+    if (r->result != AEC_FINE && r->result != enough) return r->result;
     aec_walk_features(k, z);
     for (u->t = 0; u->t < STEPS; u->t++) {
+        if (partial && r->result == AEC_FINE) *part = u->t + 1;
         aec_walk_step(k, u->t);
         memset(k->residual, 0, k->positions * m->config.latent * 2);
-        for (int c = 0; c < m->config.latent; c++) {
-            const Inside in = aec_inside(k, u->t, c / (m->config.latent / 4));
-            aec_get_plane(r, &m->y, k->row + c * k->positions, k->residual + c * k->positions, k->W / 2, in.height,
-                          in.width);
-        }
-        if (r->result != AEC_FINE) return r->result;
+        for (int c = 0; c < m->config.latent && !(partial && r->result != AEC_FINE); c++)
+            read_channel(r, k, u->t, c, partial);
+        if (r->result != AEC_FINE && r->result != enough) return r->result;
         aec_walk_settle(k, u->t);
         aec_parallel(k->H / 2, unpack, u);
     }
+    if (partial && r->result == AEC_SHORT) return AEC_FINE;
     aec_close(r);
-    *check = checksum(k, z);
+    if (partial) *part = STEPS + 1;
+    if (check) *check = checksum(k, z);
     if (hyper) memcpy(hyper, z, hypers * 4);
     return r->result;
+}
+
+static int read_payload(const aec_model *m, int32_t quality, Reader *r, int32_t h, int32_t w, Unpacking *u,
+                        uint32_t *check, int32_t *hyper, int32_t *part)
+{
+    Arena arena = {0};
+    aec_borrow(&arena);
+    Walk walk;
+    u->walk = &walk;
+    int result = aec_walk_start(&walk, m, quality, h, w, &arena);
+    if (result == AEC_FINE) result = read_tile(m, quality, r, &walk, u, check, hyper, part, &arena);
+    aec_return(&arena);
+    return result;
 }
 
 int32_t aec_read(const aec_model *m, int32_t quality, const uint8_t *payload, int64_t size, int32_t h, int32_t w,
@@ -87,13 +133,22 @@ int32_t aec_read(const aec_model *m, int32_t quality, const uint8_t *payload, in
     if (!fits(quality, h, w)) return AEC_ARGUMENT;
     Reader r;
     aec_open(&r, payload, size);
-    Arena arena = {0};
-    aec_borrow(&arena);
-    Walk walk;
-    Unpacking u = {&walk, 0, latents, symbols, rows};
-    int result = r.result != AEC_FINE ? r.result : aec_walk_start(&walk, m, quality, h, w, &arena);
-    if (result == AEC_FINE) result = read_tile(m, quality, &r, &walk, &u, check, hyper, &arena);
-    aec_return(&arena);
+    Unpacking u = {.latents = latents, .symbols = symbols, .rows = rows};
+    const int result = r.result != AEC_FINE ? r.result : read_payload(m, quality, &r, h, w, &u, check, hyper, NULL);
+    *count = r.count;
+    return result;
+}
+
+int32_t aec_peek(const aec_model *m, int32_t quality, const uint8_t *payload, int64_t size, int32_t h, int32_t w,
+                 int32_t *latents, int32_t *part, int64_t *count)
+{
+    if (!fits(quality, h, w) || size < 0) return AEC_ARGUMENT;
+    Reader r;
+    aec_open(&r, payload, size / 4 * 4);
+    if (r.result == AEC_SIZE) r.result = AEC_SHORT; /* there is no state yet */
+    Unpacking u = {.latents = latents};
+    *part = 0;
+    const int result = r.result == AEC_STATE ? r.result : read_payload(m, quality, &r, h, w, &u, NULL, NULL, part);
     *count = r.count;
     return result;
 }

@@ -151,6 +151,15 @@ class TorchEngine:
             found += self._read(tiles[part], rows, columns, _quality(qualities[part]))
         return found
 
+    def peek(self, start: bytes, rows: int, columns: int, quality: int) -> tuple[Any, int]:
+        """By the native engine: CompressAI's coder does not say where its data end."""
+        from ..native.model import load as native
+
+        steps, reached, _ = native(self.model.path).peek(start, rows, columns, quality)
+        with inference(self.model.networks):
+            y = moved(torch.from_numpy(steps).double(), self.device).permute(2, 0, 1)
+            return payload.dequantised(self.model, y[None], quality)[0], reached
+
     @spilling
     def _read(self, tiles: Sequence[Tile], rows: int, columns: int, quality: Hundredths) -> list[Any]:
         refused: dict[int, Corrupt] | None = {} if len(tiles) > 1 else None  # a bad tile that is alone costs nothing

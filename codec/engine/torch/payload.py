@@ -155,13 +155,17 @@ def decode(
     """
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
-    reciprocal = n.prior.gains(quality)[1] * 2.0**-TARGET
-    y = rebuilt(n.pull, decoded, symbols, rows)[:, :, :h, :w]
+    return dequantised(model, rebuilt(n.pull, decoded, symbols, rows)[:, :, :h, :w], quality)
+
+
+def dequantised(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
+    """y [N,M,h,w] of quantiser steps of 2^-TARGET, float64."""
+    reciprocal = model.networks.prior.gains(quality)[1] * 2.0**-TARGET
     return (y * reciprocal).contiguous(memory_format=torch.channels_last)
 
 
 def steps(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
-    """What `decode` multiplied, in quantiser steps of 2^-TARGET: whole numbers, to the bit; float64."""
+    """What `dequantised` multiplied, in quantiser steps of 2^-TARGET: whole numbers, to the bit; float64."""
     return fixed(y.double() / (model.networks.prior.gains(quality)[1] * 2.0**-TARGET))
 
 
