@@ -72,9 +72,9 @@ class PriorNetwork(nn.Module):
         x = shuffle(self.up1(shuffle(self.up2(z), 2)), 2)
         return self.body(x + quality_bias)
 
-    def step(self, t: int, features: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def step(self, t: int, features: torch.Tensor, y: torch.Tensor | None) -> tuple[torch.Tensor, ...]:
         """Mean and log2-scale, each [N,4,M/4,h/2,w/2], of the symbols of step t, given y/gain with zeros where nothing
-        is decoded yet.
+        is decoded yet; step 0 does not look at it.
         """
         x = self.join[t](*([features, y] if t else [features]))
         n, c, h, w = x.shape

@@ -1,22 +1,29 @@
 """Checkpoints of the training loop: one safetensors file from which a killed run goes on, and another may begin."""
 
 import json
+from typing import Any
 
 import torch
+import torch.nn as nn
 from safetensors import safe_open
 from safetensors.torch import save as to_bytes
 
 from ..files.output import atomic
 from .export import is_checkpoint, read_average
+from .model import Model
 from .thaw import thaw
 
+Weights = dict[str, torch.Tensor]
 
-def trained(model):
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
     """Name -> parameter of all that are trained."""
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def save(path, model, average, optimizer, state):
+def save(
+    path: str, model: nn.Module, average: Weights, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
     """Writes weights, their average, the optimiser's moments and the state (JSON) into one safetensors file,
     atomically.
     """
@@ -29,7 +36,13 @@ def save(path, model, average, optimizer, state):
         file.write(to_bytes(tensors, {"state": json.dumps(state)}))
 
 
-def load(path, model, average=None, optimizer=None, part="model"):
+def load(
+    path: str,
+    model: nn.Module,
+    average: Weights | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    part: str = "model",
+) -> dict[str, Any]:
     """Reads what `save` wrote; returns the state. `part` is "model" or "average"."""
     with safe_open(path, "pt") as f:
         get = lambda prefix: {k[len(prefix) :]: f.get_tensor(k) for k in f.keys() if k.startswith(prefix)}
@@ -46,7 +59,7 @@ def load(path, model, average=None, optimizer=None, part="model"):
         return json.loads(f.metadata()["state"])
 
 
-def first_of(path):
+def first_of(path: str) -> Model:
     """The trainable Model of a checkpoint, its averaged weights, or of a weight file. Raises BadWeights."""
     if is_checkpoint(path):
         return read_average(path)

@@ -8,10 +8,12 @@ import os
 import random
 import tarfile
 import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from .held_out import HELD_OUT
@@ -20,7 +22,7 @@ from .pages import pages
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 
 
-def sources(paths):
+def sources(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Yields (name, bytes) of every picture in folders (recursively), tar shards and single files, in a fixed order."""
     for path in paths:
         if os.path.isdir(path):
@@ -31,21 +33,21 @@ def sources(paths):
         elif path.endswith(".tar"):
             with tarfile.open(path) as tar:
                 for member in tar:
-                    if member.isfile() and member.name.lower().endswith(SUFFIXES):
-                        yield member.name, tar.extractfile(member).read()
+                    if member.name.lower().endswith(SUFFIXES) and (file := tar.extractfile(member)):
+                        yield member.name, file.read()
         else:
             with open(path, "rb") as f:
                 yield os.path.basename(path), f.read()
 
 
-def held_out(paths):
+def held_out(paths: Iterable[str]) -> Iterator[bytes]:
     """Yields the bytes of the pictures among `sources` that are never trained on."""
     for _, data in sources(paths):
         if hashlib.sha256(data).hexdigest() in HELD_OUT:
             yield data
 
 
-def decode(name, data, smallest):
+def decode(name: str, data: bytes, smallest: int) -> list[NDArray[np.uint8]]:
     """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8
     [H,W,3], empty for what is no picture or held out.
     """
@@ -58,7 +60,8 @@ def decode(name, data, smallest):
     chance = random.Random(zlib.crc32(name.encode()))
     factor = chance.uniform(0.4, 0.8)
     reduced = full.resize(
-        [max(1, round(s * factor)) for s in full.size], chance.choice([Image.LANCZOS, Image.BICUBIC, Image.BOX])
+        (max(1, round(full.width * factor)), max(1, round(full.height * factor))),
+        chance.choice([Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX]),
     )
     arrays = [np.asarray(p) for p in (full, reduced) if min(p.size) >= smallest]
     return [a for a in arrays if a.std() >= 4]  # not (nearly) one colour
@@ -67,14 +70,14 @@ def decode(name, data, smallest):
 class Pictures:
     """A set of pictures on `device`; `crops` draws random crops with random flips and transposition."""
 
-    def __init__(self, paths, device, smallest=256, drawn=0.0):
+    def __init__(self, paths: Sequence[str], device: torch.device | str, smallest: int = 256, drawn: float = 0.0):
         """Pictures at paths, but for those held out; a share of about `drawn` of the crops is of `pages`.
 
         Raises ValueError if no picture is at least `smallest` on both sides.
         """
         arrays = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without the GIL
-            for decoded in pool.map(lambda item: decode(*item, smallest), sources(paths)):
+            for decoded in pool.map(lambda source: decode(source[0], source[1], smallest), sources(paths)):
                 arrays += decoded
         if not arrays:
             raise ValueError(f"no picture of at least {smallest}x{smallest} pixels in {', '.join(map(str, paths))}")
@@ -95,7 +98,7 @@ class Pictures:
         self.pixels, self.count = int(area.sum()), len(arrays)
         self.gather = torch.compile(gather_crops, dynamic=False) if self.flat.is_cuda else gather_crops
 
-    def crops(self, n, size):
+    def crops(self, n: int, size: int) -> torch.Tensor:
         """n random crops [n,3,size,size] float32 in [0,1], channels_last; only of pictures large enough."""
         large = (self.height >= size) & (self.width >= size)
         k = torch.multinomial(self.chance * large, n, replacement=True)
@@ -106,7 +109,15 @@ class Pictures:
         return self.gather(self.flat, self.start[k], width, top, left, turn, size)
 
 
-def gather_crops(flat, start, width, top, left, turn, size):
+def gather_crops(
+    flat: torch.Tensor,
+    start: torch.Tensor,
+    width: torch.Tensor,
+    top: torch.Tensor,
+    left: torch.Tensor,
+    turn: torch.Tensor,
+    size: int,
+) -> torch.Tensor:
     """Reads crops out of the flat buffer; flips and transposition only change the start and the two strides."""
     flip_y, flip_x, swap = turn.bool()
     start = start + 3 * ((top + flip_y * (size - 1)) * width + left + flip_x * (size - 1))

@@ -15,6 +15,7 @@ from safetensors.torch import save
 from ..files.output import atomic
 from ..latents.denoise import FORMAT, DenoisingAnalysis
 from ..model.weights import ID_BYTES, path_of
+from .model import Model
 from .thaw import thaw
 
 SIGMA = 60  # strongest noise, in 8-bit levels
@@ -24,7 +25,7 @@ BALANCE = 0.75
 ENCODER = ("analysis", "hyper_analysis")
 
 
-def corrupt(x):
+def corrupt(x: torch.Tensor) -> torch.Tensor:
     """Pictures [N,3,H,W] in [0,1] as a bad camera would store them in 8 bits: Gaussian noise of unknown strength, in a
     quarter dead (zero) pixels, in another quarter masked (zero) patches of 4 to 24 px. A third gets no noise."""
     n, _, h, w = x.shape
@@ -44,7 +45,7 @@ def corrupt(x):
     return noisy.masked_fill(dead | (kind > 0.75) & patches, 0).to(memory_format=torch.channels_last)
 
 
-def thaw_encoder(weights):
+def thaw_encoder(weights: str) -> Model:
     """Trainable model of a weight file (default: the model psnr) in which only the encoder learns.
 
     Raises UnknownModel, BadWeights.
@@ -58,7 +59,7 @@ def thaw_encoder(weights):
     return model
 
 
-def export(model, average, output, of):
+def export(model: Model, average: dict[str, torch.Tensor], output: str, of: str) -> None:
     """Writes the averaged encoder in fp16 as an encoder file of the weight file `of` (default: the model psnr)."""
     names = [name for name in average if name.split(".")[0] in ENCODER]
     metadata = {

@@ -7,6 +7,8 @@ Python package `ssimulacra2` 0.3, with which a test compares the scores. Here th
 power, whose slope at equal pictures is infinite.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -20,7 +22,7 @@ SMALLEST = 8  # pixels of the shorter side of the last scale that is looked at
 CHANNELS = ("X", "Y", "B-Y")
 # Weights by scale and channel: of the means of the maps of structure, ringing and blur, and of their 4-norms. The
 # published ones below 0.01, of 83 other norms, add up to 0.02 and change no score by as much as 0.01.
-WEIGHTS = {
+WEIGHTS: dict[tuple[int, str], tuple[float, ...]] = {
     (0, "Y"): (0, 0, 0, 7.466890328078848, 0, 17.445833984131262),
     (1, "X"): (0, 0, 0, 1.1041726426657346, 0, 0),
     (1, "Y"): (0, 0, 0, 6.683678146179332, 0, 1.027889937768264),
@@ -34,12 +36,11 @@ WEIGHTS = {
     (4, "B-Y"): (95.1080498811086, 0.9863978034400682, 0.9834382792465353, 0, 171.2667255897307, 0.9807858872435379),
 }
 # Weights of the mean of structure that training adds, as shares of `fine`: what the published ones leave out altogether
-# a network learns to spoil (luma at full and half resolution, chroma's means). A few percent of the whole: see
-# visual.py.
+# a network learns to spoil (luma at full and half resolution, chroma's means). They are a few percent of the whole.
 FINE = {(0, "Y"): 20.0, (1, "Y"): 20.0, (2, "Y"): 20.0} | {(s, c): 4.0 for s in range(2, 6) for c in ("X", "B-Y")}
 
 
-def weights(fine=0.0):
+def weights(fine: float = 0.0) -> dict[tuple[int, str], tuple[float, ...]]:
     """{(scale, channel): six weights} of the distance, with so much of what training adds."""
     table = dict(WEIGHTS)
     if fine:
@@ -49,7 +50,7 @@ def weights(fine=0.0):
     return table
 
 
-def window(size, zero=False):
+def window(size: int, zero: bool = False) -> torch.Tensor:
     """The Gaussian window along one side as a matrix [size,size]; beyond the border are the pixels
     mirrored, or zeros.
     """
@@ -71,7 +72,7 @@ class Distance(nn.Module):
     the package `ssimulacra2`; otherwise all borders are mirrored, so that pixels next to them count as others do.
     """
 
-    def __init__(self, height, width, fine=0.0, zero=False):
+    def __init__(self, height: int, width: int, fine: float = 0.0, zero: bool = False):
         """Raises ValueError for sides of less than 8 pixels."""
         super().__init__()
         if min(height, width) < SMALLEST:
@@ -82,7 +83,7 @@ class Distance(nn.Module):
             self.register_buffer(f"columns{self.scales}", window(width, zero).t().contiguous(), persistent=False)
             height, width, self.scales = (height + 1) // 2, (width + 1) // 2, self.scales + 1
 
-    def forward(self, original, picture, epsilon=1e-8):
+    def forward(self, original: torch.Tensor, picture: torch.Tensor, epsilon: float = 1e-8) -> torch.Tensor:
         """`epsilon` keeps the slope of 4-norms finite; 0 for a score."""
         original, picture = linear(original), linear(picture)
         total = original.new_zeros(len(original))
@@ -106,7 +107,7 @@ class Distance(nn.Module):
         return total
 
 
-def maps(a, b, rows, columns):
+def maps(a: torch.Tensor, b: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> list[torch.Tensor]:
     """Of originals and pictures [N,C,h,w]: the maps of lost structure, of ringing and of blur, each [C,N,h,w]."""
     mean_a, mean_b, squares, product = (rows @ torch.cat([a, b, a * a + b * b, a * b], 1) @ columns).chunk(4, 1)
     variances, covariance = squares - mean_a * mean_a - mean_b * mean_b, product - mean_a * mean_b
@@ -115,13 +116,13 @@ def maps(a, b, rows, columns):
     return [x.clamp_min(0).transpose(0, 1) for x in (structure, edges, -edges)]
 
 
-def linear(x):
+def linear(x: torch.Tensor) -> torch.Tensor:
     """Light of sRGB samples in [0,1]."""
     x = x.clamp(0, 1)
     return torch.where(x <= 0.04045, x / 12.92, ((x.clamp_min(0.04) + 0.055) / 1.055) ** 2.4)
 
 
-def xyb(light, channels):
+def xyb(light: torch.Tensor, channels: Sequence[str]) -> torch.Tensor:
     """The named channels [N,C,H,W] of XYB, scaled to be positive, of light [N,3,H,W]."""
     red, green, blue = light.unbind(1)
     long, middle, short = [(r * red + g * green + b * blue + BIAS).pow(1 / 3) - BIAS ** (1 / 3) for r, g, b in MIX]
@@ -130,7 +131,7 @@ def xyb(light, channels):
     return torch.stack([made[c] for c in channels], 1)
 
 
-def score(distance):
+def score(distance: torch.Tensor) -> torch.Tensor:
     """SSIMULACRA2's points of distances: 100 for equal pictures, 90 cannot be told apart, 70 is high, 50 medium
     quality.
     """

@@ -9,15 +9,17 @@ The pictures calibrate the ranges of activations and fill the tables; training p
 import argparse
 import json
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import load, save
 from scipy.special import erf
 
-from ..bitstream.tables import pmf_to_cdf
+from ..bitstream.tables import Tables, pmf_to_cdf
 from ..engine.torch.model import Model
 from ..engine.torch.payload import rounded
 from ..files.output import atomic
@@ -31,6 +33,9 @@ from .freeze import Ranges, freeze_networks, freeze_prior
 from .model import Model as Trained
 from .patterns import patterns
 
+Tensors = dict[str, torch.Tensor]
+Counts = dict[tuple[int, int], dict[int, int]]  # of symbols, by anchor and channel
+
 ROUNDS = 2  # of counting: where the encoder rounds up depends on the tables, and the tables on that
 PATTERN = 128  # pixels of a side of the pictures that are drawn to calibrate
 # The worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high
@@ -39,11 +44,11 @@ BIT = 0.065
 OBSERVED = 2000.0  # weight of the model's own distribution against counted symbols, as a number of symbols
 
 
-def row_scales():
+def row_scales() -> NDArray[np.float64]:
     return 2.0 ** (ROW_START + (np.arange(ROWS) + 0.5) / 8)
 
 
-def gaussian_row(scale):
+def gaussian_row(scale: float) -> tuple[int, NDArray[np.float64], float]:
     """Half-width, probabilities of -k..k and the mass beyond, of a rounded Gaussian."""
     half = int(math.ceil(4.2 * scale + 1.5))
     edges = (np.arange(-half, half + 2) - 0.5) / (scale * math.sqrt(2))
@@ -51,7 +56,7 @@ def gaussian_row(scale):
     return half, pmf, max(0.0, 1 - pmf.sum())
 
 
-def logistic_row(mean, scale, counts):
+def logistic_row(mean: float, scale: float, counts: dict[int, int]) -> tuple[int, NDArray[np.float64], float]:
     """First symbol, probabilities and the mass beyond, of a rounded logistic wide enough for it and for the symbols
     counted ({symbol: n}).
     """
@@ -62,7 +67,7 @@ def logistic_row(mean, scale, counts):
     return low, pmf, max(1e-6, 1 - pmf.sum())
 
 
-def pack_rows(rows):
+def pack_rows(rows: list[tuple[int, NDArray[np.int32]]]) -> Tensors:
     """Tensors of rows [(offset, cdf int32)]: all rows end to end, their sizes, their offsets."""
     as_tensor = lambda values: torch.tensor(values, dtype=torch.int32)
     return {
@@ -72,7 +77,7 @@ def pack_rows(rows):
     }
 
 
-def tables_of_y(counts=None):
+def tables_of_y(counts: NDArray[np.float64] | None = None) -> Tensors:
     """Entropy tables of y by row, {name: tensor}; counts [ROWS][residual + K]."""
     rows = []
     for r, scale in enumerate(row_scales()):
@@ -88,7 +93,7 @@ def tables_of_y(counts=None):
     return {f"table.y.{k}": v for k, v in pack_rows(rows).items()}
 
 
-def tables_of_z(model, counts=None):
+def tables_of_z(model: Trained, counts: Counts | None = None) -> Tensors:
     """Entropy tables of z by anchor and channel, {name: tensor}; counts {(anchor, channel): {symbol: n}}."""
     rows = []
     mean, scale = (
@@ -107,11 +112,14 @@ def tables_of_z(model, counts=None):
     return {f"table.z.{k}": v for k, v in pack_rows(rows).items()}
 
 
-def count(frozen, batches, reach=1500):
+def count(
+    frozen: Model, batches: Iterable[tuple[torch.Tensor, float]], reach: int = 1500
+) -> tuple[NDArray[np.float64], Counts]:
     """Counts the symbols of pictures coded by the frozen model, rounded as its encoder does: y [ROWS, 2*reach+1], z
     {(anchor, channel): {symbol: n}}.
     """
-    n, y_counts, z_counts = frozen.networks, np.zeros((ROWS, 2 * reach + 1)), {}
+    n, y_counts = frozen.networks, np.zeros((ROWS, 2 * reach + 1))
+    z_counts: Counts = {}
     for x, q in batches:
         quality = round(100 + 9900 * q / (frozen.config.anchors - 1))
         anchor = frozen.bank(quality) // frozen.config.hyper
@@ -122,7 +130,7 @@ def count(frozen, batches, reach=1500):
             z = fixed(frozen.floats.hyper_analysis(y).double() * gain_z)
         target = fixed(y.double() * gain * (1 << TARGET))
 
-        def quantise(t, mean, rows, target=target):
+        def quantise(t: int, mean: torch.Tensor, rows: torch.Tensor, target: torch.Tensor = target) -> torch.Tensor:
             residual = (gather(target, t) - mean * (1 << TARGET - LATENT)).flatten()
             residual = rounded(frozen, residual, rows.flatten()).view(mean.shape) * (rows > 0)
             index = rows.long() * (2 * reach + 1) + residual.clamp(-reach, reach).long() + reach
@@ -138,7 +146,7 @@ def count(frozen, batches, reach=1500):
     return y_counts, z_counts
 
 
-def rounding_thresholds(tables, pull):
+def rounding_thresholds(tables: Tables, pull: torch.Tensor) -> torch.Tensor:
     """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from
     which k + 1 is: int32 [2,ROWS], in steps of 2^-TARGET, like the pull [ROWS].
 
@@ -155,12 +163,12 @@ def rounding_thresholds(tables, pull):
     return torch.round(torch.tensor(thresholds, dtype=torch.float64).t() * (1 << TARGET)).to(torch.int32)
 
 
-def is_checkpoint(path):
+def is_checkpoint(path: str) -> bool:
     with safe_open(path, "pt") as f:
         return "state" in (f.metadata() or {})
 
 
-def read_average(checkpoint):
+def read_average(checkpoint: str) -> Trained:
     """The trained model with the averaged weights of a checkpoint of `loop`."""
     with safe_open(checkpoint, "pt") as f:
         trained = Trained(Config(**json.loads(f.metadata()["state"])["config"]))
@@ -170,15 +178,15 @@ def read_average(checkpoint):
     return trained
 
 
-def objective_of(path):
+def objective_of(path: str) -> str:
     """What the model of a checkpoint or weight file was trained for: a key of `purpose.PURPOSES`."""
     if not is_checkpoint(path):
-        return purpose.objective_of(path)
+        return purpose.objective_of(Path(path))
     with safe_open(path, "pt") as f:
         return json.loads(f.metadata()["state"])["options"].get(purpose.NAME, purpose.PLAIN)
 
 
-def calibrate(model, pictures, size):
+def calibrate(model: Trained, pictures: Pictures, size: int) -> tuple[Ranges, Ranges]:
     """The `Ranges` of the networks over crops of training pictures, and what is drawn, at every anchor; and those of
     the prior, whose 8 bits are worth more where photographs need them.
     """
@@ -194,7 +202,15 @@ def calibrate(model, pictures, size):
     return ranges, of_prior
 
 
-def export(checkpoint, data, output, crops=24, size=512, seed=0, objective=""):
+def export(
+    checkpoint: str,
+    data: Sequence[str],
+    output: str,
+    crops: int = 24,
+    size: int = 512,
+    seed: int = 0,
+    objective: str = "",
+) -> None:
     """Writes the weight file of the averaged weights in `checkpoint`, or of a weight file, whose tables of y and
     thresholds are then made anew and nothing else. `objective`: what it was trained for, where the checkpoint does not
     say.
@@ -218,7 +234,7 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0, objective=""):
         metadata |= {} if objective == purpose.PLAIN else {purpose.NAME: objective}
         write = lambda: save({k: v.contiguous() for k, v in tensors.items()}, metadata)
 
-        def weighed():
+        def weighed() -> bytes:
             """The weight file, its thresholds those of its tables."""
             tensors["thresholds"] = torch.zeros(2, ROWS, dtype=torch.int32)
             tensors["thresholds"] = rounding_thresholds(Model(write()).tables_y, tensors["pull"])
@@ -229,14 +245,14 @@ def export(checkpoint, data, output, crops=24, size=512, seed=0, objective=""):
         for _ in range(ROUNDS):
             counts_y, counts_z = count(Model(weighed()), batches)
             tensors |= tables_of_y(counts_y) | (tables_of_z(trained, counts_z) if trained else {})
-        data = weighed()
-        Model(data)
+        made = weighed()
+        Model(made)
     with atomic(output, overwrite=True) as file:
-        file.write(data)
-    print(f"{output}: {len(data):,} bytes, {pictures.count} pictures for calibration")
+        file.write(made)
+    print(f"{output}: {len(made):,} bytes, {pictures.count} pictures for calibration")
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         "aecodec export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

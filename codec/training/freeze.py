@@ -7,13 +7,17 @@ readers take it, by as many bits as its worst case leaves.
 """
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
+import torch.nn as nn
 
-from ..model.fixed import GAIN, HYPER, PIXEL, SAMPLE, TOP, streams
+from ..model.fixed import GAIN, HYPER, PIXEL, SAMPLE, TOP, Stream, streams
 from ..model.networks import Gain
 from ..model.prior import EXACT, FRACTION, HEAD
-from .model import FloatLayer
+from .model import FloatLayer, Model
+
+Tensors = dict[str, torch.Tensor]
 
 NETWORKS = ("analysis", "synthesis", "hyper_analysis")
 MARGIN = 1.25  # of the limits over the largest magnitude seen
@@ -33,49 +37,53 @@ class Ranges:
     magnitude, mean and mean square of inputs, the largest magnitude of outputs, per channel.
     """
 
-    def __init__(self, model, networks=NETWORKS):
+    def __init__(self, model: nn.Module, networks: Sequence[str] = NETWORKS):
         self.layers = {
             name: layer
             for name, layer in model.named_modules()
-            if isinstance(layer, torch.nn.Conv2d) and name.partition(".")[0] in networks
+            if isinstance(layer, nn.Conv2d) and name.partition(".")[0] in networks
         }
-        self.top, self.out, self.sums, self.squares = {}, {}, {}, {}
+        self.top: Tensors = {}
+        self.out: Tensors = {}
+        # With how many numbers were added up.
+        self.sums: dict[str, tuple[torch.Tensor, int]] = {}
+        self.squares: dict[str, tuple[torch.Tensor, int]] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "Ranges":
         self.hooks = [layer.register_forward_hook(self._watch(name)) for name, layer in self.layers.items()]
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for hook in self.hooks:
             hook.remove()
 
-    def _watch(self, name):
-        def watch(_, inputs, output):
+    def _watch(self, name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...], torch.Tensor], None]:
+        def watch(_: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             x = torch.cat(inputs, 1)
             for seen, y in ((self.top, x), (self.out, output)):
                 top = y.detach().abs().amax((0, 2, 3)).double()
                 seen[name] = torch.maximum(seen[name], top) if name in seen else top
             x, count = x.detach().double(), x.numel() // x.shape[1]
-            for seen, total in ((self.sums, x.sum((0, 2, 3))), (self.squares, x.square().sum((0, 2, 3)))):
-                before, number = seen.get(name, (0, 0))
-                seen[name] = before + total, number + count
+            for sums, total in ((self.sums, x.sum((0, 2, 3))), (self.squares, x.square().sum((0, 2, 3)))):
+                before, number = sums.get(name, (torch.zeros_like(total), 0))
+                sums[name] = before + total, number + count
 
         return watch
 
-    def most(self, name):
+    def most(self, name: str) -> torch.Tensor:
         if name in ("analysis.first", "analysis.linear"):
             return torch.full_like(self.top[name], 0.5)  # of samples
         margin = LATENT_MARGIN if name in ("synthesis.first", "synthesis.linear", "hyper_analysis.a") else MARGIN
         return (self.top[name] * margin).clamp_min(TINY)
 
-    def given(self, name):
+    def given(self, name: str) -> torch.Tensor:
         return (self.out[name] * MARGIN).clamp_min(TINY)
 
-    def mean(self, name):
+    def mean(self, name: str) -> torch.Tensor:
         total, count = self.sums[name]
         return total / count
 
-    def rms(self, name):
+    def rms(self, name: str) -> torch.Tensor:
         total, count = self.squares[name]
         return (total / count).sqrt()
 
@@ -83,32 +91,37 @@ class Ranges:
 class Freezer:
     """Chooses the units of a network's layers in the order of the data, then rounds their weights (`tensors`)."""
 
-    def __init__(self, ranges):
-        self.ranges, self.gains = ranges, {}
-        self.unit, self.cut = {}, {}  # of a layer's input, per channel, once so many bits are cut
-        self.sums, self.shift = {}, {}  # unit of a layer's sums, per channel, and by how much they are shifted
+    def __init__(self, ranges: Ranges):
+        self.ranges = ranges
+        self.gains: Tensors = {}
+        # Of a layer's input, per channel, once so many bits are cut.
+        self.unit: Tensors = {}
+        self.cut: dict[str, int] = {}
+        # Of a layer's sums, per channel, and by how much they are shifted.
+        self.sums: Tensors = {}
+        self.shift: dict[str, int] = {}
 
-    def weights(self, name):
+    def weights(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         layer = self.ranges.layers[name]
         w = layer.weight.detach().double()
         return w, torch.zeros(len(w), dtype=torch.float64) if layer.bias is None else layer.bias.detach().double()
 
-    def reads(self, name, unit, cut=0):
+    def reads(self, name: str, unit: torch.Tensor, cut: int = 0) -> None:
         self.unit[name], self.cut[name] = unit, cut
 
-    def writes(self, name, unit, shift):
+    def writes(self, name: str, unit: torch.Tensor, shift: int) -> None:
         """The outputs of a layer are in this unit [O] after a shift."""
         self.shift[name] = max(0, min(24, shift))
         self.sums[name] = unit / 2.0 ** self.shift[name]
 
-    def finest(self, name):
+    def finest(self, name: str) -> torch.Tensor:
         """Smallest unit [O] of the sums of a layer whose input's units are known."""
         w, b = self.weights(name)
         worst = w.abs().sum((2, 3)) @ (self.ranges.most(name) + self.unit[name]) + b.abs()
         largest = (w.abs() * self.unit[name][:, None, None]).amax((1, 2, 3))
         return torch.maximum(worst / SUM, largest / TOP).clamp_min(TINY**3)
 
-    def balanced(self, name, bits):
+    def balanced(self, name: str, bits: int) -> torch.Tensor:
         """Units [I] of a layer's input, for outputs of 2^-bits, that make the errors of its inputs and of its weights
         equally large.
         """
@@ -118,13 +131,13 @@ class Freezer:
         units = (self.ranges.rms(name) * sums / w.square().mean((0, 2, 3)).sqrt()).sqrt()
         return torch.maximum(units, self.ranges.most(name) / TOP)
 
-    def known(self, names, bits):
+    def known(self, names: Iterable[str], bits: int) -> None:
         """Layers whose outputs, of 2^-bits, are added up."""
         for name in names:
             unit = torch.full((len(self.weights(name)[0]),), 2.0**-bits, dtype=torch.float64)
             self.writes(name, unit, _shift(unit, self.finest(name), 0))
 
-    def inner(self, name, target, gain=None):
+    def inner(self, name: str, target: str, gain: torch.Tensor | None = None) -> None:
         """A layer whose outputs go, in 16 bits, through a leaky ReLU and maybe a gain [A,C] (natural log) to the layer
         `target`.
         """
@@ -140,7 +153,7 @@ class Freezer:
         log2 = gain / math.log(2) + torch.log2(unit / own)
         self.gains[f"{name.rpartition('.')[0]}.gain.log2"] = _table(log2).clamp_max(0)
 
-    def stream(self, stream, gains):
+    def stream(self, stream: Stream, gains: Tensors) -> None:
         """The units of a `fixed.Stream`, and of the layers of its blocks."""
         readers, writers = stream.readers, stream.writers
         unit = torch.stack([self.ranges.most(name) for name in readers]).amax(0) / ACTIVATION
@@ -160,7 +173,7 @@ class Freezer:
         for name, shift in zip(writers, shifts):
             self.writes(name, (unit / 2.0**cut).repeat(len(self.weights(name)[0]) // len(unit)), shift - cut)
 
-    def tensors(self):
+    def tensors(self) -> Tensors:
         """The layers in integers and the gains: {name: tensor}. Raises ValueError for a layer that does not fit."""
         tensors = dict(self.gains)
         for name, sums in self.sums.items():
@@ -182,24 +195,24 @@ class Freezer:
         return tensors
 
 
-def _shift(unit, finest, share):
+def _shift(unit: torch.Tensor, finest: torch.Tensor, share: float) -> int:
     """Largest shift of sums in their finest units [O] to these units, for all channels but this share, whose units must
     be coarser.
     """
     return math.floor(math.log2(float((unit / finest).quantile(share))))
 
 
-def _table(log2):
+def _table(log2: torch.Tensor) -> torch.Tensor:
     return torch.round(log2 * (1 << GAIN)).to(torch.int32)
 
 
-def freeze_layer(layer, top, fraction_out):
+def freeze_layer(layer: FloatLayer, top: torch.Tensor, fraction_out: int) -> Tensors:
     """Integers of one layer: per output channel the largest shift that keeps every sum exact and every weight in 8
     bits.
 
     `top` [inputs] is the largest input magnitude; outputs get `fraction_out` fractional bits.
     """
-    weight, bias = layer.weight.detach().double(), layer.bias.detach().double()
+    weight, bias = layer.weight.detach().double(), layer.get_parameter("bias").detach().double()
     limit = torch.ceil(MARGIN * top * 2**FRACTION) + 1
     shift = torch.full_like(bias, -1.0)
     for s in range(20, -1, -1):  # s: shift of the sums; weights have s - FRACTION + fraction_out fractional bits
@@ -208,8 +221,8 @@ def freeze_layer(layer, top, fraction_out):
         fits = (w.abs().amax((1, 2, 3)) <= 127) & ((w.abs() * limit[:, None, None]).sum((1, 2, 3)) + b.abs() < EXACT)
         shift = torch.where((shift < 0) & fits, float(s), shift)
     assert (shift >= 0).all(), "a prior layer does not fit exact arithmetic"
-    bits = shift - FRACTION + fraction_out
-    w, b = torch.round(weight * torch.exp2(bits)[:, None, None, None]), torch.round(bias * torch.exp2(bits + FRACTION))
+    unit = torch.exp2(shift - FRACTION + fraction_out)
+    w, b = torch.round(weight * unit[:, None, None, None]), torch.round(bias * unit * 2.0**FRACTION)
     return {
         "weight": w.to(torch.int8),
         "bias": b.to(torch.int32),
@@ -218,9 +231,9 @@ def freeze_layer(layer, top, fraction_out):
     }
 
 
-def freeze_prior(model, ranges):
+def freeze_prior(model: Model, ranges: Ranges) -> Tensors:
     """The tensors of `prior.Prior` for a trained model."""
-    tensors = {}
+    tensors: Tensors = {}
     for name, layer in model.prior.named_modules():
         if isinstance(layer, FloatLayer):
             fraction = HEAD if name.startswith("heads.") else FRACTION
@@ -236,7 +249,7 @@ def freeze_prior(model, ranges):
     return {f"prior.{k}": v for k, v in tensors.items()}
 
 
-def freeze_networks(model, ranges):
+def freeze_networks(model: Model, ranges: Ranges) -> Tensors:
     """The tensors of the analysis, the hyper-analysis and the synthesis of a trained model: {name: tensor}."""
     f, c = Freezer(ranges), model.config
     gains = {

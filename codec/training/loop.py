@@ -17,7 +17,9 @@ import math
 import os
 import platform
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -35,7 +37,7 @@ from .thaw import grown, thaw
 
 @dataclass
 class Options:
-    data: list = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
     out: str = "run"
     minutes: float = 90.0
     steps: int = 0  # train for so many steps instead
@@ -70,13 +72,13 @@ class Options:
     log_every: int = 100  # steps
     save_every: float = 120.0  # seconds
     threads: int = 0
-    config: dict = field(default_factory=dict)  # of networks.Config, over its defaults
+    config: dict[str, Any] = field(default_factory=dict)  # of networks.Config, over its defaults
 
 
 AdamW = functools.partial(torch.optim.AdamW, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
 
 
-def sha256(path):
+def sha256(path: str) -> str:
     digest = hashlib.sha256()
     with open(path, "rb") as f:
         while block := f.read(1 << 20):
@@ -84,7 +86,9 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def train(options, model=None, optimizer=None):
+def train(
+    options: Options, model: Model | None = None, optimizer: Callable[..., torch.optim.Optimizer] | None = None
+) -> Model:
     """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights.
 
     model: another than the options describe, already initialised; optimizer: makes another than AdamW of parameters and
@@ -104,13 +108,13 @@ def train(options, model=None, optimizer=None):
 
     given = model is not None
     model = model or (denoise.thaw_encoder(o.init) if o.denoise else Model(replace(Config(), **o.config)))
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     parameters = list(trained(model).values())
-    optimizer = (optimizer or AdamW)(parameters, lr=o.lr)
+    descent: Any = (optimizer or AdamW)(parameters, lr=o.lr)  # a fused one takes more than the type of all says
     step, spent, state = 0, 0.0, {}  # steps and seconds of training so far, and what the checkpoint says
     if os.path.exists(checkpoint):
-        state = load(checkpoint, model, average, optimizer)
+        state = load(checkpoint, model, average, descent)
         step, spent = state["step"], state["seconds"]
     elif o.init and not o.denoise and not given:
         model.load_state_dict(grown(first_of(o.init), model.config).state_dict())
@@ -124,7 +128,7 @@ def train(options, model=None, optimizer=None):
     torch.manual_seed(o.seed + step + (peers.rank << 32))  # other crops after each start and in each process
     log = open(os.path.join(o.out, "log.jsonl"), "a", buffering=1) if peers.rank == 0 else None
 
-    def record(**line):
+    def record(**line: Any) -> None:
         if log is None:
             return
         log.write(json.dumps(line) + "\n")
@@ -133,16 +137,16 @@ def train(options, model=None, optimizer=None):
     pictures, amp = Pictures(o.data, device, max(o.crop, 256), o.drawn), has_bfloat16(device)
     goal = Objective(o, model.config, kept_worth(state, o))
     reference = None
-    if o.objective == "visual" and not o.denoise and (goal.worth is None or o.steer):
-        reference = thaw(path_of(o.reference).read_bytes()).to(device, memory_format=torch.channels_last).eval()
-    if goal.worth is None:
-        goal.measure(reference, pictures, amp)
+    if o.objective == "visual" and not o.denoise and (o.steer or not goal.worth):
+        reference = thaw(path_of(o.reference).read_bytes()).to(device).to(memory_format=torch.channels_last).eval()
+        if not goal.worth:
+            goal.measure(reference, pictures, amp)
     for size in filter(None, (o.crop, o.final_crop)):
         goal.prepare(size, device)
     peak = speed.peak(device, torch.bfloat16 if amp else torch.float32)
     x, q = torch.rand(1, 3, o.crop, o.crop, device=device), torch.ones(1, device=device)
     per_pixel = speed.operations(lambda: goal(model, x, q, x, o.balance, amp)[0]) / o.crop**2
-    optimizer.zero_grad(set_to_none=True)
+    descent.zero_grad(set_to_none=True)
     record(
         event="start",
         options=asdict(o),
@@ -162,11 +166,11 @@ def train(options, model=None, optimizer=None):
     averages, weights = list(average.values()), list(model.state_dict().values())  # the same tensors, updated in place
     compute = torch.compile(goal, dynamic=False, mode=o.compile_mode or None) if o.compile else goal
     first, budget, began, saved = step, o.minutes * 60, time.time() - spent, time.time()
-    sums, logged, logged_at = 0, step, time.time()
+    sums, logged, logged_at = torch.zeros((), device=device), step, time.time()
 
-    def keep_all():
+    def keep_all() -> None:
         reached = {"step": step, "seconds": time.time() - began, "config": model.config.to_dict()}
-        save(checkpoint, model, average, optimizer, reached | {"options": asdict(o), "worth": goal.worth})
+        save(checkpoint, model, average, descent, reached | {"options": asdict(o), "worth": goal.worth})
 
     while (share := peers.agree(step / o.steps if o.steps else (time.time() - began) / budget)) < 1:
         rate = (
@@ -174,7 +178,7 @@ def train(options, model=None, optimizer=None):
             * min(1, (step + 1) / o.warmup)
             * (o.final_lr + (1 - o.final_lr) * 0.5 * (1 + math.cos(math.pi * share)))
         )
-        for group in optimizer.param_groups:
+        for group in descent.param_groups:
             group["lr"] = rate
         size, n = (
             (o.final_crop, o.batch * o.crop**2 // o.final_crop**2)
@@ -194,9 +198,9 @@ def train(options, model=None, optimizer=None):
         peers.average([p.grad for p in parameters if p.grad is not None])
         norm = torch.nn.utils.clip_grad_norm_(parameters, o.clip)
         # The fused step skips itself, so that nothing waits for the device.
-        optimizer.grad_scale, optimizer.found_inf = (None, (~(norm < o.skip)).float())
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        descent.grad_scale, descent.found_inf = (None, (~(norm < o.skip)).float())
+        descent.step()
+        descent.zero_grad(set_to_none=True)
         if step == first:  # compilation is not part of the budget
             loss.item()
             began, logged_at = time.time() - spent, time.time()
@@ -225,7 +229,7 @@ def train(options, model=None, optimizer=None):
                 crops_per_s=rate_of_crops * peers.world,
                 of_peak=rate_of_crops * size**2 * per_pixel / peak,
             )
-            sums, logged, logged_at = 0, step, now
+            sums, logged, logged_at = torch.zeros_like(sums), step, now
         if log and time.time() - saved > o.save_every:
             keep_all()
             saved = time.time()
@@ -238,7 +242,7 @@ def train(options, model=None, optimizer=None):
     return model
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> None:
     """Command line: every field of `Options` is an option."""
     import argparse
 

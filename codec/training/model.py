@@ -7,6 +7,7 @@ Rate from additive uniform noise, reconstruction and context from straight-throu
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn as nn
@@ -22,11 +23,11 @@ SCALE_MIN = 0.11  # floor of the Gaussian scale of a symbol
 class FloatLayer(nn.Conv2d):
     """Training form of a prior layer."""
 
-    def __init__(self, inputs, outputs, kernel, act, owns=False):
+    def __init__(self, inputs: int, outputs: int, kernel: int, act: bool, owns: bool = False):
         super().__init__(inputs, outputs, kernel, 1, kernel // 2)
         self.act = act
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
         x = super().forward(torch.cat(inputs, 1) if len(inputs) > 1 else inputs[0])
         return F.leaky_relu(x, SLOPE) if self.act else x
 
@@ -35,18 +36,18 @@ class LowerBound(torch.autograd.Function):
     """max(x, bound) whose gradient still pushes up from below."""
 
     @staticmethod
-    def forward(ctx, x, bound):
+    def forward(ctx: Any, x: torch.Tensor, bound: float) -> torch.Tensor:
         ctx.save_for_backward(x)
         ctx.bound = bound
         return x.clamp_min(bound)
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor, None]:
         (x,) = ctx.saved_tensors
         return g * ((x >= ctx.bound) | (g < 0)), None
 
 
-def scatter(steps):
+def scatter(steps: list[torch.Tensor]) -> torch.Tensor:
     """The latent [N,M,h,w] whose steps so far are given, zero elsewhere: `prior.place` as an expression that has a
     gradient.
     """
@@ -62,11 +63,11 @@ def scatter(steps):
     return torch.cat(groups, 1)
 
 
-def ste_round(x):
+def ste_round(x: torch.Tensor) -> torch.Tensor:
     return x + (torch.round(x) - x).detach()
 
 
-def noise(x):
+def noise(x: torch.Tensor) -> torch.Tensor:
     return x + torch.empty_like(x).uniform_(-0.5, 0.5)
 
 
@@ -83,18 +84,20 @@ class Model(nn.Module):
         # The logistic prior of z.
         self.z_mean, self.z_scale = (Gain(c.anchors, c.hyper), Gain(c.anchors, c.hyper, torch.full((c.anchors,), 0.7)))
         self.pull = nn.Parameter(torch.tensor([0.2, 1.0, 0.0]))  # see `centroid_pull`
-        for g in range(4):
-            with torch.no_grad():
-                self.prior.heads[g].weight.mul_(0.3)
+        with torch.no_grad():
+            for head in self.prior.heads:
+                head.get_parameter("weight").mul_(0.3)
 
-    def centroid_pull(self, log2_scale):
+    def centroid_pull(self, log2_scale: torch.Tensor) -> torch.Tensor:
         """How far non-zero residuals are rebuilt nearer to the mean than they were rounded: falls with the scale, at
         most one step.
         """
         height, slope, middle = self.pull
         return height * torch.sigmoid(slope * (middle - log2_scale))
 
-    def forward(self, x, q, amp=True):
+    def forward(
+        self, x: torch.Tensor, q: torch.Tensor, amp: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """x [N,3,H,W] in [0,1], H and W multiples of 64; q [N].
 
         Returns reconstruction [N,3,H,W], bits per pixel [N] and the part of z [N].
@@ -114,7 +117,7 @@ class Model(nn.Module):
             features = self.prior.features(z_hat / gain_z, self.quality_bias.log(q))
         ys = y * gain
         gain5, log_gain5 = [v.unflatten(1, (4, -1)) for v in (gain, log_gain)]
-        decoded, rebuilt, bits_y, context = [], [], 0, None
+        decoded, rebuilt, bits_y, context = [], [], torch.zeros_like(bits_z), None
         for t in range(STEPS):
             with half():
                 mean, scale = self.prior.step(t, features, context)
@@ -131,20 +134,20 @@ class Model(nn.Module):
         x_hat = self.synthesis(scatter(rebuilt), q, amp) + 0.5
         return x_hat, (bits_y + bits_z) / pixels, bits_z / pixels
 
-    def y_bits(self, v, log2_scale):
+    def y_bits(self, v: torch.Tensor, log2_scale: torch.Tensor) -> torch.Tensor:
         """Bits of Gaussian residuals v, summed per sample."""
         scale = LowerBound.apply(torch.exp2(log2_scale.clamp(max=9)), SCALE_MIN)
         v, cdf = v.abs(), lambda t: 0.5 * torch.erfc(-t * 2**-0.5)
         p = cdf((0.5 - v) / scale) - cdf((-0.5 - v) / scale)
         return -torch.log2(LowerBound.apply(p, 1e-9)).sum((1, 2, 3, 4))
 
-    def z_bits(self, z, q):
+    def z_bits(self, z: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
         """Bits of z under a logistic prior per channel and quality, summed per sample."""
         v, scale = (z - self.z_mean.log(q)).abs(), torch.exp(self.z_scale.log(q).clamp(-2.5, 5))
         p = torch.sigmoid((0.5 - v) / scale) - torch.sigmoid((-0.5 - v) / scale)
         return -torch.log2(LowerBound.apply(p, 1e-9)).sum((1, 2, 3))
 
 
-def lambda_of(q, config):
+def lambda_of(q: torch.Tensor, config: Config) -> torch.Tensor:
     """Lagrangian of float anchor coordinate q [N]."""
     return config.lambda_min * torch.exp2(q)

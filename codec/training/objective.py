@@ -8,11 +8,17 @@ that was trained for squared error (the reference): a visual model then spends i
 does. Where it still does not, above all at low qualities, `steer` weighs its terms against bits until it does.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
+from ..model.config import Config
+from .data import Pictures
 from .distance import Distance
-from .model import lambda_of
+from .model import Model, lambda_of
+
+Worth = dict[str, list[float]]  # of terms, a number per anchor
 
 BATCHES, CROPS = 6, 4  # of pictures on which the worth of terms is measured
 SEED = 7  # of these crops
@@ -27,29 +33,29 @@ BLOCK = 16  # pixels of the squares whose mean colours are compared
 MEASURED = ("objective", "mse", "chroma", "fine", "mean_colour", "msssim", "reference")
 
 
-def squared_error(original, picture):
+def squared_error(original: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
     """Of RGB, in squared 8-bit levels [N]."""
     return 255**2 * (picture - original).square().mean((1, 2, 3))
 
 
-def luma_error(original, picture, chroma):
+def luma_error(original: torch.Tensor, picture: torch.Tensor, chroma: float) -> torch.Tensor:
     """Squared error of Y, Cb and Cr, in which a channel of colour counts `chroma` times as much as luma [N].
 
     The distance hardly sees a shift of colour or of brightness over a large area; this holds it (of three weights for
-    chroma between 0.25 and 1 the middle one is the default: visual.md's 0.25 cost colours 15 % against AVIF).
+    chroma between 0.25 and 1 the middle one is the default: 0.25 cost colours 15 % against AVIF).
     """
-    error = (picture - original).unbind(1)  # sums that a compiler joins: a product with a 3x3 matrix is slow
-    planes = (sum(part * e for part, e in zip(row, error, strict=True)) for row in YCBCR)
-    luma, blue, red = (plane.square().mean((1, 2)) for plane in planes)
-    return 255**2 * (luma + chroma * (blue + red))
+    red, green, blue = (picture - original).unbind(1)
+    # Sums, which a compiler joins: a product with a 3x3 matrix is slow.
+    luma, cb, cr = ((r * red + g * green + b * blue).square().mean((1, 2)) for r, g, b in YCBCR)
+    return 255**2 * (luma + chroma * (cb + cr))
 
 
-def mean_colour(original, picture):
+def mean_colour(original: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
     """Squared error of the mean colours of 16x16 pixels [N]: what a flat area looks like from afar."""
     return squared_error(F.avg_pool2d(original, BLOCK), F.avg_pool2d(picture, BLOCK))
 
 
-def lost_structure(original, picture):
+def lost_structure(original: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
     """1 - MS-SSIM of luma [N] (Wang, Simoncelli, Bovik 2003): for sides of more than 160 pixels."""
     from pytorch_msssim import ms_ssim
 
@@ -57,7 +63,7 @@ def lost_structure(original, picture):
     return 1 - ms_ssim(*luma, data_range=1.0, size_average=False)
 
 
-def kept_worth(state, options):
+def kept_worth(state: dict[str, Any], options: Any) -> Worth | None:
     """The worth of terms in the state of a checkpoint, or None where it has none, or one of other terms."""
     old = state.get("options", {})
     same = all(old.get(name) == getattr(options, name) for name in MEASURED)
@@ -71,11 +77,13 @@ class Objective:
     Args: options: the run's; config: of the model that is trained; worth: {term: numbers by anchor of that model}.
     """
 
-    def __init__(self, options, config, worth=None):
+    def __init__(self, options: Any, config: Config, worth: Worth | None = None):
         """Raises ValueError for an objective that is not known, and for shares that leave nothing to the distance."""
         if options.objective not in KINDS:
             raise ValueError(f"the objective is {' or '.join(KINDS)}, not {options.objective!r}")
-        self.options, self.config, self.distances, self.worth = options, config, {}, worth
+        self.options, self.config = options, config
+        self.distances: dict[tuple[int, int], Distance] = {}
+        self.worth: Worth = worth or {}
         # The denoising encoder belongs to a model, whose synthesis it obeys.
         if options.objective == "psnr" or options.denoise:
             self.shares, self.worth = {"mse": 1.0}, {"mse": config.lambdas}
@@ -88,7 +96,7 @@ class Objective:
             )
         self.shares = {name: share for name, share in shares.items() if share}
 
-    def term(self, name, original, picture):
+    def term(self, name: str, original: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
         """One term [N] of pictures [N,3,H,W] in [0,1]."""
         if name == "luma":
             return luma_error(original, picture, self.options.chroma)
@@ -96,14 +104,15 @@ class Objective:
             return self._distance(picture)(original, picture)
         return {"mse": squared_error, "colour": mean_colour, "structure": lost_structure}[name](original, picture)
 
-    def _distance(self, picture):
-        size = tuple(picture.shape[2:])
-        if size not in self.distances:
-            self.distances[size] = Distance(*size, fine=self.options.fine).to(picture.device)
-        return self.distances[size]
+    def _distance(self, picture: torch.Tensor) -> Distance:
+        height, width = picture.shape[2:]
+        if (height, width) not in self.distances:
+            made = Distance(height, width, fine=self.options.fine).to(picture.device)
+            self.distances[height, width] = made
+        return self.distances[height, width]
 
     @torch.no_grad()
-    def measure(self, reference, pictures, amp):
+    def measure(self, reference: Model, pictures: Pictures, amp: bool) -> None:
         """Sets the worth of every term from the curve of a trained `Model` over crops of a `Pictures`.
 
         Raises ValueError where that curve does not fall, as with a model that is not trained or pictures of nothing.
@@ -127,7 +136,7 @@ class Objective:
                 raise ValueError(f"the reference does not get better with quality by the term {name!r}: is it trained?")
             self.worth[name] = (_interpolated(wanted, octaves, slopes.log2()) + wanted).exp2().tolist()
 
-    def prepare(self, size, device):
+    def prepare(self, size: int, device: torch.device) -> None:
         """Makes what crops of `size` pixels need on the device, so that a compiled step finds it made."""
         if "distance" in self.shares:
             self._distance(torch.empty(0, 3, size, size, device=device))
@@ -136,7 +145,9 @@ class Objective:
         self.weighing = torch.tensor(table, device=device).log() + torch.tensor(leaning, device=device)
 
     @torch.no_grad()
-    def off_size(self, reference, x, q, bpp, amp):
+    def off_size(
+        self, reference: Model, x: torch.Tensor, q: torch.Tensor, bpp: torch.Tensor, amp: bool
+    ) -> torch.Tensor:
         """How far the weights of each anchor [anchors] should move, as logarithms, for a quality's files to become as
         large as the reference's.
 
@@ -149,13 +160,15 @@ class Objective:
         moves = torch.zeros(self.config.anchors, device=q.device)
         return moves.index_add_(0, low, change * (low + 1 - q)).index_add_(0, low + 1, change * (q - low))
 
-    def steer(self, moves):
+    def steer(self, moves: torch.Tensor) -> None:
         """Weighs the terms of all anchors against bits anew, by logarithms [anchors]; a checkpoint keeps the sum."""
         self.weighing += moves
         past = self.worth.get("leaning", [0.0] * self.config.anchors)
         self.worth["leaning"] = [a + b for a, b in zip(past, moves.tolist(), strict=True)]
 
-    def __call__(self, model, x, q, target, balance, amp):
+    def __call__(
+        self, model: Model, x: torch.Tensor, q: torch.Tensor, target: torch.Tensor, balance: float, amp: bool
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The loss over a batch; figures: loss, bits per pixel, those of z, PSNR, and each term as bits per pixel; and
         the bits per pixel of each crop [N].
 
@@ -172,13 +185,13 @@ class Objective:
         return loss, torch.stack(figures), bpp.detach()
 
 
-def _slope(values):
+def _slope(values: torch.Tensor) -> torch.Tensor:
     """Differences of the neighbours of each value; of itself and its neighbour at both ends."""
     padded = torch.cat([values[:1], values, values[-1:]])
     return padded[:-2] - padded[2:]
 
 
-def _interpolated(wanted, places, values):
+def _interpolated(wanted: torch.Tensor, places: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Values at the wanted places, between those given linearly, beyond them as at the ends."""
     index = torch.searchsorted(places, wanted).clamp(1, len(places) - 1)
     part = ((wanted - places[index - 1]) / (places[index] - places[index - 1])).clamp(0, 1)

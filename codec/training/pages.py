@@ -7,6 +7,7 @@ areas.
 import random
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 SIDE = 512  # pixels
@@ -14,12 +15,12 @@ COUNT = 96  # pages, of which crops are drawn
 LETTERS = "aaabcdeeeeefghiiijklmnnoooprrssstttuuvwxyzABDEGHMNRSTW0123456789.,:()-"
 
 
-def pages(count=COUNT, side=SIDE, seed=0):
+def pages(count: int = COUNT, side: int = SIDE, seed: int = 0) -> list[NDArray[np.uint8]]:
     """Pictures uint8 [side,side,3], the same for the same seed."""
     return [page(random.Random(seed + i), side) for i in range(count)]
 
 
-def page(chance, side):
+def page(chance: random.Random, side: int) -> NDArray[np.uint8]:
     """One page: a background, flat areas on it, and on some of them lines of text or a curve."""
     colour = lambda: tuple(chance.choice([chance.randrange(256), 0, 255, 240]) for _ in range(3))
     paper = chance.choice([(255, 255, 255), (250, 250, 245), (24, 24, 28), colour()])
@@ -49,13 +50,13 @@ def page(chance, side):
     return np.asarray(picture)
 
 
-def line(chance, letters):
+def line(chance: random.Random, letters: int) -> str:
     """Words of random letters."""
     words = ("".join(chance.choices(LETTERS, k=chance.randrange(1, 10))) for _ in range(letters // 5))
     return " ".join(words)[:letters]
 
 
-def slope(chance, side):
+def slope(chance: random.Random, side: int) -> Image.Image:
     """A picture that goes from one colour to another."""
     ends = np.array([[chance.randrange(256) for _ in range(3)] for _ in range(2)])
     share = np.linspace(0, 1, side)[:, None]

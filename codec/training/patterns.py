@@ -4,12 +4,13 @@ import itertools
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 CORNERS = np.array(list(itertools.product((0, 255), repeat=3)), np.uint8)
 
 
-def patterns(size, seed=0):
+def patterns(size: int, seed: int = 0) -> torch.Tensor:
     """Pictures [n,3,size,size] float32 in [0,1], always the same."""
     chance = np.random.default_rng(seed)
     down, across = np.mgrid[:size, :size]
@@ -35,13 +36,12 @@ def patterns(size, seed=0):
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
-def _text(size, paper, ink):
+def _text(size: int, paper: NDArray[np.uint8], ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
     image = Image.new("RGB", (size, size), tuple(paper.tolist()))
-    draw, y = ImageDraw.Draw(image), 0
-    for height in itertools.cycle((10, 14, 24, 60)):
-        if y >= size:
-            return np.asarray(image)
-        draw.text(
-            (2, y), "Hamburgefonstiv 0123456789 @#%&" * 4, fill=tuple(ink.tolist()), font=ImageFont.load_default(height)
-        )
+    draw, y, heights = ImageDraw.Draw(image), 0, itertools.cycle((10, 14, 24, 60))
+    while y < size:
+        height = next(heights)
+        font = ImageFont.load_default(height)
+        draw.text((2, y), "Hamburgefonstiv 0123456789 @#%&" * 4, fill=tuple(ink.tolist()), font=font)
         y += round(1.3 * height)
+    return np.asarray(image)

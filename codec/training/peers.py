@@ -21,7 +21,7 @@ class Peers:
     Without torchrun it is the only one, and nothing is exchanged.
     """
 
-    def __init__(self, device=""):
+    def __init__(self, device: str = ""):
         self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
         self.device = (
@@ -35,7 +35,7 @@ class Peers:
                 device_id=self.device if self.device.type == "cuda" else None,
             )
 
-    def average(self, tensors):
+    def average(self, tensors: list[torch.Tensor]) -> None:
         """Replaces float tensors of the same shapes in every process by their means: one exchange for all."""
         if self.world > 1:
             flat = torch.cat([t.flatten() for t in tensors])
@@ -43,7 +43,7 @@ class Peers:
             for t, mean in zip(tensors, (flat / self.world).split([t.numel() for t in tensors])):
                 t.copy_(mean.view_as(t))
 
-    def agree(self, number):
+    def agree(self, number: float) -> float:
         """The first process's number (float), in every process."""
         if self.world == 1:
             return number
@@ -51,6 +51,6 @@ class Peers:
         dist.broadcast(told, 0)
         return told.item()
 
-    def close(self):
+    def close(self) -> None:
         if self.world > 1:
             dist.destroy_process_group()

@@ -3,6 +3,7 @@ scale.
 """
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 REPEATS = 5
 
 
-def peak(device, dtype):
+def peak(device: torch.device, dtype: torch.dtype) -> float:
     """Floating-point operations per second of the largest matrix products, best of a few."""
     side = 8192 if device.type == "cuda" else 1536
     a = torch.randn(side, side, device=device).to(dtype)
@@ -25,7 +26,7 @@ def peak(device, dtype):
     return 2 * side**3 / best
 
 
-def operations(compute):
+def operations(compute: Callable[[], torch.Tensor]) -> int:
     """Floating-point operations of `compute()`, which returns a loss, and of its gradients, which are dropped."""
     with FlopCounterMode(display=False) as counter:
         compute().backward()

@@ -8,13 +8,17 @@ units only the integers' limits tell become about as large as those of a network
 import copy
 import math
 import re
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import torch
 
+from ..bitstream.tables import Tables
 from ..engine.torch.model import Model as Frozen
-from ..model.fixed import TARGET, FixedGain, streams
-from ..model.prior import FRACTION, GAIN, HEAD, FixedLayer
+from ..model.config import Config
+from ..model.fixed import GAIN, TARGET, FixedGain, streams
+from ..model.prior import FRACTION, HEAD, FixedLayer
 from .export import row_scales
 from .freeze import NETWORKS
 from .model import Model
@@ -22,7 +26,7 @@ from .model import Model
 LARGE = 8.0  # magnitude that a channel hardly reaches
 
 
-def thaw(data):
+def thaw(data: bytes) -> Model:
     """Trainable `Model` of the bytes of a weight file. Raises BadWeights."""
     frozen = Frozen(data)
     networks, c = frozen.networks, frozen.config
@@ -51,7 +55,7 @@ def thaw(data):
 
 
 @torch.no_grad()
-def levelled(frozen):
+def levelled(frozen: Frozen) -> Any:
     """The float networks of a model in integers, each channel between their layers in a unit that makes its limit
     LARGE; what they compute stays the same.
     """
@@ -59,7 +63,7 @@ def levelled(frozen):
     integers, layers = dict(networks.named_modules()), dict(floats.named_modules())
     reach = lambda name: integers[name].limit.double() * 2.0 ** int(integers[name].cut) / LARGE
 
-    def rescale(unit, writers, readers):
+    def rescale(unit: torch.Tensor, writers: Iterable[str], readers: Iterable[str]) -> None:
         for name in writers:
             own = unit.repeat(len(layers[name].weight) // len(unit)).float()
             layers[name].weight.div_(own[:, None, None, None])
@@ -80,7 +84,7 @@ def levelled(frozen):
     return floats
 
 
-def grown(old, config):
+def grown(old: Model, config: Config) -> Model:
     """Trainable `Model` of a config with as many channels and blocks as the one of `old`, or more, that does what `old`
     does.
 
@@ -113,7 +117,7 @@ def grown(old, config):
     return new
 
 
-def _moments(tables):
+def _moments(tables: Tables) -> tuple[torch.Tensor, ...]:
     """Mean and standard deviation of every row of entropy tables, without their escapes: [R], [R]."""
     moments = []
     for row in range(len(tables)):
@@ -123,7 +127,7 @@ def _moments(tables):
     return torch.tensor(moments).unbind(1)
 
 
-def _fit_pull(pull):
+def _fit_pull(pull: torch.Tensor) -> torch.Tensor:
     """Height, slope and middle of the sigmoid that `pull` [ROWS] samples."""
     height = float(pull.max()) * 1.001 + 1e-6
     logit = torch.logit((pull / height).clamp(1e-4, 1 - 1e-4)).double().numpy()
