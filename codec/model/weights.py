@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,19 @@ def refusing(sentence: str) -> Iterator[None]:
 
 def read_metadata(data: bytes, expected: str) -> dict[str, str]:
     """The text fields of a safetensors file, {name: text}. Raises BadWeights unless its format is the one expected."""
+    return metadata_of(read_header(data), expected)
+
+
+def read_header(data: bytes | mmap) -> dict[str, Any]:
+    """What a safetensors file begins with: its tensors by name, and "__metadata__". Raises ValueError."""
     size = int.from_bytes(data[:8], "little")
-    metadata = json.loads(data[8 : 8 + size], object_pairs_hook=_unique)["__metadata__"]
+    header: dict[str, Any] = json.loads(data[8 : 8 + size], object_pairs_hook=_unique)
+    return header
+
+
+def metadata_of(header: dict[str, Any], expected: str) -> dict[str, str]:
+    """The text fields out of `read_header`, as of `read_metadata`."""
+    metadata: dict[str, str] = header["__metadata__"]
     if metadata["format"] != expected:
         raise BadWeights(f"the weight file has the format {metadata['format']!r}, this version reads {expected!r}")
     return metadata
