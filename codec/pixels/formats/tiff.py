@@ -18,6 +18,8 @@ from PIL import TiffImagePlugin
 from ...errors import BadImage
 from .. import exif as blocks
 from .. import pil
+from . import directory
+from .directory import HEAD, LONG, LONG8
 
 STRETCH = 1 << 22  # bytes of a strip written, or least bytes of pixels read, at a time
 CLASSIC = 2**32 - 2**24  # bytes of pixels beyond which offsets take 8 bytes (BigTIFF); metadata come before them
@@ -55,11 +57,6 @@ DESCRIPTIONS = (
 )
 # Old private tags that libtiff takes for layout: kind of alpha, kind of numbers, depths.
 SGI = (32995, 32996, 32997, 32998)
-# Bytes of a value of each type.
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-WIDE = {16: "Q", 17: "q", 18: "Q"}  # types that only BigTIFF has
-LONG, LONG8 = 4, 16
-Layout = dict[int, tuple[int, int, bytes]]  # {tag: (type, count, bytes)}
 Segment = tuple[int, list[tuple[int, int]]]  # rows, and where they lie: (offset, bytes)
 
 
@@ -91,27 +88,25 @@ class Writer:
         big = row * height > CLASSIC
         head = io.BytesIO()
         with pil.refusing("the picture cannot be written as TIFF"):
-            directory = TiffImagePlugin.ImageFileDirectory_v2(
-                b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4)
-            )
+            tags = TiffImagePlugin.ImageFileDirectory_v2(b"II+\0\x08\0\0\0" + bytes(8) if big else b"II*\0" + bytes(4))
             for tag, value in (exif and blocks.describe(exif) or {}).items():
-                directory[tag] = value
-            directory[WIDTH], directory[HEIGHT] = width, height
-            directory[BITS] = (depth,) * channels
-            directory[COMPRESSION], directory[PLANAR] = NONE, 1  # samples side by side
-            directory[PHOTOMETRIC] = 2 if channels > 2 else 1  # RGB, or gray where 0 is black
-            directory[SAMPLES], directory[STRIP_ROWS] = channels, rows
-            directory.tagtype[STRIPS[0]] = LONG8 if big else LONG
+                tags[tag] = value
+            tags[WIDTH], tags[HEIGHT] = width, height
+            tags[BITS] = (depth,) * channels
+            tags[COMPRESSION], tags[PLANAR] = NONE, 1  # samples side by side
+            tags[PHOTOMETRIC] = 2 if channels > 2 else 1  # RGB, or gray where 0 is black
+            tags[SAMPLES], tags[STRIP_ROWS] = channels, rows
+            tags.tagtype[STRIPS[0]] = LONG8 if big else LONG
             # The directory's own size is added when it is saved.
-            directory[STRIPS[0]] = tuple(top * row for top in tops)
-            directory[STRIPS[1]] = tuple(min(rows, height - top) * row for top in tops)
+            tags[STRIPS[0]] = tuple(top * row for top in tops)
+            tags[STRIPS[1]] = tuple(min(rows, height - top) * row for top in tops)
             if alpha:
-                directory[338] = 2  # not multiplied into the colours
+                tags[338] = 2  # not multiplied into the colours
             if icc:
-                directory[34675] = icc
+                tags[34675] = icc
             if xmp:
-                directory[700] = xmp
-            directory.save(head)
+                tags[700] = xmp
+            tags.save(head)
         file.write(head.getbuffer())
 
     def write(self, samples: NDArray[Any]) -> None:
@@ -161,7 +156,7 @@ def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, 
         part % _values(tags.get(SUBSAMPLING, (2, 2)))[-1] for part in (rows, height % rows)
     ):
         return None  # a part of a chroma sample by itself is no picture to libtiff
-    layout = _layout(file, opened.mode)
+    layout = directory.layout(file, lambda tag: _decides(tag, opened.mode))
     if layout is None or layout.keys() != {tag for tag in tags if _decides(tag, opened.mode)}:
         return None  # Pillow passes over tags that it cannot read, and over all behind them
     end = file.seek(0, os.SEEK_END)
@@ -186,7 +181,7 @@ def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, 
                 yield min(most, full - top), [(offsets[i] + top * row, min(most, full - top) * row)]
 
     def small(group: Iterable[Segment]) -> bytes:
-        data = [_read(file, *place) for _, places in group for place in places]
+        data = [directory.stretch(file, *place) for _, places in group for place in places]
         total = sum(n for n, _ in group)
         places = {HEIGHT: [total]} | ({} if tiled else {STRIP_ROWS: [rows]})
         if compression == NONE and not tiled:
@@ -198,7 +193,7 @@ def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, 
             tag: (LONG, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers))
             for tag, numbers in places.items()
         }
-        return _file(order, layout | entries, b"".join(data))
+        return directory.small(order, layout | entries, b"".join(data))
 
     def pieces() -> Iterator[bytes]:
         group, enough = [], -(-STRETCH * 8 // (width * bits))
@@ -228,59 +223,5 @@ def _decides(tag: int, mode: str) -> bool:
     return tag in SGI or (tag == PROFILE and mode == "CMYK")
 
 
-def _layout(file: BinaryIO, mode: str) -> Layout | None:
-    """{tag: (type, count, bytes)} of what decides, as it stands in the first directory; None if a small file cannot say
-    the same.
-    """
-    head = _read(file, 0, 16)
-    order, big = "<" if head[:2] == b"II" else ">", head[2] == 43
-    number, entry, pointer = ("Q", "HHQ8s", "Q") if big else ("H", "HHI4s", "I")
-    (start,) = struct.unpack_from(order + pointer, head, 8 if big else 4)
-    (count,) = struct.unpack(order + number, _read(file, start, struct.calcsize(order + number)))
-    entries = _read(file, start + struct.calcsize(order + number), count * struct.calcsize(order + entry))
-    found = {}
-    for tag, kind, count, value in struct.iter_unpack(order + entry, entries):
-        if not _decides(tag, mode):
-            continue
-        if tag in found or kind not in SIZES:
-            return None  # what readers do not agree about
-        size = count * SIZES[kind]
-        if size <= len(value):
-            value = value[:size]
-        else:
-            (place,) = struct.unpack(order + pointer, value)
-            value = _read(file, place, size)
-        if len(value) < size:
-            return None
-        if kind in WIDE:
-            numbers = struct.unpack(f"{order}{count}{WIDE[kind]}", value)
-            if not all(0 <= number < 1 << 32 for number in numbers):
-                return None
-            kind, value = LONG, struct.pack(f"{order}{count}I", *numbers)
-        found[tag] = kind, count, value
-    return found
-
-
-HEAD = 8  # bytes before the data in a small file
-
-
-def _file(order: str, entries: Layout, data: bytes) -> bytes:
-    """A TIFF: head, data, directory of {tag: (type, count, bytes)}, and what does not fit into it."""
-    position = HEAD + len(data) + len(data) % 2
-    extra_position = position + 2 + 12 * len(entries) + 4
-    directory, extra = [struct.pack(order + "H", len(entries))], b""
-    for tag, (kind, count, value) in sorted(entries.items()):
-        if len(value) > 4:
-            extra, value = extra + value + bytes(len(value) % 2), struct.pack(order + "I", extra_position + len(extra))
-        directory.append(struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0"))
-    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", position)
-    return b"".join([head, data, bytes(len(data) % 2), *directory, bytes(4), extra])
-
-
 def _values(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value,)
-
-
-def _read(file: BinaryIO, offset: int, size: int) -> bytes:
-    file.seek(offset)
-    return file.read(size)
