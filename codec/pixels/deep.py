@@ -34,10 +34,6 @@ def read(file: BinaryIO, image: Any) -> NDArray[Any] | None:
         return _read_gray_tiff(image, rawmode)
     if image.mode not in ("RGB", "RGBA"):
         return None
-    if image.format == "TIFF" and image.tag_v2.get(284) == 2 and max(image.tag_v2.get(258, (8,))) > 8:
-        raise BadImage(
-            "the picture is a TIFF file that keeps 16-bit colours in separate planes, which is not supported"
-        )
     if rawmode == "LA;16B":  # as many bytes per pixel as RGBA
         return _decode(image, "RGBA").view(">u2").astype(np.uint16)
     layout, deep, order = rawmode.partition(";16")

@@ -7,6 +7,7 @@ file.
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import re
@@ -26,6 +27,23 @@ READABLE = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "GIF", "BMP", "PPM", "JPEG200
 REASONS = {
     "not identified by this driver": "its header describes no picture",
     "cannot load this image": "it holds no pixels",
+    "unknown pixel mode": "a number, depth or kind of samples that is not supported",
+    "unknown data organization": "its tags contradict each other",
+    "Missing dimensions": "it has no width or height",
+    "unknown raw mode for given image mode": "its samples are packed in a way that is not supported",
+    "decoder error -2": "its pixels are broken, or packed in a way that is not supported",
+    "decoder error -9": "its pixels take more memory than there is, or contradict its tags",
+}
+# Compressions of TIFF that Pillow does not know.
+COMPRESSIONS = {
+    34661: "JBIG",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34892: "lossy JPEG of DNG",
+    34933: "PNG",
+    34934: "JPEG XR",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
 }
 PLANAR, SAMPLES, BITS = 284, 277, 258  # tags of a TIFF
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
@@ -108,6 +126,8 @@ def _reason(error: BaseException | None) -> str:
     if isinstance(error, (struct.error, IndexError)):
         return "it ends too early or contradicts itself"
     if isinstance(error, KeyError):
+        if (name := COMPRESSIONS.get(error.args[0])) is not None:
+            return f"its compression, {name}, is not supported"
         return f"it holds the unknown value {error}"
     text = re.sub(r"\s*<_io.*?>|[^ -~]+", "", str(error))[:120].strip(" .")
     return REASONS.get(text, text) or type(error).__name__
@@ -128,18 +148,37 @@ def open_picture(file: BinaryIO) -> Any:
             if factory and accept and accept(prefix) is True:
                 file.seek(0)
                 with refusing(f"the picture is a broken or unsupported {name} file"):
-                    return _understood(factory(file, ""))
+                    return _understood((_planar(factory) if name == "TIFF" else factory)(file, ""))
     raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
 
 
+@functools.cache
+def _planar(factory: Any) -> Any:
+    """Pillow's class of TIFF images, which opens those with planes as if their samples lay side by side: `planes` makes
+    them so.
+
+    Of planes Pillow forgets polarity, palette and depth where there is one, and fails where some mean nothing.
+    """
+
+    class Planar(factory):
+        def _setup(self) -> None:
+            planes = self.tag_v2.get(PLANAR) == 2
+            if planes:
+                self.tag_v2[PLANAR] = 1
+            super()._setup()
+            if planes and self.tag_v2.get(SAMPLES, 1) > 1:
+                self.tag_v2[PLANAR] = 2
+
+    return Planar
+
+
 def _understood(image: Any) -> Any:
-    """An opened picture, with two things set right that Pillow reads otherwise than uncompressed TIFF means them."""
+    """An opened picture, with uncompressed YCbCr of TIFF read by libtiff, which knows of subsampling, coefficients and
+    levels.
+    """
     if image.format != "TIFF" or not image.tile or image.tile[0].codec_name == "libtiff":
         return image
-    if image.tag_v2.get(PLANAR) == 2 and image.tag_v2.get(SAMPLES, 1) == 1:
-        image.tag_v2[PLANAR] = 1  # one plane is one whatever it is called: Pillow forgets polarity, palette and depth
-        image._setup()
-    if image.mode == "YCbCr":  # libtiff knows of subsampling, coefficients and levels, which Pillow ignores
+    if image.mode == "YCbCr":
         image.use_load_libtiff, image._mode = True, "RGB"
         whole = {"codec_name": "libtiff", "extents": (0, 0, *image._tile_size), "offset": 0}
         image.tile = [image.tile[0]._replace(args=("RGBX", False, image.tag_v2.offset), **whole)]
@@ -175,11 +214,9 @@ def check_strips(image: Any) -> None:
     libtiff looks itself.
     """
     tiles = [tile.extents for tile in image.tile if tile.codec_name != "libtiff"]
-    planes = len(image.getbands()) if image.tag_v2.get(284) == 2 else 1
     if (
         tiles
-        and sum((right - left) * (bottom - top) for left, top, right, bottom in tiles)
-        < planes * image.width * image.height
+        and sum((right - left) * (bottom - top) for left, top, right, bottom in tiles) < image.width * image.height
     ):
         raise BadImage("the picture is a broken TIFF file (parts of its pixels are missing)")
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from ..errors import BadImage, CodecError, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
-from .formats import ancillary, avif, bmp, jpeg, jpeg2000, png
+from .formats import ancillary, avif, bmp, jpeg, jpeg2000, planes, png, tiff
 from .picture import MAX_PIXELS, Picture
 
 
@@ -46,11 +46,11 @@ def open_file(source: Any) -> tuple[BinaryIO, str]:
     """(seekable binary file, suffix of its name or "") of a path, bytes or a binary file; raises BadImage."""
     try:
         if isinstance(source, (bytes, bytearray, memoryview)):
-            return io.BytesIO(source), ""
+            return tiff.readable(io.BytesIO(source)), ""
         if hasattr(source, "read"):
-            return io.BytesIO(source.read()), ""  # its name may be that of an archive
+            return tiff.readable(io.BytesIO(source.read())), ""  # its name may be that of an archive
         file = open(os.fspath(source), "rb")  # fspath: a number is no file descriptor here
-        return file if file.seekable() else io.BytesIO(file.read()), _suffix(source)
+        return tiff.readable(file if file.seekable() else io.BytesIO(file.read())), _suffix(source)
     except OSError as error:
         raise BadImage(f"the picture cannot be read ({(error.strerror or str(error)).lower()})") from error
     except (TypeError, ValueError, BufferError) as error:
@@ -96,6 +96,8 @@ def load_file(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
     image = pil.open_picture(file)
     check_size(image.width, image.height, max_pixels)
     notes = []
+    if image.format == "TIFF" and (joined := planes.together(file, image)):
+        return load_file(joined, suffix, max_pixels)
     if image.format in ("JPEG", "MPO"):
         image.info["xmp"], whole = jpeg.with_extension(file, image.info.get("xmp"))
         notes += [] if whole else ["a part of its XMP that is not in the file"]
@@ -143,6 +145,7 @@ def _from_pil(
     """
     was_turned = image.format == "TIFF" and image.getexif().get(exif.ORIENTATION, 1) in range(2, 9)  # Pillow does that
     if image.format == "TIFF" and file is not None:
+        tiff.check(image)
         pil.check_strips(image)
         pil.check_pages(pil.reopen(image, file))
     elif getattr(image, "is_animated", False) and image.format != "MPO":
@@ -152,8 +155,10 @@ def _from_pil(
     samples = deep.read(file, image) if file is not None else None
     if samples is None:
         samples = _samples(pil.decode(image))
-        if image.format == "TIFF" and file is not None and (bits := pil.bits(image)) > samples.itemsize * 8:
-            notes = [*notes, f"all but 8 of its {bits} bits per sample"]  # CMYK, whose profiles Pillow asks in 8 bits
+        if image.format == "TIFF" and file is not None:
+            tiff.check_signs(image, samples)
+            if image.mode == "CMYK" and (bits := pil.bits(image)) > 8:  # Pillow asks their profiles in 8 bits
+                notes = [*notes, f"all but 8 of its {bits} bits per sample"]
     if deeper:
         samples, more = deeper(samples)
         notes = [*notes, *more]

@@ -132,7 +132,7 @@ def test_lying_directories_are_read_whole_or_refused(seed):
     for number in range(300):
         rng = np.random.default_rng([1, seed, number])
         what, data = drawn(rng)
-        if data[2] == 43:
+        if 43 in data[2:4]:
             continue  # BigTIFF, whose entries lie elsewhere
         order, data = "<" if data[:2] == b"II" else ">", bytearray(data)
         (start,) = struct.unpack_from(order + "I", data, 4)

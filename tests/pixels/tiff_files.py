@@ -154,7 +154,7 @@ def drawn(rng, compression=None):
     )
     samples = SAMPLES[photometric] + len(extra)
     planar = pick(1, 1, 1, 1, 2)
-    order, big = pick(("<", False), ("<", False), (">", False), ("<", True))
+    order, big = pick(("<", False), ("<", False), (">", False), ("<", True), (">", True))
     width, height = (int(side) for side in rng.integers(17, 90, 2))
     subsampling = pick((1, 1), (2, 1), (2, 2)) if photometric == YCBCR else (1, 1)
     tiled = rng.random() < 0.35
@@ -175,7 +175,7 @@ def drawn(rng, compression=None):
     }
     if extra:
         tags[338] = SHORT, extra
-    if compression in (LZW, DEFLATE, OLD_DEFLATE) and bits in (8, 16) and not plain:
+    if compression in (LZW, DEFLATE, OLD_DEFLATE, PACKBITS) and bits in (8, 16) and not plain:
         tags[317] = SHORT, [pick(1, 2)]
     if photometric == PALETTE:
         tags[320] = SHORT, rng.integers(0, 65536, 3 * 2**bits if bits <= 8 else 768).tolist()

@@ -26,10 +26,14 @@ CLASSIC = 2**32 - 2**24  # bytes of pixels beyond which offsets take 8 bytes (Bi
 NONE = 1
 # LZW, JPEG, deflate, PackBits, deflate by its old number, LZMA and Zstandard.
 COMPRESSIONS = (NONE, 5, 7, 8, 32773, 32946, 34925, 50000)
+# CCITT's three and PackBits: libtiff passes over their predictor, and other readers, and whoever wrote it, do not.
+UNPREDICTED = (2, 3, 4, 32773)
 ORIENTATION, COMPRESSION, PHOTOMETRIC, PLANAR, SUBSAMPLING = 274, 259, 262, 284, 530
-WIDTH, HEIGHT, BITS, SAMPLES, STRIP_ROWS, TILE_HEIGHT, TILE_WIDTH = 256, 257, 258, 277, 278, 323, 322
+WIDTH, HEIGHT, BITS, SAMPLES, STRIP_ROWS, TILE_HEIGHT, TILE_WIDTH, PREDICTOR = 256, 257, 258, 277, 278, 323, 322, 317
+FILL_ORDER, SAMPLE_FORMAT, JPEG_TABLES = 266, 339, 347
+SIGNED = 2
 STRIPS, TILES = (273, 279), (324, 325)  # tags of the offsets and the bytes
-YCBCR = 6
+BLACK, YCBCR = 1, 6
 PROFILE, PRIVATE = 34675, 32768
 # Tags that describe, whatever they hold: titles, makers, dates, resolution, page, host, XMP.
 DESCRIPTIONS = (
@@ -117,6 +121,37 @@ class Writer:
         pass
 
 
+def readable(file: BinaryIO) -> BinaryIO:
+    """The file, or another that says the same where Pillow does not understand it: BigTIFF in big-endian order.
+
+    Raises BadImage.
+    """
+    size, _ = file.seek(0, os.SEEK_END), file.seek(0)
+    head = file.read(4)
+    file.seek(0)
+    if head != b"MM\0+":
+        return file
+    if size > CLASSIC:
+        raise BadImage("the picture is a BigTIFF file in big-endian order of more than 4 GB, which is not supported")
+    with pil.refusing("the picture is a broken TIFF file"):
+        return io.BytesIO(directory.rewritten(file.read(), {}))
+
+
+def check(opened: TiffImagePlugin.TiffImageFile) -> None:
+    """Raises BadImage for an opened TIFF whose samples Pillow would give as they are not meant."""
+    tags: Any = opened.tag_v2
+    if tags.get(PREDICTOR, 1) != 1 and tags.get(COMPRESSION, NONE) in UNPREDICTED:
+        raise BadImage(
+            "the picture is a TIFF file that combines a predictor with a compression that libtiff reads without one"
+        )
+
+
+def check_signs(opened: TiffImagePlugin.TiffImageFile, samples: NDArray[Any]) -> None:
+    """Raises BadImage for a TIFF with negative samples of 8 bits, which Pillow takes for bright ones."""
+    if values(opened.tag_v2.get(SAMPLE_FORMAT, 1))[0] == SIGNED and samples.itemsize == 1 and samples.max() > 127:
+        raise BadImage("the picture has negative samples, which are not supported")
+
+
 def cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, Callable[[], Iterator[bytes]]] | None:
     """A large TIFF as `scanner` wants it, (small file, pieces): its first segment, and what gives the rows as small
     files.
@@ -139,7 +174,7 @@ def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, 
         return None
     if any(tag in tags for tag in (STRIPS if tiled else TILES)):
         return None  # both, of which readers choose one or the other
-    offsets, sizes = (_values(tags.get(tag, ())) for tag in (TILES if tiled else STRIPS))
+    offsets, sizes = (values(tags.get(tag, ())) for tag in (TILES if tiled else STRIPS))
     rows, columns = (tags.get(TILE_HEIGHT), tags.get(TILE_WIDTH)) if tiled else (tags.get(STRIP_ROWS, height), width)
     if not all(isinstance(side, int) and side > 0 for side in (rows, columns)):
         return None
@@ -153,7 +188,7 @@ def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, 
     elif len(offsets) < count * across or len(sizes) < len(offsets) or not all(sizes) or rows >= height:
         return None
     elif tags.get(PHOTOMETRIC) == YCBCR and any(
-        part % _values(tags.get(SUBSAMPLING, (2, 2)))[-1] for part in (rows, height % rows)
+        part % values(tags.get(SUBSAMPLING, (2, 2)))[-1] for part in (rows, height % rows)
     ):
         return None  # a part of a chroma sample by itself is no picture to libtiff
     layout = directory.layout(file, lambda tag: _decides(tag, opened.mode))
@@ -210,7 +245,7 @@ def _cut(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> tuple[bytes, 
 
 def _bits_per_pixel(tags: Any) -> int:
     """As Pillow counts them: one number stands for all samples, and those beyond the samples mean nothing."""
-    bits, samples = _values(tags.get(BITS, 1)), tags.get(SAMPLES, 1)
+    bits, samples = values(tags.get(BITS, 1)), tags.get(SAMPLES, 1)
     return samples * bits[0] if len(bits) == 1 else sum(bits[:samples])
 
 
@@ -223,5 +258,6 @@ def _decides(tag: int, mode: str) -> bool:
     return tag in SGI or (tag == PROFILE and mode == "CMYK")
 
 
-def _values(value: Any) -> Any:
+def values(value: Any) -> Any:
+    """Of a tag, as a tuple."""
     return value if isinstance(value, tuple) else (value,)
