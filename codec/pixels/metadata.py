@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import BadOption
 from . import colour
 from . import exif as blocks
+from . import xmp as packets
 
 RAW = re.compile("Raw profile type (exif|app1|xmp|icc|icm)", re.IGNORECASE)
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
@@ -55,7 +56,8 @@ def from_pil(image: Any, gray: bool, notes: Iterable[str] = (), code: bytes | No
     else:
         block = blocks.current(image, block)
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
-    found = {"exif": blocks.bare(block), "icc": icc, "xmp": xmp if isinstance(xmp, bytes) else None, "cicp": code}
+    xmp = packets.in_utf8(xmp) if isinstance(xmp, bytes) else None
+    found = {"exif": blocks.bare(block), "icc": icc, "xmp": xmp, "cicp": code}
     return {kind: data or None for kind, data in found.items()} | {"notes": tuple(notes)}
 
 

@@ -1,14 +1,14 @@
 """XMP packets as bytes: the orientation they repeat, and what JPEG files keep apart because a segment is too short for
 it.
 
-They are edited as text and not parsed, so that what is not understood stays as it is. Whatever a packet says is
-untrusted.
+They are edited as text, so that what is not understood stays as it is; a parser says where the orientation stands.
+Whatever a packet says is untrusted.
 """
 
 import hashlib
 import re
 
-TIFF = rb"http://ns\.adobe\.com/tiff/1\.0/"
+TIFF = "http://ns.adobe.com/tiff/1.0/"
 # The packet that stays in a JPEG's first segment when all of it goes into an extension.
 EXTENDED = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -26,13 +26,123 @@ NOTE = re.compile(
 RDF, META = rb"<%s:RDF\b[^<>]*>" % NAME, rb"<%s:(?:xmpmeta|xapmeta)\b[^<>]*>" % NAME
 SPACES = re.compile(rb"""\s(xmlns:%s)%s=%s("[^"<>]*"|'[^'<>]*')""" % (NAME, GAP, GAP))
 MOST_PREFIXES = 9  # for one namespace
+TIFF_PATTERN = re.escape(TIFF).encode()
+START_TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=/>]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
+ATTRIBUTE = re.compile(rb"""\s(?P<name>[^\s=/>]+)\s*=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)""", re.DOTALL)
+# What a packet in another of Unicode's encodings begins with, the longer marks first.
+ENCODINGS = {
+    b"\xff\xfe\0\0": "utf-32-le",
+    b"\0\0\xfe\xff": "utf-32-be",
+    b"<\0\0\0": "utf-32-le",
+    b"\0\0\0<": "utf-32-be",
+    b"\xff\xfe": "utf-16-le",
+    b"\xfe\xff": "utf-16-be",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
+DECLARED = re.compile(r"""^(<\?xml\s[^<>]{0,99}encoding\s{0,9}=\s{0,9}["'])[\w.-]+""")
+
+
+def in_utf8(xmp: bytes) -> bytes:
+    """The packet in UTF-8, from whichever of Unicode's encodings."""
+    name = next((name for mark, name in ENCODINGS.items() if xmp.startswith(mark)), None)
+    if name is None:
+        return xmp
+    try:
+        text = xmp.decode(name).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        return xmp
+    return DECLARED.sub(r"\1UTF-8", text).encode()
 
 
 def upright(xmp: bytes) -> bytes:
     """The packet with the orientation 1 wherever it says one, as an attribute or as an element, under any prefix."""
-    named = re.findall(rb"""xmlns:(%s)%s=%s["']%s""" % (NAME, GAP, GAP, GAP) + TIFF, xmp)
+    places = _orientations(xmp)
+    if places is None:
+        return _upright_by_pattern(xmp)
+    parts, done = [], 0
+    for start, end, instead in places:
+        parts += [xmp[done:start], instead]
+        done = end
+    return b"".join([*parts, xmp[done:]])
+
+
+def _orientations(xmp: bytes) -> list[tuple[int, int, bytes]] | None:
+    """[(start, end, what says 1 instead)] of all that says an orientation; None of what is no XML, or more than an XMP
+    may be.
+    """
+    from xml.parsers import expat  # a millisecond, which most pictures do not need
+
+    found: list[tuple[int, int, bytes]] = []
+    spaces = [{"tiff"}]  # of each open element the prefixes that stand for TIFF's names
+    depth = start = content = 0  # of an orientation's element: how deep in it, and where its start tag begins and ends
+    plain = True  # whether it holds nothing but text
+    parser = expat.ParserCreate("UTF-8")
+
+    def begin(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth, start, content, plain
+        own = {key[6:]: uri for key, uri in attributes.items() if key == "xmlns" or key.startswith("xmlns:")}
+        known = spaces[-1] - own.keys() | {prefix for prefix, uri in own.items() if uri == TIFF} if own else spaces[-1]
+        if len(known) > MOST_PREFIXES:
+            raise ValueError("more prefixes than anybody needs")
+        spaces.append(known)
+        if depth:
+            depth, plain = depth + 1, False
+            return
+        is_one, named = _is_orientation(name, known), any(":" in k and _is_orientation(k, known) for k in attributes)
+        tag = START_TAG.match(xmp, parser.CurrentByteIndex) if is_one or named else None
+        if is_one and tag:
+            depth, (start, content) = 1, tag.span()
+            plain = not tag[0].endswith(b"/>") and not any(key.endswith(":value") for key in attributes)
+        elif tag:
+            for attribute in ATTRIBUTE.finditer(xmp, *tag.span()):
+                if _is_orientation(attribute["name"].decode(), known):
+                    found.append((*attribute.span("value"), _one(attribute["value"])))
+
+    def end(name: str) -> None:
+        nonlocal depth
+        spaces.pop()
+        if depth != 1:
+            depth -= depth > 0
+            return
+        depth = 0
+        place = parser.CurrentByteIndex
+        if plain:
+            found.append((content, place, _one(xmp[content:place])))
+        else:
+            prefix = name.rpartition(":")[0]
+            space = f"xmlns:{prefix}" if prefix else "xmlns"
+            stop = content if xmp[content - 2 : content] == b"/>" else xmp.index(b">", place) + 1
+            found.append((start, stop, f'<{name} {space}="{TIFF}">1</{name}>'.encode()))
+
+    def refuse(*_: object) -> None:
+        raise ValueError("a document type, which no XMP has")
+
+    parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = begin, end, refuse
+    try:
+        parser.Parse(xmp, True)
+    except (expat.ExpatError, ValueError):
+        if len(spaces) > 1 or not found:  # what comes behind the packet is nobody's business
+            return None
+    return found
+
+
+def _is_orientation(name: str, prefixes: set[str]) -> bool:
+    prefix, _, local = name.rpartition(":")
+    return local == "Orientation" and prefix in prefixes
+
+
+def _one(value: bytes) -> bytes:
+    """1 in place of a number, between the same spaces, and of anything else."""
+    spaced = re.fullmatch(rb"(\s{0,99})[0-9]{1,9}(\s{0,99})", value)
+    return b"1".join(spaced.groups()) if spaced else b"1"
+
+
+def _upright_by_pattern(xmp: bytes) -> bytes:
+    """The same of a packet that is no XML, as far as it goes."""
+    named = re.findall(rb"""xmlns:(%s)%s=%s["']%s""" % (NAME, GAP, GAP, GAP) + TIFF_PATTERN, xmp)
     prefixes = rb"|".join(re.escape(name) + b":" for name in [b"tiff", *dict.fromkeys(named)][:MOST_PREFIXES])
-    if re.search(rb"""xmlns%s=%s["']%s""" % (GAP, GAP, GAP) + TIFF, xmp):
+    if re.search(rb"""xmlns%s=%s["']%s""" % (GAP, GAP, GAP) + TIFF_PATTERN, xmp):
         prefixes += b"|"
     values = {b"names": prefixes, b"gap": GAP}
     attribute = rb"""([\s<"'](?:%(names)s)Orientation%(gap)s=%(gap)s["']%(gap)s)[0-9]{1,9}(?=%(gap)s["'])""" % values

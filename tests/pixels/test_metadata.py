@@ -103,6 +103,42 @@ SPELLINGS = [
     b'<d xmlns:n1="http://ns.adobe.com/tiff/1.0/"><n1:Orientation>6</n1:Orientation></d>',
     b'<Orientation xmlns="http://ns.adobe.com/tiff/1.0/">6</Orientation>',
 ]
+SPACE = b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/"'
+PLAIN, WHOLE = b"<tiff:Orientation>1</tiff:Orientation>", b"<tiff:Orientation %s>1</tiff:Orientation>" % SPACE
+ODD_SPELLINGS = {
+    b"<tiff:Orientation>&#54;</tiff:Orientation>": PLAIN,
+    b"<tiff:Orientation>&#x36;</tiff:Orientation >": b"<tiff:Orientation>1</tiff:Orientation >",
+    b"<tiff:Orientation><![CDATA[6]]></tiff:Orientation>": PLAIN,
+    b"<tiff:Orientation><!-- > -->6</tiff:Orientation>": PLAIN,
+    b"<tiff:Orientation>6<?q?></tiff:Orientation>": PLAIN,
+    b'<tiff:Orientation rdf:value="6"/>': WHOLE,
+    b'<tiff:Orientation r:q=">" rdf:value = "6" ></tiff:Orientation >': WHOLE,
+    b'<tiff:Orientation rdf:parseType="Resource"><rdf:value>6</rdf:value><a/></tiff:Orientation>': WHOLE,
+    b"<tiff:Orientation><rdf:Description><rdf:value>6</rdf:value></rdf:Description></tiff:Orientation>": WHOLE,
+    b'<t:Orientation xmlns:t="http://ns.adobe.com/tiff/1.0/"><r:value>6</r:value></t:Orientation>': WHOLE.replace(
+        b"tiff:O", b"t:O"
+    ).replace(b":tiff=", b":t="),
+    b"<d q:a='>' tiff:Orientation='&#54;'/>": b"<d q:a='>' tiff:Orientation='1'/>",
+    b'<d xmlns:tiff="another"><tiff:Orientation>6</tiff:Orientation></d>': None,
+    b"<!-- <tiff:Orientation>6</tiff:Orientation> -->": None,
+}
+
+
+@pytest.mark.parametrize("spelling", ODD_SPELLINGS)
+def test_xmp_is_read_as_xml(spelling):
+    for behind in (b"", b'\n  <?xpacket end="w"?>', b"\0\0"):
+        again = b"<d><tiff:Orientation>8</tiff:Orientation></d>"
+        right = (ODD_SPELLINGS[spelling] or spelling) + again.replace(b"8", b"1")
+        assert packets.upright(HEAD + spelling + again + TAIL + behind) == HEAD + right + TAIL + behind
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_xmp_is_kept_in_utf8(coding):
+    xmp = f'<?xml version="1.0" encoding="{coding}"?>{HEAD.decode()}<d a="ü" tiff:Orientation="6"/>{TAIL.decode()}'
+    data, _ = written(Picture(photo(20, 30, 3), xmp=xmp.encode(coding), exif=exif(6)), "webp")
+    kept = load(data)
+    assert kept.xmp == xmp.replace(coding, "UTF-8").encode()
+    assert b'Orientation="1"' in without(kept, "exif").xmp
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -301,6 +337,10 @@ def test_strip_when_decompressing(tmp_path, monkeypatch):
         b' xmlns:q="http://ns.adobe.com/tiff/1.0/"',
         b" n:HasExtendedXMP=",
         b" xmlns:a =",
+        b"<tiff:Orientation>",
+        b"<a><tiff:Orientation>6</tiff:Orientation></a>",
+        b'<a xmlns:b="http://ns.adobe.com/tiff/1.0/">',
+        b'<a xmlns:b="c">',
         b" \n",
     ],
 )
@@ -308,6 +348,7 @@ def test_no_packet_takes_long(piece):
     xmp = piece * (2_000_000 // len(piece))
     started = time.process_time()
     packets.upright(xmp)
+    packets.upright(HEAD + xmp + TAIL)
     packets.extension(xmp)
     packets.without_note(xmp)
     packets.merged(xmp[:65000], xmp)
