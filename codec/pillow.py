@@ -42,7 +42,7 @@ class AecImageFile(ImageFile.ImageFile):
     def _open(self) -> None:
         self._file.seek(0)
         try:
-            reader = container.Reader(self._file, partial=True)
+            reader = container.Reader(self._file, partial=True, surplus=True)
         except CodecError as error:  # OSError keeps the reason; SyntaxError would mean that it is none of ours
             raise OSError(str(error)) from error
         header = reader.header
@@ -65,18 +65,22 @@ class AecImageFile(ImageFile.ImageFile):
     def load(self) -> Any:
         """Decodes the pixels.
 
-        Raises OSError for a damaged or truncated file, and for one whose model is not installed.
+        Raises OSError for a damaged file, for one whose model is not installed, and, unless Pillow's
+        ImageFile.LOAD_TRUNCATED_IMAGES is set, for a truncated one, which is then shown as far as it goes.
         """
         if self.tile:
             import codec
 
             # Pillow's own limit, checked once more where memory is taken.
             limit = 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 0
+            options: Any = {"scale": 1 / self._step, "partial": ImageFile.LOAD_TRUNCATED_IMAGES}
             try:
                 self._file.seek(0)
-                decoded = codec.Codec(*self._coder).decode(self._file, max_pixels=limit, scale=1 / self._step)
+                decoded = codec.Codec(*self._coder).decode(self._file, max_pixels=limit, **options)
             except CodecError as error:
                 raise OSError(str(error)) from error
+            if decoded.mode != self.mode:  # its alpha is missing
+                decoded = decoded.convert(self.mode)
             self.im, self.tile, self.readonly = decoded.im, [], 0
             if self._exclusive_fp:
                 self._file.close()

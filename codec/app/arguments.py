@@ -209,6 +209,13 @@ PIXELS: list[Parameter] = [
 RECOVER: list[Parameter] = [
     click.option("--recover", is_flag=True, help="Decode what is left of damaged files; the rest becomes gray.")
 ]
+PARTIAL: list[Parameter] = [
+    click.option(
+        "--partial",
+        is_flag=True,
+        help="Take files that end too early: a picture of what is there, coarse where the bytes end.",
+    )
+]
 
 
 def model_option(default: str) -> list[Parameter]:
@@ -259,7 +266,7 @@ class Bundle:
 
 
 ENCODING = Bundle("encoding", PICTURE + STRIP + TARGET)  # as `Codec.encode` takes them
-DECODING = Bundle("decoding", REGION)  # as `Codec.scan` takes them
+DECODING = Bundle("decoding", REGION + PARTIAL)  # as `Codec.scan` takes them
 
 
 def check_encoding(encoding: dict[str, Any]) -> None:

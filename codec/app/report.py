@@ -30,8 +30,8 @@ class Failure(click.ClickException):
 @dataclass(frozen=True)
 class Outcome:
     """What became of a file: `record` for programs (keys are a promise), `line` for people, `problems` where it is not
-    what it should be, though it is there, `pixels` for the progress bar, and `lost` metadata of the input that the
-    output has no place for.
+    what it should be, though it is there, `pixels` for the progress bar, `lost` metadata of the input that the output
+    has no place for, and `note` what else people are told.
     """
 
     record: dict[str, Any]
@@ -39,6 +39,7 @@ class Outcome:
     problems: Sequence[str] = ()
     pixels: int = 0
     lost: Sequence[str] = ()
+    note: str = ""
 
 
 class Report:
@@ -81,6 +82,8 @@ class Report:
             click.echo(json.dumps(record))
         for problem in outcome.problems:
             self._say(f"aecodec: {shown(name)}: {problem}")
+        if outcome.note and not self.quiet:
+            self._say(f"aecodec: {shown(name)}: {outcome.note}")
         if outcome.lost and not self.quiet:
             self._say(f"aecodec: {shown(name)}: lost {shown('; '.join(outcome.lost))}")
         if outcome.line and self.lines:

@@ -35,6 +35,7 @@ class Written:
     problems: list[str] = field(default_factory=list)  # what is wrong with the output all the same
     pixels: int = 0
     lost: tuple[str, ...] = ()  # of the input's metadata: what the output has no place for
+    note: str = ""  # what else is to be said of the output, which is as it was asked for
 
 
 def run(options: Options, jobs: list[Job], prepare: Prepare, tell: Callable[[Job, Any], Outcome]) -> int:
@@ -99,7 +100,7 @@ def _told(job: Job, written: Written, verbose: bool) -> Outcome:
     if verbose:
         line += " (" + ", ".join(f"{stage} {part:.3f}" for stage, part in written.stages.items()) + ")"
     record = {"input": job.source, "output": job.target, **written.facts, "seconds": round(seconds, 6)}
-    return Outcome(record, line, written.problems, written.pixels, written.lost)
+    return Outcome(record, line, written.problems, written.pixels, written.lost, written.note)
 
 
 def report(

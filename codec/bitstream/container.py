@@ -132,12 +132,14 @@ class Reader:
     """A file opened: `header`, and tiles and sections that are read, and their checksums tested, only when asked for.
 
     Args: source: bytes-like, or a seekable binary file, which must stay open; check: called with the Header before the
-    list of tiles is read, to refuse it; partial: take a file that ends too early, or goes on after its end, as damage
-    of its last parts. What is wrong with the header is refused by either: NotAec, UnsupportedVersion, Truncated or
+    list of tiles is read, to refuse it; partial: take a file that ends too early, surplus: one that goes on after its
+    end. What is wrong with the header is refused by either: NotAec, UnsupportedVersion, Truncated or
     Corrupt. Time and memory stay in proportion to what is read, whatever the file claims. Not to be shared by threads.
     """
 
-    def __init__(self, source: Any, check: Callable[[Header], None] | None = None, partial: bool = False):
+    def __init__(
+        self, source: Any, check: Callable[[Header], None] | None = None, partial: bool = False, surplus: bool = False
+    ):
         self._file: BinaryIO = source if hasattr(source, "read") else io.BytesIO(source)
         self._start = self._file.tell()
         self.header, tiles, sections, position = _parse(memoryview(_read_header(self._file)), check)
@@ -151,12 +153,18 @@ class Reader:
         self.size = self._file.seek(0, io.SEEK_END) - self._start
         if self.size < self.expected and not partial:
             raise Truncated(f"the file ends too early: expected {self.expected} bytes, got {self.size}")
-        if self.size > self.expected and not partial:
+        if self.size > self.expected and not surplus:
             raise Corrupt(f"the file goes on after its end: expected {self.expected} bytes, got {self.size}")
 
     def tile(self, number: int) -> "Tile":
         """The tile of a number from 0. Raises Truncated, Corrupt."""
         return Tile(self._read(number, f"tile {number + 1} of {len(self._symbols)}"), self._symbols[number])
+
+    def beginning(self, number: int) -> bytes:
+        """What there is of the payload of a tile that the file ends in, or before. No checksum is tested."""
+        start, size, _ = self._places[number]
+        self._file.seek(self._start + start)
+        return self._file.read(min(size, max(0, self.size - start)))
 
     def section(self, kind: str) -> bytes | None:
         """The content of a section, None where the file has none of that kind. Raises Truncated, Corrupt."""

@@ -73,7 +73,7 @@ class Decoder:
         for number, source in enumerate(sources):
             with batch.number(number), self._stored(source, options) as (stored, reader):
                 header, engine = stored.header, stored.engine
-                if header.tile_count > 1 or header.lossless:
+                if header.tile_count > 1 or header.lossless or reader.size < reader.expected:
                     batch.put(number, use(number, stored.scan()))
                     continue
                 ((row, column),) = tiles.grid(header.height, header.width, 0)
@@ -146,7 +146,10 @@ class Decoder:
         self, source: File, options: DecodeOptions, damage: Damage | None = None
     ) -> Iterator[tuple[Stored, Reader]]:
         check = lambda header: check_size(region_of(header, options), options.max_pixels)
-        with _opened(source, check, damage is not None) as reader:
+        if damage is None and options.partial:
+            damage = Damage(recover=False)
+        recover = damage is not None and damage.recover
+        with _opened(source, check, recover or options.partial, recover) as reader:
             yield Stored(reader, self._for(reader.header), options, damage), reader
 
     def _for(self, header: Header) -> Engine:
@@ -180,14 +183,16 @@ def _pixels(items: list[tuple[int, Stored, Tile]], fast: bool) -> list[NDArray[A
 
 
 @contextmanager
-def _opened(source: File, check: Callable[[Header], None], partial: bool = False) -> Iterator[Reader]:
+def _opened(
+    source: File, check: Callable[[Header], None], partial: bool = False, surplus: bool = False
+) -> Iterator[Reader]:
     """Context of a container.Reader, with these arguments, over a path, bytes-like or binary file."""
     opening: Any = open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source)
     with opening as file:
         if hasattr(file, "seekable") and not file.seekable():  # a pipe, a FIFO, a socket
             file = io.BytesIO(file.read())
         with stage("container"):
-            reader = Reader(file, check, partial)
+            reader = Reader(file, check, partial, surplus)
         yield reader
 
 

@@ -98,13 +98,15 @@ class DecodeOptions:
     EXIF's orientation not applied. scale: 1, 1/2, 1/4, 1/8 or 1/16, of the crop. Only the tiles these need are read,
     and only their checksums tested. fast: where torch is the engine the synthesis in floats, in bfloat16 where the
     device multiplies it: faster, samples of photographs then off by a level of 8 bits, of patterns in pure colours by
-    more.
+    more. partial: whether a file that ends too early gives a picture of what there is, coarse in the tile that it ends
+    in and gray in those after; else it is refused.
     """
 
     max_pixels: int = MAX_PIXELS
     crop: tuple[int, int, int, int] | None = None
     scale: float = 1
     fast: bool = False
+    partial: bool = False
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
@@ -132,6 +134,7 @@ class Decoding(TypedDict, total=False):
     crop: tuple[int, int, int, int] | None
     scale: float
     fast: bool
+    partial: bool
 
 
 def hundredths_of(quality: float) -> int:

@@ -12,7 +12,7 @@ from ..bitstream.container import Header, Reader, Tile
 from ..coding import alpha, drawn, exact, tiles
 from ..coding.spread import Range
 from ..engine.seam import Engine, Latents
-from ..errors import Corrupt
+from ..errors import Corrupt, Truncated
 from ..model.config import STRIDE
 from ..pixels.metadata import KINDS
 from ..pixels.picture import Picture
@@ -32,11 +32,11 @@ class Stored:
 
     def __init__(self, reader: Reader, engine: Engine, options: DecodeOptions, damage: Damage | None):
         self.header, self.engine, self.known = reader.header, engine, dict[int, NDArray[Any]]()
-        self._reader, self._fast, self._damage = reader, options.fast, damage
+        self._reader, self._fast, self._damage, self._partial = reader, options.fast, damage, options.partial
         self._region = region_of(self.header, options)
         header, sections = self.header, dict[str, bytes]()
         if damage is not None:
-            damage.header, damage.surplus = header, max(0, reader.size - reader.expected)
+            damage.begin(header, reader.size, reader.expected, options.partial)
         for kind in reader.sections:
             with self._fence(kind):
                 sections[kind] = reader.section(kind) or b""
@@ -48,7 +48,7 @@ class Stored:
             with self._fence("drawn"):
                 self._over = drawn.decode(sections["drawn"], header.height, header.width)
         self._range = Range.unpack(sections["range"]) if "range" in sections else None
-        lost = damage is not None and "alpha" in damage.sections
+        lost = damage is not None and "alpha" in damage.sections.keys() | damage.missing.sections
         self._alpha = None if lost else sections.get("alpha")
         self._metadata: dict[str, Any] = {kind: sections.get(kind) for kind in KINDS}
 
@@ -76,6 +76,7 @@ class Stored:
             for j, column in tiles.reaching(columns, region.left, region.right, halo)
         )
         mosaic, opacity = tiles.Mosaic(self.engine.blank), None
+        begun = self._damage is None or self._damage.recover
         if self._alpha is not None:
             opacity = Window(alpha.rows(self._alpha, header.height, header.width, header.depth))
         for i, row in tiles.reaching(rows, region.top, region.bottom):
@@ -88,8 +89,12 @@ class Stored:
                 self._read(mosaic, *needed.popleft())
             for j, column in tiles.reaching(columns, region.left, region.right):
                 samples = self._samples(mosaic, i * len(columns) + j, row, column)
-                if samples is None:
+                if samples is None and begun:
                     continue  # stays gray
+                if samples is None:
+                    there = f"{self._reader.size:,} of {self._reader.expected:,} bytes are there"
+                    raise Truncated(f"the file ends before its picture begins: {there}")
+                begun = True
                 left, right = max(region.left, column.start * STRIDE), min(region.right, column.stop * STRIDE)
                 pixels[:, left - region.left : right - region.left] = samples[
                     top - row.start * STRIDE : bottom - row.start * STRIDE,
@@ -110,15 +115,30 @@ class Stored:
         if number in self.known:
             return
         with self._damage.tile(number) if self._damage is not None else nullcontext():
-            tile = self._reader.tile(number)
+            try:
+                tile = self._reader.tile(number)
+            except Truncated:
+                if not self._partial or self.header.lossless or not self._begun(mosaic, number, row, column):
+                    raise
+                return
             if self.header.lossless:
                 self.known[number] = samples_of(tile, self.header, row, column)
             else:
                 mosaic.put(row, column, latents_of(self.engine, tile, self.header, row, column))
 
+    def _begun(self, mosaic: tiles.Mosaic, number: int, row: tiles.Span, column: tiles.Span) -> bool:
+        """Puts what there is of a tile into the mosaic; False where that is no picture yet."""
+        start, size = self._reader.beginning(number), (row.stop - row.start, column.stop - column.start)
+        latents, reached = self.engine.peek(start, *size, self.header.quality)
+        if reached:
+            mosaic.put(row, column, latents)
+            assert self._damage is not None  # as `partial` is asked for
+            self._damage.missing.coarse.append(number)
+        return reached > 0
+
     def _samples(self, mosaic: tiles.Mosaic, number: int, row: tiles.Span, column: tiles.Span) -> NDArray[Any] | None:
         """A tile's samples, None if it is damaged."""
-        if self._damage is not None and number in self._damage.tiles:
+        if self._damage is not None and self._damage.lacks(number):
             return None
         if number in self.known:
             return self.known.pop(number)

@@ -198,7 +198,7 @@ class Decode(Coded):
 
     def look(self, data, kind, view, options):
         """Part of the picture, or a smaller one, or what is left of a damaged one."""
-        damage = Damage() if view & 1 else None
+        damage, options = Damage() if view & 1 else None, options | {"partial": view & 8 > 0}
         crop, scale = None, 1
         if view & 2:
             crop = view >> 2 & 7, view >> 3 & 7, 1 + (view >> 4 & 7), 1 + (view >> 5)
@@ -223,6 +223,9 @@ class Decode(Coded):
         )
         if damage:
             assert all(10 < len(text) < 300 for text in damage.sentences())
+            if damage.missing.bytes:
+                assert 10 < len(damage.missing.sentence(header.tile_count))
+                return "partly there"
             return "recovered" if damage.tiles or damage.sections or damage.surplus else "nothing damaged"
         return "part"
 

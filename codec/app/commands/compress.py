@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,8 +67,8 @@ def decompress(options: Options, decoding: dict[str, Any], recover: bool, strip:
       aecodec decompress -r small -o back/       a whole tree, mirrored
       aecodec decompress map.aec --crop 9000,4000,800,600 -o part.png
     """
-    if options.remove and (decoding["crop"] or decoding["scale"] != 1 or recover):
-        raise click.UsageError("--rm excludes --crop, --scale and --recover: the input holds more than the output")
+    if options.remove and (decoding["crop"] or decoding["scale"] != 1 or recover or decoding["partial"]):
+        raise click.UsageError("--rm excludes --crop, --scale, --recover and --partial: the output may hold less")
     jobs = options.plan({AEC}, ".png", only=AEC)
     return produce(options, jobs, partial(decompressing, options, decoding, recover, strip))
 
@@ -123,7 +124,7 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
         header = codec.info(data)
         watch.lap("read")
         format = os.path.splitext(job.target)[1][1:].lower() or "png"
-        damage = Damage() if recover else None
+        damage = Damage(recover) if recover or wanted.partial else None
         with coder.decoder.scan(data, wanted, damage) as stored:
             scan = write.fitted(without(stored, strip), format)  # turned, if need be, before the proof
             written, read = Fingerprint(), Fingerprint()
@@ -138,7 +139,11 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
                     raise CodecError(f"{format} does not hold exactly these pixels, so that --rm would lose them")
                 watch.lap("prove")
             problems = list(damage.sentences()) if damage else []
-            return coded(header["bytes"], header["bpp"], scan.width, scan.height, watch, problems, scan.notes)
+            done = coded(header["bytes"], header["bpp"], scan.width, scan.height, watch, problems, scan.notes)
+            if damage and damage.missing.bytes:
+                note = damage.missing.sentence(header["tiles"])
+                done = replace(done, facts=done.facts | {"missing": damage.missing.record()}, note=note)
+            return done
 
     return work
 
