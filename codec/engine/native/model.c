@@ -1,6 +1,6 @@
 /* FORMAT.md, "Weight file": tensors to a model, or a sentence that says why they are none. */
 #include "internal.h"
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,9 +15,32 @@ typedef struct {
     size_t room;
 } Loading;
 
+/* Texts up to a NULL, one after the other; what has no room is cut. (snprintf would be a third of the library where
+ * that is WebAssembly.) */
+static void join(char *to, size_t room, ...)
+{
+    va_list texts;
+    va_start(texts, room);
+    for (const char *text; (text = va_arg(texts, const char *));)
+        for (; *text && room > 1; room--) *to++ = *text++;
+    va_end(texts);
+    if (room) *to = 0;
+}
+#define JOIN(to, ...) join(to, sizeof to, __VA_ARGS__, (const char *)NULL)
+
+/* What an index below 100 adds to a name; nothing where it is negative. */
+typedef struct {
+    char text[4];
+} Index;
+static Index index_of(int n)
+{
+    if (n < 0) return (Index){""};
+    return n < 10 ? (Index){{'.', (char)('0' + n)}} : (Index){{'.', (char)('0' + n / 10), (char)('0' + n % 10)}};
+}
+
 static int refuse(Loading *g, const char *name, const char *reason)
 {
-    snprintf(g->message, g->room, "the weight file's %s %s", name, reason);
+    join(g->message, g->room, "the weight file's ", name, " ", reason, (const char *)NULL);
     return 0;
 }
 
@@ -150,7 +173,7 @@ static int load_layer(Loading *g, Layer *l, const Form *f)
 {
     char name[5][96];
     static const char *const parts[] = {"weight", "bias", "shift", "limit", "cut"};
-    for (int i = 0; i < 5; i++) snprintf(name[i], sizeof name[i], "%s.%s", f->name, parts[i]);
+    for (int i = 0; i < 5; i++) JOIN(name[i], f->name, ".", parts[i]);
     const int inputs = f->inputs + f->more, prior = in_prior(f), shifts = prior ? f->outputs : 1;
     const aec_tensor *weight = FIND(g, name[0], prior ? AEC_I8 : AEC_I16, f->outputs, inputs, f->kernel, f->kernel);
     const aec_tensor *bias = FIND(g, name[1], AEC_I32, f->outputs), *shift = FIND(g, name[2], AEC_I8, shifts),
@@ -191,8 +214,7 @@ static int prior_layer(Loading *g, Layer *l, const char *name, int index, const 
                        int outputs, int kernel, int groups, int leaky)
 {
     char full[64];
-    snprintf(full, sizeof full, index < 0 ? "prior.network.%s%.0d%s" : "prior.network.%s.%d%s", name,
-             index < 0 ? 0 : index, part);
+    JOIN(full, "prior.network.", name, index_of(index).text, part);
     return load_layer(
         g, l, &(Form){full, inputs, more, outputs, kernel, groups, leaky, strcmp(name, "heads") ? LEAST_SHIFT : 0});
 }
@@ -252,15 +274,12 @@ static int layer(Loading *g, Layer *l, const char *name, int inputs, int outputs
 static int res_block(Loading *g, ResBlock *b, const char *of, int index, int channels)
 {
     char name[64], part[80];
-    if (index < 0)
-        snprintf(name, sizeof name, "%s", of);
-    else
-        snprintf(name, sizeof name, "%s.%d", of, index);
-    snprintf(part, sizeof part, "%s.a", name);
+    JOIN(name, of, index_of(index).text);
+    JOIN(part, name, ".a");
     if (!layer(g, &b->a, part, channels, channels, 3, 1)) return 0;
-    snprintf(part, sizeof part, "%s.b", name);
+    JOIN(part, name, ".b");
     if (!layer(g, &b->b, part, channels, channels, 3, 1)) return 0;
-    snprintf(part, sizeof part, "%s.gain.log2", name);
+    JOIN(part, name, ".gain.log2");
     return !!(b->gain = vectors(g, part, g->model->config.anchors, channels, -MAX_GAIN, MAX_GAIN));
 }
 
@@ -342,7 +361,7 @@ static int load_tables(Loading *g, Tables *tables, const char *which, int rows)
 {
     char name[3][32];
     static const char *const parts[] = {"cdfs", "sizes", "offsets"};
-    for (int i = 0; i < 3; i++) snprintf(name[i], sizeof name[i], "table.%s.%s", which, parts[i]);
+    for (int i = 0; i < 3; i++) JOIN(name[i], "table.", which, ".", parts[i]);
     const aec_tensor *cdfs = FIND(g, name[0], AEC_I32, 0), *sizes = FIND(g, name[1], AEC_I32, rows),
                      *offsets = FIND(g, name[2], AEC_I32, rows);
     if (!cdfs || !sizes || !offsets) return 0;
@@ -362,7 +381,7 @@ static int is_config(const aec_config *c)
 
 aec_model *aec_load(const aec_config *config, const aec_tensor *tensors, int64_t count, char *message, int64_t room)
 {
-    snprintf(message, (size_t)room, "there is no memory for the weight file");
+    join(message, (size_t)room, "there is no memory for the weight file", (const char *)NULL);
     aec_model *model = is_config(config) ? calloc(1, sizeof *model) : NULL;
     Loading g = {model, tensors, count, message, (size_t)room};
     if (!is_config(config)) refuse(&g, "config", "is out of range");

@@ -10,10 +10,12 @@ static const Simd *const known[] = {
     &aec_baseline,
 #elif defined(__aarch64__)
     &aec_neon,
-#elif defined(__wasm_simd128__)
-    &aec_wasm,
 #endif
+#if defined(__wasm_simd128__) /* whoever can load this module has it */
+    &aec_wasm,
+#else
     &aec_plain,
+#endif
 };
 static const Simd *used;
 
