@@ -165,3 +165,15 @@ def kodak():
     if not paths:
         pytest.skip("AECODEC_KODAK does not name a folder of PNG pictures")
     return paths
+
+
+@pytest.fixture(scope="session")
+def web_models(tmp_path_factory):
+    """A folder of the models that are installed and the tiny one, as a page loads them."""
+    from codec.model import weights
+    from codec.web import build
+    from tests.fuzz import tiny
+
+    folder = tmp_path_factory.mktemp("models")
+    build.write_models(folder, [*weights.FOLDER.glob("*.safetensors"), tiny.PATH], level=1)
+    return folder

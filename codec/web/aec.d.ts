@@ -1,0 +1,103 @@
+/** Everything that is refused, with one sentence that says why. */
+export class AecError extends Error {
+  /** NotAec, Truncated, Corrupt, UnsupportedVersion, UnknownModel, BadWeights, TooLarge, BadOption, Failed, Closed. */
+  kind: string;
+}
+
+type Bytes = ArrayBuffer | ArrayBufferView;
+type Source = string | URL | Bytes;
+
+export interface OpenOptions {
+  /** A name of those in `models` ("default" if not given, or "psnr"), or parts of a model as URLs or bytes. */
+  model?: string | Source | { decoder: Source; encoder?: Source };
+  /** The folder of the models; the one beside this module if not given. */
+  models?: string | URL;
+  wasm?: Source;
+  worker?: string | URL | Worker;
+  /** Pictures of more pixels are refused, 64e6 if not given. */
+  maxPixels?: number;
+}
+
+/** A part of a picture, or all of it. */
+export interface Tile {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+  data: Uint8ClampedArray | Uint8Array | Uint16Array;
+  /** With format "samples" only. */
+  alpha?: Uint8Array | Uint16Array;
+}
+
+export interface DecodeOptions {
+  /**
+   * "rgba", which is the default, and "rgb": 8 bits per sample, of whatever file; "samples": those of the file, gray or
+   * RGB of 8 or 16 bits, unturned, and alpha apart.
+   */
+  format?: "rgba" | "rgb" | "samples";
+  /** Whether the picture is turned as its EXIF says; true if not given. */
+  orient?: boolean;
+  /** With true, tiles come by `progress` alone, and no picture is put together. */
+  tiles?: boolean;
+  /** Called for each tile of up to 1024 x 1024 pixels when it is decoded. */
+  progress?: (tile: Tile & { done: number; total: number }) => void;
+  signal?: AbortSignal;
+  maxPixels?: number;
+}
+
+export interface Picture {
+  width: number;
+  height: number;
+  /** Of the file: 1 gray or 3, alpha not counted; depth 8 or 16. */
+  channels: 1 | 3;
+  depth: 8 | 16;
+  data: Uint8ClampedArray | Uint8Array | Uint16Array;
+  alpha?: Uint8Array | Uint16Array;
+  /** What EXIF says, 1 to 8; `data` is turned already, unless `orient` was false or `format` "samples". */
+  orientation: number;
+  /** The colours are those of the profile; of sRGB where there is neither that nor `cicp`. */
+  icc?: Uint8Array;
+  cicp?: Uint8Array;
+  exif?: Uint8Array;
+  xmp?: Uint8Array;
+  quality: number;
+  model: string;
+}
+
+export interface Info {
+  width: number;
+  height: number;
+  channels: 1 | 3;
+  depth: 8 | 16;
+  alpha: boolean;
+  quality: number;
+  /** The first bytes of the model's SHA-256 in hexadecimal digits; zeros of a lossless file. */
+  model: string;
+  /** Of the original's name, without the dot. */
+  suffix: string;
+  lossless: boolean;
+  rounded: boolean;
+  tiles: number;
+  /** By section, and of the whole file. */
+  bytes: { header: number; tiles: number; file: number; [section: string]: number };
+}
+
+export class Codec {
+  /** Of the model that was opened. */
+  readonly model: string;
+  decode(bytes: Bytes, options?: DecodeOptions): Promise<Picture>;
+  close(): void;
+}
+
+export function open(options?: OpenOptions): Promise<Codec>;
+export function info(bytes: Bytes): Info;
+
+/** The PNG of 8-bit samples, gray, RGB or RGBA, with a profile, code points of colours and EXIF. */
+export function encodePng(picture: {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray | Uint8Array;
+  icc?: Uint8Array;
+  cicp?: Uint8Array;
+  exif?: Uint8Array;
+}): Promise<Uint8Array>;

@@ -1,0 +1,138 @@
+// The codec for pages and for Node: `open` starts a worker, which decodes and encodes. README.md beside this file.
+import { readHeader } from "./container.js";
+import { AecError } from "./errors.js";
+
+export { AecError };
+export { encodePng } from "./png.js";
+
+/**
+ * A Codec whose model is loaded.
+ * model: a name of those in `models`, "default" if not given; or its decoder's part, or {decoder, encoder}, as URLs or
+ * bytes. models: the folder of the models, URL. wasm, worker: URLs, or bytes and a Worker that was made elsewhere.
+ * maxPixels: larger pictures are refused. Rejects with an AecError.
+ */
+export async function open({
+  model = "default",
+  models = new URL("models/", import.meta.url),
+  wasm = new URL("aec.wasm", import.meta.url),
+  worker = new URL("worker.js", import.meta.url),
+  maxPixels,
+} = {}) {
+  const parts = typeof model === "string" || model.decoder ? model : { decoder: model };
+  const codec = new Codec(worker, { folder: String(models), wasm: plain(wasm), model: plainParts(parts), maxPixels });
+  await codec.ready;
+  return codec;
+}
+
+const plain = (source) => (source instanceof URL ? source.href : source);
+
+const plainParts = (model) =>
+  typeof model === "string" ? model : Object.fromEntries(Object.entries(model).map(([k, part]) => [k, plain(part)]));
+
+/** What a file says of itself, without decoding a pixel. Raises AecError. */
+export function info(bytes) {
+  const { header, tiles, sections, end, expected } = readHeader(view(bytes));
+  const sizes = { header: end, tiles: tiles.reduce((sum, tile) => sum + tile.size, 0) };
+  for (const [kind, { size }] of Object.entries(sections)) sizes[kind] = size;
+  return { ...header, quality: header.quality / 100, tiles: tiles.length, bytes: { ...sizes, file: expected } };
+}
+
+export class Codec {
+  constructor(worker, opening) {
+    Object.assign(this, { _source: worker, _opening: opening, _jobs: new Map(), _next: 0, _closed: false });
+    this.ready = this._start();
+  }
+
+  /** A picture: see aec.d.ts. Rejects with AecError, or with the signal's reason. */
+  async decode(bytes, { format = "rgba", orient = true, tiles = false, progress, signal, maxPixels } = {}) {
+    const copy = view(bytes).slice(); // what the caller has stays with the caller
+    const given = { bytes: copy, format, orient, tiles, progress: !!progress, maxPixels };
+    return this._job("decode", given, [copy.buffer], { progress, signal });
+  }
+
+  /** Ends the worker; what it has not done is rejected. */
+  close() {
+    this._closed = true;
+    this._fail(new AecError("Closed", "the codec was closed"));
+  }
+
+  async _start() {
+    this._worker = await started(this._source, (message) => this._answer(message), (error) => this._died(error));
+    const { model } = await this._ask("open", this._opening);
+    this.model = model;
+  }
+
+  async _job(what, given, transfer, listening) {
+    listening.signal?.throwIfAborted();
+    if (this._closed) throw new AecError("Closed", "the codec was closed");
+    if (!this._worker) this.ready = this._start(); // the one before died
+    await this.ready;
+    return this._ask(what, given, transfer, listening);
+  }
+
+  _ask(what, given, transfer = [], { progress, signal } = {}) {
+    const id = this._next++;
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        this._worker?.postMessage({ cancel: id });
+        settle(() => reject(signal.reason));
+      };
+      const settle = (fn) => {
+        signal?.removeEventListener("abort", abort);
+        this._jobs.delete(id);
+        if (!this._jobs.size) this._worker?.unref?.(); // Node ends when nobody waits
+        fn();
+      };
+      signal?.addEventListener("abort", abort);
+      const [fine, failed] = [resolve, reject].map((end) => (value) => settle(() => end(value)));
+      this._jobs.set(id, { progress, resolve: fine, reject: failed });
+      this._worker.ref?.();
+      this._worker.postMessage({ id, what, ...given }, transfer);
+    });
+  }
+
+  _answer({ id, progress, result, error }) {
+    const job = this._jobs.get(id);
+    if (progress) job?.progress?.(progress);
+    else if (error) job?.reject(new AecError(error.kind, error.message));
+    else job?.resolve(result);
+  }
+
+  _died(error) {
+    this._fail(new AecError("Failed", `the decoder's worker ended (${error?.message || "for no known reason"})`));
+  }
+
+  /** Lets go of the worker; the next job starts another. */
+  _fail(error) {
+    this._worker?.terminate();
+    this._worker = null;
+    for (const job of [...this._jobs.values()]) job.reject(error);
+  }
+}
+
+function view(bytes) {
+  return ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
+}
+
+/** A worker, of a browser or of Node, of a URL or one that was made already. */
+async function started(source, onMessage, onError) {
+  if (typeof Worker === "undefined") {
+    const { Worker: NodeWorker } = await import("node:worker_threads");
+    const worker = new NodeWorker(source);
+    worker.on("message", onMessage).on("error", onError).on("exit", () => onError());
+    worker.unref();
+    return worker;
+  }
+  const worker = source instanceof Worker ? source : new Worker(sameOrigin(source), { type: "module" });
+  worker.onmessage = ({ data }) => onMessage(data);
+  worker.onerror = onError;
+  return worker;
+}
+
+/** The URL of a script; of another host's, that of one of the page's own which imports it, as browsers want it. */
+function sameOrigin(url) {
+  if (new URL(url).origin === location.origin || !/^https?:/.test(url)) return url;
+  return URL.createObjectURL(new Blob([`import ${JSON.stringify(String(url))};`], { type: "text/javascript" }));
+}

@@ -1,0 +1,62 @@
+"""`python -m codec.web.build`: aec.wasm of the sources in `engine/native`, by the `ziglang` wheel, and the models of
+`codec/models` packed for the web. The same sources and compiler give the same bytes.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..model import weights
+from . import parts
+
+FOLDER = Path(__file__).parent
+SOURCES = FOLDER.parent / "engine" / "native"
+EXPORTED = [
+    "aec_use",
+    "aec_load",
+    "aec_unload",
+    "aec_read",
+    "aec_peek",
+    "aec_render",
+    "aec_room",
+    "aec_analyse",
+    "aec_write",
+]
+MOST_MEMORY = 1 << 30  # bytes
+STACK = 1 << 18  # bytes
+COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-std=c11", "-O2", "-s"]
+LINKED = [
+    "-mexec-model=reactor",
+    f"-Wl,-z,stack-size={STACK}",
+    f"-Wl,--max-memory={MOST_MEMORY}",
+    *[f"-Wl,--export={name}" for name in [*EXPORTED, "malloc", "free"]],
+]
+
+
+def wasm() -> bytes:
+    """aec.wasm, a module without imports."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "aec.wasm"
+        sources = [path.name for path in sorted(SOURCES.glob("*.c"))]
+        subprocess.run([*COMPILER, *LINKED, *sources, "-o", str(made)], cwd=SOURCES, check=True)
+        return made.read_bytes()
+
+
+def write_models(folder: Path, paths: Iterable[Path], level: int = parts.LEVEL) -> None:
+    """Puts the parts of weight files into a folder, and models.json, which has their ids by name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {}
+    for path in paths:
+        data = path.read_bytes()
+        names[path.stem] = parts.model_id(data)
+        for part, packed in parts.split(data, level).items():
+            (folder / f"{names[path.stem]}.{part}.gz").write_bytes(packed)
+    (folder / "models.json").write_text(json.dumps(names) + "\n")
+
+
+if __name__ == "__main__":
+    (FOLDER / "aec.wasm").write_bytes(wasm())
+    write_models(FOLDER / "models", sorted(weights.FOLDER.glob("*.safetensors")))

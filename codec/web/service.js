@@ -1,0 +1,122 @@
+// What a worker does for `aec.js`: an engine, its models, and one job after the other.
+import { Decoding } from "./decode.js";
+import { Engine } from "./engine.js";
+import { AecError, refuse } from "./errors.js";
+import { bytesOf, loadPart, modelsOf, partUrl, unknown } from "./model.js";
+import { orientationOf } from "./orient.js";
+import { formed, FORMATS, Whole } from "./picture.js";
+
+/** The service of a port: `post(message, transfer)` answers; give it the messages that come. */
+export class Service {
+  constructor(post) {
+    this.post = post;
+    this.cancelled = new Set();
+    this.last = Promise.resolve(); // of the jobs, which wait for each other
+    this.models = new Map(); // by id
+  }
+
+  take(message) {
+    if ("cancel" in message) this.cancelled.add(message.cancel);
+    else this.last = this.last.then(() => this.job(message));
+  }
+
+  async job({ id, what, ...given }) {
+    try {
+      const [result, transfer] = await this[what](given, id);
+      this.post({ id, result }, transfer);
+    } catch (error) {
+      const known = error instanceof AecError;
+      this.post({ id, error: { kind: known ? error.kind : "Failed", message: error?.message ?? String(error) } });
+    }
+    this.cancelled.delete(id);
+  }
+
+  /** `model`: a name, or {decoder, encoder}: URLs or bytes. */
+  async open({ folder, wasm, model, maxPixels }) {
+    Object.assign(this, { folder, maxPixels });
+    const loading = async () => {
+      this.parts = typeof model === "string" ? partsOf(folder, await idOf(folder, model)) : model;
+      return loadPart(this.parts.decoder);
+    };
+    const compiling = bytesOf(wasm).then((bytes) => WebAssembly.compile(bytes));
+    const [module, part] = await Promise.all([compiling, loading()]);
+    this.module = module;
+    this.default = part.model;
+    this.started().models.set(part.model, this.engine.load(part));
+    return [{ model: part.model }];
+  }
+
+  /** With an engine that works. */
+  started() {
+    if (!this.engine || this.engine.broken) {
+      this.engine = new Engine(this.module);
+      this.models.clear();
+    }
+    return this;
+  }
+
+  /** The model of an id, loaded. */
+  async model(id) {
+    this.started();
+    if (!this.models.has(id)) {
+      const parts = id === this.default ? this.parts : partsOf(this.folder, id);
+      const part = await loadPart(parts.decoder).catch((error) => {
+        throw id === this.default ? error : unknown(id, error);
+      });
+      if (part.model !== id) refuse("BadWeights", `the model ${part.model} stands where ${id} should`);
+      this.models.set(id, this.engine.load(part));
+    }
+    return this.models.get(id);
+  }
+
+  async decode({ bytes, format, orient, tiles, progress, maxPixels }, id) {
+    const decoding = await Decoding.of(bytes, maxPixels ?? this.maxPixels), { header, sections } = decoding;
+    const orientation = orientationOf(sections.exif), turn = orient && format !== "samples" ? orientation : 1;
+    const whole = new Whole(header, turn), each = FORMATS[format] || header.channels;
+    let done = 0;
+    const total = decoding.file.tiles.length;
+    for (const found of decoding.tiles(header.lossless ? null : await this.model(header.model))) {
+      const tile = formed(found, header, format, turn), { x, y, width, height, data, alpha } = tile;
+      if (!tiles) whole.put(tile, "data", each);
+      if (!tiles && format === "samples") whole.put(tile, "alpha", 1);
+      done++;
+      if (progress) {
+        const copy = tiles ? data : data.slice(); // what is put together is kept
+        this.post({ id, progress: { done, total, x, y, width, height, data: copy, alpha } }, [copy.buffer]);
+      }
+      if (done < total) await this.turn(id);
+    }
+    const { icc, exif, xmp, cicp } = sections, { channels, depth, quality, model } = header;
+    const result = {
+      width: whole.width, height: whole.height, channels, depth, ...whole.planes, orientation,
+      icc: icc?.slice(), exif: exif?.slice(), xmp: xmp?.slice(), cicp: cicp?.slice(), quality: quality / 100, model,
+    };
+    return [result, Object.values(whole.planes).map((plane) => plane.buffer)];
+  }
+
+  /** Lets messages in. Raises where the job was cancelled. */
+  async turn(id) {
+    await macrotask();
+    if (this.cancelled.has(id)) refuse("Cancelled", "the job was cancelled");
+  }
+}
+
+const partsOf = (folder, id) => ({ decoder: partUrl(folder, id, "decoder"), encoder: partUrl(folder, id, "encoder") });
+
+async function idOf(folder, name) {
+  const models = await modelsOf(folder);
+  const names = Object.keys(models).join(", ");
+  return models[name] ?? refuse("UnknownModel", `there is no model ${name}; there are: ${names}`);
+}
+
+/** Resolves after the messages that have come; timeouts would wait for 4 ms. */
+function macrotask() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
