@@ -42,7 +42,7 @@ def program(path, script):
 
 def test_it_calls_bin_test_as_it_is_where_nothing_is_lacking(clone):
     folder, tools, run = clone
-    for name in ("chromium", "chromedriver", "butteraugli_main", "node", "c++"):
+    for name in ("chromium", "chromedriver", "firefox-esr", "butteraugli_main", "node", "c++"):
         program(tools / name, "exit 1")
     done = run("-k", "x y")
     assert (done.returncode, done.stdout, done.stderr) == (0, "-k x y|true||\n", "")
@@ -52,7 +52,7 @@ def test_it_calls_bin_test_as_it_is_where_nothing_is_lacking(clone):
 
 def test_it_installs_what_is_lacking_and_says_what_it_cannot(clone):
     _, tools, run = clone
-    for name in ("chromedriver", "c++"):
+    for name in ("chromedriver", "firefox-esr", "c++"):
         program(tools / name, "")
     done = run()
     assert done.returncode == 0 and sorted(done.stdout.split("|")[2].split()) == [

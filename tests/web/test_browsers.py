@@ -1,0 +1,75 @@
+"""The package in browsers: the same pixels and refusals as under Node, models that are fetched once, a page that stays
+responsive.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import codec
+from codec.pixels.read import load
+from codec.web import build
+from tests.golden.make import BAD, GOOD
+from tests.web import browser
+
+GOLDEN = json.loads((GOOD / "golden.json").read_text())
+ERRORS = json.loads((BAD / "errors.json").read_text())
+OPEN = """
+const {open} = await import("/package/aec.js"), {outcome, sha256} = await import("/tests/outcome.js");
+const models = new URL("/models/", location.href);
+const get = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer());
+"""
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def window(request):
+    found = browser.opened(request.param)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def server(web_models, tmp_path_factory):
+    """(URL, folder of files that it serves as /files)."""
+    folders = {"package": build.FOLDER, "tests": Path(__file__).parent, "models": web_models}
+    folders |= {"golden": GOOD, "bad": BAD, "files": tmp_path_factory.mktemp("files")}
+    with browser.served(folders) as url:
+        yield url, folders["files"]
+
+
+@pytest.fixture
+def page(window, server):
+    """A page of the server, and what runs a script there that returns something."""
+    window.open(f"{server[0]}/tests/page.html")
+    program = "return (async (...given) => {%s%s})(...arguments)"
+    return lambda script, *arguments: window.run(program % (OPEN, script), *arguments)
+
+
+DECODE = """
+const [folder, names, options] = given, codec = await open({models}), found = [];
+for (const name of names) found.push(await outcome(codec, await get(`/${folder}/${name}`), options));
+codec.close();
+return found;
+"""
+
+
+def test_golden_files(page):
+    found = page(DECODE, "golden", [f"{name}.aec" for name in GOLDEN], {"format": "samples"})
+    for name, one in zip(GOLDEN, found, strict=True):
+        assert one.get("data") == GOLDEN[name]["pixels"], (name, one)
+
+
+def test_bad_files_are_refused(page):
+    found = page(DECODE, "bad", list(ERRORS), {"maxPixels": 2**28})
+    for name, one in zip(ERRORS, found, strict=True):
+        assert one.get("error") == ERRORS[name], (name, one)
+
+
+def test_real_photographs(page, server, kodak):
+    coder = codec.Codec("default", engine="native")
+    files = [coder.encode(load(path).pixels, 60, lossless=False) for path in kodak[::3]]
+    for number, file in enumerate(files):
+        (server[1] / f"{number}.aec").write_bytes(file)
+    found = page(DECODE, "files", [f"{number}.aec" for number in range(len(files))], {"format": "rgb"})
+    assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]
