@@ -2,6 +2,7 @@
 library.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -101,6 +102,22 @@ def test_little_address_space(folder):
 
     done = run(*COMMAND, "compress", "--engine", "torch", "p.png", preexec_fn=limit)
     said(done, "torch", "(this process's address space is limited to 2.0 GB)")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit the address space")
+def test_little_memory_is_said_and_nobody_waits(folder):
+    """Libraries that are refused memory may try for ever: of each limit, from none that is enough to one that is."""
+    import resource
+
+    ends = set()
+    Image.fromarray(photograph(64, 64)).save("p.png")
+    for size in range(100, 220, 10):
+        limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (size * 10**6, size * 10**6))
+        done = run(*COMMAND, "compress", "-f", "p.png", preexec_fn=limit)
+        assert done.returncode in (0, 1) and len(done.stderr.splitlines()) == done.returncode, (size, done)
+        assert "Traceback" not in done.stderr and "unexpected" not in done.stderr, (size, done)
+        ends.add(done.returncode)
+    assert 1 in ends
 
 
 def test_other_errors_stay_what_they_are():

@@ -27,6 +27,7 @@ from ..pixels.formats import png
 WEBP = {"lossless": True, "quality": 75, "method": 4}
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
+NO_MEMORY = "encoding error 1"  # as Pillow says it of libwebp
 SMALL = 256**2  # pixels of tiles that are coded again, the same, at other qualities
 SAMPLED = 8  # one row or pair of rows in so many is looked at
 RUN = 16  # pixels
@@ -96,7 +97,12 @@ def webp(samples: NDArray[Any]) -> bytes:
 
 def _webp(shape: tuple[int, ...], samples: bytes) -> bytes:
     file = io.BytesIO()
-    Image.frombytes("RGBA"[: shape[2]], (shape[1], shape[0]), samples).save(file, "WEBP", **WEBP)
+    try:
+        Image.frombytes("RGBA"[: shape[2]], (shape[1], shape[0]), samples).save(file, "WEBP", **WEBP)
+    except ValueError as error:
+        if str(error) == NO_MEMORY:
+            raise MemoryError from error
+        raise
     data = file.getvalue()
     (size,) = struct.unpack_from("<I", data, RIFF - 4)
     return data[RIFF : RIFF + size]

@@ -51,9 +51,15 @@ def _beyond(count: int) -> NDArray[Any]:
 
 def missing(blocks: NDArray[Any], count: int) -> float:
     """Mean squared error of blocks [N, 3, STRIDE, STRIDE] if only the lowest `count` functions may represent them."""
-    # Small products one by one, each too short for a library to start threads for, which would then spin for
-    # milliseconds.
+    # Sums along the first axis by einsum, as fast as products by a library for linear algebra: such a library would
+    # start threads, and the usual one waits without end where memory is short.
     d = cosines().astype(np.float32)
     planes = np.einsum("ck,nkij->ncij", colours().astype(np.float32), blocks)
-    coefficients = d @ planes @ d.T
+    down = _along(d, planes.transpose(2, 3, 0, 1))
+    coefficients = _along(d, down.transpose(1, 0, 2, 3)).transpose(2, 3, 1, 0)
     return float(np.square(coefficients[:, _beyond(count)], dtype=np.float64).sum() / blocks.size)
+
+
+def _along(rows: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
+    """The products of rows [K, K] with all along the first axis of values [K, ...]."""
+    return np.einsum("ki,ij->kj", rows, values.reshape(len(rows), -1)).reshape(values.shape)

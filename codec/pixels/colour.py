@@ -8,6 +8,10 @@ points, which PNG (cICP) and AVIF (nclx) keep.
 import math
 import struct
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 D65, DCI = (0.3127, 0.3290), (0.314, 0.351)
 PCS = 0.9642, 1.0, 0.8249  # white of profiles, X, Y and Z
@@ -99,7 +103,8 @@ def _profile(points: tuple[tuple[float, float], ...], curve: tuple[float, ...], 
     tone = b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(_fixed(value) for value in curve)
     bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
     target = np.array(PCS)
-    adapt = np.linalg.inv(bradford) @ np.diag((bradford @ target) / (bradford @ white)) @ bradford
+    cones = lambda point: (bradford * point).sum(1)
+    adapt = _product(_inverse(bradford), (cones(target) / cones(white))[:, None] * bradford)
     tags = {
         b"desc": _text("made from code points, gamma or chromaticities"),
         b"cprt": _text("CC0"),
@@ -110,11 +115,25 @@ def _profile(points: tuple[tuple[float, float], ...], curve: tuple[float, ...], 
         tags[b"kTRC"] = tone
     else:
         columns = np.stack(known, 1)
-        if abs(np.linalg.det(columns)) < 1e-3:
+        if abs((columns[0] * np.cross(columns[1], columns[2])).sum()) < 1e-3:
             raise ValueError("chromaticities on one line")
-        for name, column in zip(b"rgb", (adapt @ (columns * np.linalg.solve(columns, white))).T, strict=True):
+        scaled = columns * (_inverse(columns) * white).sum(1)
+        for name, column in zip(b"rgb", _product(adapt, scaled).T, strict=True):
             tags[bytes([name]) + b"XYZ"], tags[bytes([name]) + b"TRC"] = _xyz(column), tone
     return _packed(tags, b"GRAY" if gray else b"RGB ")
+
+
+def _product(one: "NDArray[Any]", other: "NDArray[Any]") -> "NDArray[Any]":
+    """Of two matrices, without a library for linear algebra, which may wait without end where memory is short."""
+    return (one[:, :, None] * other).sum(1)
+
+
+def _inverse(rows: "NDArray[Any]") -> "NDArray[Any]":
+    """Of a matrix [3, 3]."""
+    import numpy as np
+
+    crossed = np.stack([np.cross(rows[i - 2], rows[i - 1]) for i in range(3)], 1)
+    return crossed / (rows[0] * crossed[:, 0]).sum()
 
 
 def _packed(tags: dict[bytes, bytes], space: bytes) -> bytes:
