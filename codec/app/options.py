@@ -19,6 +19,7 @@ from . import jobs as inputs
 from .report import Failure, passed_over
 
 if TYPE_CHECKING:
+    from ..engine.native.loaded import Loaded
     from ..pipeline.codec import Codec
 
 
@@ -135,6 +136,21 @@ class Options:
     def threads(self) -> int | None:
         """In each process, None for the engine's own choice."""
         return None if self.jobs == 1 else max(1, (os.cpu_count() or 1) // self.jobs)
+
+    def loaded(self) -> "Loaded | None":
+        """The model in the C library alone; None where another engine runs it, or for an error that `coder` raises."""
+        from ..engine import is_native
+
+        if self.engine == "torch" or not is_native(self.device):
+            return None
+        from ..engine.native import library, loaded
+
+        try:
+            if self.threads:
+                library.load().aec_threads(self.threads)
+            return loaded.load(self.model)
+        except CodecError:
+            return None
 
     def coder(self) -> "Codec":
         """The one Codec of this process. Raises click.ClickException: nothing can be done without."""

@@ -6,15 +6,18 @@ import ctypes
 import functools
 import importlib.util
 import os
+from typing import TYPE_CHECKING
 
 from ..errors import BadOption
 from ..loading import loading
-from .seam import Engine
+
+if TYPE_CHECKING:
+    from .seam import Engine
 
 ENGINES = ("auto", "native", "torch")
 
 
-def opened(model: str, device: str = "auto", threads: int | None = None, engine: str = "auto") -> Engine:
+def opened(model: str, device: str = "auto", threads: int | None = None, engine: str = "auto") -> "Engine":
     """The engine of a model, by name or path, on a device: auto, cpu, cuda or cuda:n. threads: process-wide, None to
     leave them alone. engine: native, torch, or auto: native on a processor, if it was built, and torch on a GPU.
 
@@ -24,7 +27,7 @@ def opened(model: str, device: str = "auto", threads: int | None = None, engine:
         raise BadOption(f"{engine!r} is not an engine; choose {', '.join(ENGINES)}")
     if engine == "native" and device not in ("auto", "cpu"):
         raise BadOption(f"the native engine runs on the processor, not on {device!r}")
-    if engine == "native" or engine == "auto" and _is_native(device):
+    if engine == "native" or engine == "auto" and is_native(device):
         with loading():
             from .native.engine import NativeEngine
 
@@ -37,7 +40,7 @@ def opened(model: str, device: str = "auto", threads: int | None = None, engine:
     return other
 
 
-def _is_native(device: str) -> bool:
+def is_native(device: str) -> bool:
     """Whether the native engine is there, and nothing speaks for a GPU."""
     from .native import library
 

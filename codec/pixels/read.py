@@ -18,6 +18,7 @@ from PIL import Image
 from ..errors import BadImage, CodecError, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
 from .formats import ancillary, avif, bmp, jpeg, jpeg2000, planes, png, tiff
+from .formats.chunks import SIGNATURE
 from .picture import MAX_PIXELS, Picture
 
 
@@ -90,7 +91,7 @@ def _from_array(array: NDArray[Any], max_pixels: int) -> Picture:
 def load_file(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
     """Picture of a seekable binary file, read whole. Call it inside `pil.refusing`."""
     file.seek(0)
-    if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
+    if file.read(len(SIGNATURE)) == SIGNATURE:
         return _load_png(file, suffix, max_pixels)
     file.seek(0)
     image = pil.open_picture(file)

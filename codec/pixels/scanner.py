@@ -15,6 +15,7 @@ from PIL import Image
 from ..stages import stage
 from . import metadata, pil
 from .formats import png, ppm, tiff
+from .formats.chunks import SIGNATURE
 from .picture import MAX_PIXELS, Picture
 from .read import check_size, load, load_file, open_file
 from .strips import Scan
@@ -48,7 +49,7 @@ def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
     """Scan of a binary file, None if it is to be read whole."""
     whole: Any
     file.seek(0)
-    if file.read(len(png.SIGNATURE)) == png.SIGNATURE:
+    if file.read(len(SIGNATURE)) == SIGNATURE:
         whole, name, size = None, "PNG", png.header(file)[:2]
     else:
         file.seek(0)

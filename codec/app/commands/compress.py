@@ -1,5 +1,6 @@
 """compress and decompress."""
 
+import functools
 import hashlib
 import os
 from collections import deque
@@ -110,6 +111,33 @@ def compressing(options: Options, encoding: dict[str, Any]) -> Work:
 def decompressing(options: Options, decoding: dict[str, Any], recover: bool, strip: tuple[str, ...]) -> Work:
     import codec
 
+    from ...pipeline import short
+
+    long_way = functools.cache(partial(_the_long_way, options, decoding, recover, strip))
+    asked = decoding["crop"], decoding["scale"] != 1, decoding["partial"], recover, strip, options.remove
+    loaded = None if any(asked) else options.loaded()
+    if loaded is None:
+        long_way()
+
+    def work(job: Job, draft: Draft) -> Written:
+        watch = Stopwatch()
+        data = reread(job)
+        header = codec.info(data)
+        watch.lap("read")
+        format = os.path.splitext(job.target)[1][1:].lower() or "png"
+        if loaded is not None and format == "png" and (plain := short.decoded(loaded, data, options.max_pixels)):
+            watch.lap("decode")
+            draft.write(plain.png())
+            watch.lap("png")
+            return coded(header["bytes"], header["bpp"], header["width"], header["height"], watch)
+        written: Written = long_way()(data, header, format, draft, watch)
+        return written
+
+    return work
+
+
+def _the_long_way(options: Options, decoding: dict[str, Any], recover: bool, strip: tuple[str, ...]) -> Work:
+    """What decodes every file: .aec data and what `codec.info` says of them, written to a draft in a format."""
     from ...pipeline.damage import Damage
     from ...pipeline.options import DecodeOptions
     from ...pixels import scanner, write
@@ -118,12 +146,7 @@ def decompressing(options: Options, decoding: dict[str, Any], recover: bool, str
     wanted = DecodeOptions(**decoding, max_pixels=options.max_pixels)
     coder = options.coder()
 
-    def work(job: Job, draft: Draft) -> Written:
-        watch = Stopwatch()
-        data = reread(job)
-        header = codec.info(data)
-        watch.lap("read")
-        format = os.path.splitext(job.target)[1][1:].lower() or "png"
+    def work(data: bytes | str, header: dict[str, Any], format: str, draft: Draft, watch: Stopwatch) -> Written:
         damage = Damage(recover) if recover or wanted.partial else None
         with coder.decoder.scan(data, wanted, damage) as stored:
             scan = write.fitted(without(stored, strip), format)  # turned, if need be, before the proof

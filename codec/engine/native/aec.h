@@ -96,6 +96,10 @@ AEC_API int32_t aec_render(const aec_model *model, int32_t quality, const int32_
                            const int32_t halo[4], int32_t height, int32_t width, int32_t channels, int32_t depth,
                            void *pixels);
 
+/* Rows [count][width] of bytes, those of a pixel side by side, to rows [count][1 + width] of a PNG: each by the filter,
+ * which its first byte names, whose result has the least sum of magnitudes; Paeth's is not tried. */
+AEC_API int32_t aec_filter(const uint8_t *rows, int64_t count, int64_t width, int32_t pixel, uint8_t *out);
+
 /* Samples [height, width, channels], `stride` samples from row to row, to latents [h, w, M] in 2^-12 of the positions
  * within the halo. */
 AEC_API int32_t aec_analyse(const aec_model *model, int32_t quality, const void *pixels, int64_t stride, int32_t height,

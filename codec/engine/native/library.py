@@ -45,6 +45,7 @@ _FUNCTIONS = {
     "aec_analyse": (c_int32, [c_void_p, c_int32, _POINTER, c_int64, *[c_int32] * 4, HALO, _POINTER]),
     "aec_write": (c_int32, [c_void_p, c_int32, _POINTER, c_int32, c_int32, _POINTER, c_int64, _POINTER, _POINTER]),
     "aec_pack": (c_int32, [c_void_p, c_int32, *[_POINTER] * 2, c_int32, c_int32, _POINTER, c_int64, *[_POINTER] * 2]),
+    "aec_filter": (c_int32, [_POINTER, c_int64, c_int64, c_int32, _POINTER]),
     "aec_room": (c_int64, [c_void_p, c_int32, c_int32]),
     "aec_read": (c_int32, [c_void_p, c_int32, _POINTER, c_int64, c_int32, c_int32, *[_POINTER] * 6]),
     "aec_peek": (c_int32, [c_void_p, c_int32, _POINTER, c_int64, c_int32, c_int32, *[_POINTER] * 3]),

@@ -79,6 +79,12 @@ class Loaded:
         """A function of the library that may fail, of this model. Raises MemoryError, BadOption."""
         checked(getattr(self._library, function)(self._handle, *arguments))
 
+    def render(self, latents: int, h: int, w: int, quality: int, size: tuple[int, int, int]) -> bytearray:
+        """Samples of 8 bits [height, width, channels] of latents [h, w, M] at their address."""
+        samples = bytearray(size[0] * size[1] * size[2])
+        self.call("aec_render", quality, latents, h, w, library.HALO(), *size, 8, address(samples))
+        return samples
+
     def room(self, h: int, w: int) -> int:
         """Words that the payload of h x w positions takes at most."""
         return int(self._library.aec_room(self._handle, h, w))
@@ -111,6 +117,20 @@ def checked(result: int, size: int = 0, count: int = 0) -> None:
         raise MemoryError("the native engine has no memory left")
     if result:
         raise BadOption("the native engine was given sizes that it does not take")
+
+
+def address(buffer: bytearray) -> int:
+    """Where the bytes of a buffer are, which must not go meanwhile."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+
+
+def filtered(rows: bytearray, count: int, pixel: int) -> bytearray:
+    """`count` rows of bytes, `pixel` of them side by side, as a PNG has them: each with the byte of its filter. Raises
+    MemoryError.
+    """
+    out = bytearray(len(rows) + count)
+    checked(library.load().aec_filter(address(rows), count, len(rows) // count, pixel, address(out)))
+    return out
 
 
 def entries(data: bytes | mmap.mmap, header: dict[str, Any]) -> Iterator[Entry]:

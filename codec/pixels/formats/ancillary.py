@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from .. import metadata
 from . import png
+from .chunks import SIGNATURE
 
 UNIT = 100000  # of gAMA and cHRM
 MOST = 1 << 26  # bytes that a compressed text or profile may become
@@ -23,8 +24,8 @@ XMP = b"XML:com.adobe.xmp"
 def bare(file: BinaryIO) -> io.BytesIO:
     """The PNG with nothing but its pixels and what they need."""
     size = file.seek(0, 2)
-    file.seek(len(png.SIGNATURE))
-    kept = io.BytesIO(png.SIGNATURE)
+    file.seek(len(SIGNATURE))
+    kept = io.BytesIO(SIGNATURE)
     kept.seek(0, 2)
     while len(head := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", head)
