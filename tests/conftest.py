@@ -175,5 +175,5 @@ def web_models(tmp_path_factory):
     from tests.fuzz import tiny
 
     folder = tmp_path_factory.mktemp("models")
-    build.write_models(folder, [*weights.FOLDER.glob("*.safetensors"), tiny.PATH], level=1)
+    build.write_models(folder, [*weights.FOLDER.glob("*.safetensors"), tiny.PATH], level=0)
     return folder

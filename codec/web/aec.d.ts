@@ -64,6 +64,24 @@ export interface Picture {
   model: string;
 }
 
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray | Uint8Array;
+  icc?: Uint8Array;
+  exif?: Uint8Array;
+  xmp?: Uint8Array;
+  cicp?: Uint8Array;
+}
+
+export interface EncodeOptions {
+  /** 1 to 100, 60 if not given; any decimal. */
+  quality?: number;
+  /** Called for each tile of up to 1024 x 1024 pixels when it is coded. */
+  progress?: (tiles: { done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+
 export interface Info {
   width: number;
   height: number;
@@ -86,6 +104,11 @@ export class Codec {
   /** Of the model that was opened. */
   readonly model: string;
   decode(bytes: Bytes, options?: DecodeOptions): Promise<Picture>;
+  /**
+   * The file of 8-bit samples, gray, RGB or RGBA by their number; as a photograph, whatever it shows. Alpha that is all
+   * opaque takes no byte.
+   */
+  encode(picture: Pixels, options?: EncodeOptions): Promise<Uint8Array>;
   close(): void;
 }
 
@@ -93,11 +116,4 @@ export function open(options?: OpenOptions): Promise<Codec>;
 export function info(bytes: Bytes): Info;
 
 /** The PNG of 8-bit samples, gray, RGB or RGBA, with a profile, code points of colours and EXIF. */
-export function encodePng(picture: {
-  width: number;
-  height: number;
-  data: Uint8ClampedArray | Uint8Array;
-  icc?: Uint8Array;
-  cicp?: Uint8Array;
-  exif?: Uint8Array;
-}): Promise<Uint8Array>;
+export function encodePng(picture: Pixels): Promise<Uint8Array>;

@@ -50,6 +50,12 @@ export class Codec {
     return this._job("decode", given, [copy.buffer], { progress, signal });
   }
 
+  /** The bytes of the .aec file of 8-bit samples, gray, RGB or RGBA: see aec.d.ts. Rejects as `decode`. */
+  async encode({ width, height, data, icc, exif, xmp, cicp }, { quality = 60, progress, signal } = {}) {
+    const samples = view(data).slice(), picture = { width, height, data: samples, icc, exif, xmp, cicp };
+    return this._job("encode", { picture, quality, progress: !!progress }, [samples.buffer], { progress, signal });
+  }
+
   /** Ends the worker; what it has not done is rejected. */
   close() {
     this._closed = true;

@@ -88,15 +88,15 @@ export class Engine {
         const sentence = new TextDecoder().decode(this.bytes(message, MESSAGE).slice());
         refuse("BadWeights", sentence.split("\0")[0]);
       }
-      return new Model(this, handle, model, config);
+      return new Model(this, handle, model, config, parts.length > 1);
     });
   }
 }
 
-/** A loaded model: `id` in hexadecimal digits, `config`. */
+/** A loaded model: `id` in hexadecimal digits, `config`, whether it `encodes`. */
 export class Model {
-  constructor(engine, handle, id, config) {
-    Object.assign(this, { engine, handle, id, config });
+  constructor(engine, handle, id, config, encodes) {
+    Object.assign(this, { engine, handle, id, config, encodes });
   }
 
   get channels() {

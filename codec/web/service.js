@@ -1,5 +1,6 @@
 // What a worker does for `aec.js`: an engine, its models, and one job after the other.
-import { Decoding } from "./decode.js";
+import { Decoding, MOST_PIXELS } from "./decode.js";
+import { Encoding } from "./encode.js";
 import { Engine } from "./engine.js";
 import { AecError, refuse } from "./errors.js";
 import { bytesOf, loadPart, modelsOf, partUrl, unknown } from "./model.js";
@@ -32,7 +33,7 @@ export class Service {
   }
 
   /** `model`: a name, or {decoder, encoder}: URLs or bytes. */
-  async open({ folder, wasm, model, maxPixels }) {
+  async open({ folder, wasm, model, maxPixels = MOST_PIXELS }) {
     Object.assign(this, { folder, maxPixels });
     const loading = async () => {
       this.parts = typeof model === "string" ? partsOf(folder, await idOf(folder, model)) : model;
@@ -53,6 +54,19 @@ export class Service {
       this.models.clear();
     }
     return this;
+  }
+
+  /** The opened model with what encodes, which is fetched when it is asked for first. */
+  async encoder() {
+    this.started();
+    const { decoder, encoder } = this.parts, known = this.models.get(this.default);
+    if (known?.encodes) return known;
+    if (!encoder) refuse("BadOption", "the model was opened without the part that encodes");
+    const parts = await Promise.all([loadPart(decoder), loadPart(encoder)]);
+    const model = this.engine.load(...parts);
+    known?.unload();
+    this.models.set(this.default, model);
+    return model;
   }
 
   /** The model of an id, loaded. */
@@ -92,6 +106,17 @@ export class Service {
       icc: icc?.slice(), exif: exif?.slice(), xmp: xmp?.slice(), cicp: cicp?.slice(), quality: quality / 100, model,
     };
     return [result, Object.values(whole.planes).map((plane) => plane.buffer)];
+  }
+
+  async encode({ picture, quality, progress }, id) {
+    const encoding = new Encoding(picture, quality, this.maxPixels), model = await this.encoder(), tiles = [];
+    for (const tile of encoding.tiles(model)) {
+      tiles.push(tile);
+      if (progress) this.post({ id, progress: { done: tiles.length, total: encoding.count } });
+      if (tiles.length < encoding.count) await this.turn(id);
+    }
+    const bytes = await encoding.file(tiles, model.id);
+    return [bytes, [bytes.buffer]];
   }
 
   /** Lets messages in. Raises where the job was cancelled. */
