@@ -234,6 +234,11 @@ def model_option(default: str) -> list[Parameter]:
 
 MODEL = model_option("default")
 LATENTS_MODEL = model_option("psnr")  # whose latents the figures of features, anomalies and denoising were measured on
+PRESERVE: list[Parameter] = [
+    click.option(
+        "-p", "--preserve", is_flag=True, help="Give outputs the times and permissions of their inputs, as cp -p does."
+    )
+]
 OUTPUTS: list[Parameter] = [
     click.option(
         "-o",
@@ -249,9 +254,7 @@ OUTPUTS: list[Parameter] = [
     click.option(
         "-n", "--no-clobber", is_flag=True, help="Skip inputs whose output exists, whatever is in it, without an error."
     ),
-    click.option(
-        "-p", "--preserve", is_flag=True, help="Give outputs the times and permissions of their inputs, as cp -p does."
-    ),
+    *PRESERVE,
     click.option("-k", "--keep", is_flag=True, help="Keep the inputs (the default)."),
     click.option("--rm", "remove", is_flag=True, help="Remove each input once its output is proved to decode."),
 ]
@@ -281,12 +284,19 @@ def check_encoding(encoding: dict[str, Any]) -> None:
         raise click.UsageError(f"{asked[0]} excludes {asked[1]}")
 
 
+def given(options: Sequence[Parameter]) -> list[str]:
+    """Those of the options that the command line names, as it is called there, but for a short name."""
+    context = click.get_current_context()
+    source = {name: context.get_parameter_source(name) for name in names(options)}
+    return [f"--{name.replace('_', '-')}" for name in source if source[name] is click.core.ParameterSource.COMMANDLINE]
+
+
 def takes(*groups: Sequence[Parameter] | Bundle) -> Parameter:
     """Makes a command of a function: those of the options that `Options` holds come as its argument `options`, bundles
     as dicts, the others by name. What the function returns is the exit code, None for 0.
     """
     shared = {field.name for field in dataclasses.fields(Options)}
-    bundled = {name: group.name for group in groups if isinstance(group, Bundle) for name in _names(group.options)}
+    bundled = {name: group.name for group in groups if isinstance(group, Bundle) for name in names(group.options)}
     options = [option for group in groups for option in (group.options if isinstance(group, Bundle) else group)]
 
     def add(function: Function) -> Function:
@@ -307,7 +317,7 @@ def takes(*groups: Sequence[Parameter] | Bundle) -> Parameter:
     return add
 
 
-def _names(options: Sequence[Parameter]) -> list[str]:
+def names(options: Sequence[Parameter]) -> list[str]:
     """What the options are called as arguments."""
 
     def bare() -> None: ...

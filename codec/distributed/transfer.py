@@ -44,7 +44,8 @@ class Settings:
 
     decompress: bool = False
     format: str = "png"  # of decompressed pictures
-    encoding: dict[str, Any] = field(default_factory=dict)  # options of `Codec.encode`
+    encoding: dict[str, Any] = field(default_factory=dict)  # options of `Codec.encode`; `strip` is asked both ways
+    decoding: dict[str, Any] = field(default_factory=dict)  # options of `Codec.scan`
     model: str = "default"
     device: str = "auto"
     threads: int | None = None
@@ -52,6 +53,7 @@ class Settings:
     max_pixels: int = 2**28
     psnr: bool = False
     force: bool = False
+    preserve: bool = False  # whether outputs get the times and permissions of inputs: local ones
 
 
 class Transfer:
@@ -60,10 +62,11 @@ class Transfer:
     def __init__(self, settings: Settings):
         import codec
 
-        from ..pipeline.options import EncodeOptions
+        from ..pipeline.options import DecodeOptions, EncodeOptions
 
         self.settings = settings
         self._encoding = EncodeOptions(**settings.encoding, max_pixels=settings.max_pixels)
+        self._decoding = DecodeOptions(**settings.decoding, max_pixels=settings.max_pixels)
         self._coder = codec.Codec(settings.model, settings.device, settings.threads, settings.engine)
 
     def row(self, source: str, target: str) -> dict[str, Any]:
@@ -78,7 +81,8 @@ class Transfer:
             fresh = existing is None
             if fresh:
                 try:
-                    write(target, data, self.settings.force)
+                    like = os.stat(local(source) or source) if self.settings.preserve else None
+                    write(target, data, self.settings.force, like)
                 except FileExistsError:  # another attempt was faster
                     data, fresh = self._existing(target) or data, False
             coded = read(source) if self.settings.decompress else data
@@ -101,6 +105,7 @@ class Transfer:
     def _made(self, source: str) -> tuple[bytes, tuple[str, ...]]:
         """(output, what of the metadata it has no place for)."""
         from ..pixels import scanner, write
+        from ..pixels.picture import without
 
         settings = self.settings
         if not settings.decompress:
@@ -108,8 +113,8 @@ class Transfer:
             with scanner.opened(read(source) if path is None else path, settings.max_pixels) as picture:
                 return self._coder.encoder.encode(picture, self._encoding), picture.notes
         file = io.BytesIO()
-        with self._coder.scan(read(source), max_pixels=settings.max_pixels) as scan:
-            lost = write.save(scan, file, settings.format)
+        with self._coder.decoder.scan(read(source), self._decoding) as scan:
+            lost = write.save(without(scan, settings.encoding.get("strip", ())), file, settings.format)
         return file.getvalue(), lost
 
     def _existing(self, target: str) -> bytes | None:
@@ -199,16 +204,20 @@ def read(url: str) -> bytes:
     return files.cat_file(path)
 
 
-def write(url: str, data: bytes, overwrite: bool) -> None:
+def write(url: str, data: bytes, overwrite: bool, like: os.stat_result | None = None) -> None:
     """Writes a file that is there whole or not at all.
 
-    Raises FileExistsError unless `overwrite`, for local files even if it appeared meanwhile.
+    like: the status of a file whose permissions and times it gets, where it is a local one. Raises FileExistsError
+    unless `overwrite`, for local files even if it appeared meanwhile.
     """
     if (path := local(url)) is not None:
         draft = output.draft(path, overwrite)
         try:
             draft.write(data)
-            draft.keep()
+            if isinstance(draft, output.Draft):
+                draft.keep(like)
+            else:
+                draft.keep()
         finally:
             draft.drop()
         return

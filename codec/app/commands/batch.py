@@ -12,7 +12,24 @@ from ...distributed.transfer import Settings
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown, text
-from ..arguments import LIMIT, MODEL, PICTURE, SPEECH, STRIP, TARGET, WORK, Bundle, Parameter, check_encoding, takes
+from ..arguments import (
+    DECODING,
+    LIMIT,
+    MODEL,
+    PICTURE,
+    PRESERVE,
+    REGION,
+    SPEECH,
+    STRIP,
+    TARGET,
+    WORK,
+    Bundle,
+    Parameter,
+    check_encoding,
+    given,
+    names,
+    takes,
+)
 from ..options import Options
 from ..report import Failure, Outcome
 from ..runner import Work, report, run
@@ -48,15 +65,18 @@ CLUSTER = Bundle(
         ),
     ],
 )
-ENCODING = Bundle("encoding", PICTURE + STRIP + TARGET[:2])
+# --psnr asks for a column of the manifest here.
+QUALITY = PICTURE + [option for option, name in zip(TARGET, names(TARGET), strict=True) if name != "psnr"]
+ENCODING = Bundle("encoding", QUALITY + STRIP)
 
 
 @click.command()
-@takes(PLACES, TREE, ENCODING, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
+@takes(PLACES, TREE, PRESERVE, ENCODING, DECODING, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
 def batch(
     options: Options,
     source: str,
     encoding: dict[str, Any],
+    decoding: dict[str, Any],
     cluster: dict[str, Any],
     decompress: bool,
     format: str,
@@ -80,6 +100,10 @@ def batch(
         raise click.UsageError("--ray takes --actors instead of -j")
     if decompress and psnr:
         raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
+    for option in given(QUALITY if decompress else REGION):
+        raise click.UsageError(f"{option} {'excludes' if decompress else 'needs'} --decompress")
+    if options.preserve and None in (transfer.local(source), transfer.local(destination)):
+        raise click.UsageError("--preserve needs directories of this machine on both sides")
     for module in ("fsspec", "pyarrow"):
         require(module, extra="ray")
     suffix = _suffix(format) if decompress else AEC
@@ -87,6 +111,7 @@ def batch(
         decompress=decompress,
         format=suffix[1:],
         encoding=encoding,
+        decoding=decoding,
         model=options.model,
         device=options.device,
         threads=None if ray else options.threads,
@@ -94,6 +119,7 @@ def batch(
         max_pixels=options.max_pixels,
         psnr=psnr,
         force=options.force,
+        preserve=options.preserve,
     )
     passed: list[str] = []
     try:

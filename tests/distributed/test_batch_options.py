@@ -1,0 +1,81 @@
+"""What `aecodec batch` is told: the options of compress and decompress, each in its direction."""
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import photograph
+from PIL import Image
+
+import codec
+from codec.app.cli import cli
+
+pytest.importorskip("fsspec")
+pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture(autouse=True)
+def tree(tmp_path, monkeypatch):
+    """A picture on its side, of 2001, for its owner only."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(photograph(40, 60)).save("in/deep/a.png", exif=exif)
+    os.utime("in/deep/a.png", (10**9, 10**9))
+    os.chmod("in/deep/a.png", 0o600)
+
+
+def batch(*arguments):
+    return CliRunner().invoke(cli, ["batch", *arguments], prog_name="aecodec")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_times_and_permissions_there_and_back(jobs):
+    Image.fromarray(photograph(30, 20)).save("in/b.png")
+    assert batch("in", "out", "-p", "-j", jobs).exit_code == 0
+    assert batch("out", "file://" + os.path.abspath("back"), "-p", "--decompress", "-j", jobs).exit_code == 0
+    for path in ("out/deep/a.aec", "back/deep/a.png"):
+        status = os.stat(path)
+        assert (status.st_mtime, stat.S_IMODE(status.st_mode)) == (10**9, 0o600)
+    assert batch("out", "again", "--decompress").exit_code == 0
+    assert os.stat("again/deep/a.png").st_mtime > 10**9 + 1
+    done = batch("in", "memory://preserved", "-p")
+    assert done.exit_code == 2 and "directories of this machine" in done.stderr
+
+
+def test_parts_of_pictures_and_what_is_stripped():
+    assert batch("in", "out").exit_code == 0
+    back = ["out", "back", "--decompress", "-f"]
+    assert batch(*back, "--scale", "1/2", "--strip", "exif").exit_code == 0
+    with Image.open("back/deep/a.png") as picture:
+        assert picture.size == (20, 30) and not picture.getexif()
+    assert batch(*back, "--crop", "5,6,7,8").exit_code == 0
+    whole = np.asarray(codec.decompress(Path("out/deep/a.aec").read_bytes()))
+    with Image.open("back/deep/a.png") as picture:
+        assert np.array_equal(np.asarray(picture), whole[6:14, 5:12]) and picture.getexif()[274] == 6
+
+
+def test_a_score():
+    pytest.importorskip("ssimulacra2")
+    assert batch("in", "out", "--ssimulacra2", "30").exit_code == 0
+    assert os.path.getsize("out/deep/a.aec") < len(codec.compress("in/deep/a.png", quality=60))
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--decompress", "-q", "60"], "--quality excludes --decompress"),
+        (["--decompress", "--lossy"], "--lossless excludes --decompress"),
+        (["--decompress", "--bpp", "1"], "--bpp excludes --decompress"),
+        (["--scale", "1/2"], "--scale needs --decompress"),
+        (["--crop", "0,0,1,1"], "--crop needs --decompress"),
+        (["--fast"], "--fast needs --decompress"),
+    ],
+)
+def test_each_option_has_its_direction(options, word):
+    done = batch("in", "out", *options)
+    assert done.exit_code == 2 and word in done.stderr
