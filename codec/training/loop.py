@@ -138,9 +138,10 @@ def train(
     goal = Objective(o, model.config, kept_worth(state, o))
     reference = None
     if o.objective == "visual" and not o.denoise and (o.steer or not goal.worth):
-        reference = thaw(path_of(o.reference).read_bytes()).to(device).to(memory_format=torch.channels_last).eval()
+        reference = thaw(path_of(o.reference).read_bytes()).to(device).to(memory_format=torch.channels_last)
         if not goal.worth:
             goal.measure(reference, pictures, amp)
+        reference.train()
     for size in filter(None, (o.crop, o.final_crop)):
         goal.prepare(size, device)
     peak = speed.peak(device, torch.bfloat16 if amp else torch.float32)

@@ -151,8 +151,10 @@ class Objective:
         """How far the weights of each anchor [anchors] should move, as logarithms, for a quality's files to become as
         large as the reference's.
 
-        Args: bpp: bits per pixel [N] that the trained model gave the crops x at the qualities q.
+        Args: bpp: bits per pixel [N] that the trained model gave the crops x at the qualities q. Noise in place of
+        rounding makes them more: the reference, too, has to be in the mode of training.
         """
+        assert reference.training
         octaves = (lambda_of(q, self.config) / reference.config.lambda_min).log2()
         wanted = reference(x, octaves.clamp(0, reference.config.anchors - 1), amp)[1]
         change = STEERING * (wanted / bpp).log().clamp(-FARTHEST, FARTHEST)
