@@ -32,9 +32,9 @@ export interface Tile {
 export interface DecodeOptions {
   /**
    * "rgba", which is the default, and "rgb": 8 bits per sample, of whatever file; "samples": those of the file, gray or
-   * RGB of 8 or 16 bits, unturned, and alpha apart.
+   * RGB of 8 or 16 bits, unturned, and alpha apart; "png": the bytes of a PNG of 8 bits, with the profile.
    */
-  format?: "rgba" | "rgb" | "samples";
+  format?: "rgba" | "rgb" | "samples" | "png";
   /** Whether the picture is turned as its EXIF says; true if not given. */
   orient?: boolean;
   /** With true, tiles come by `progress` alone, and no picture is put together. */
@@ -100,6 +100,33 @@ export interface Info {
   bytes: { header: number; tiles: number; file: number; [section: string]: number };
 }
 
+/** A tile of a picture whose file is still arriving. */
+export interface Sight extends Tile {
+  /** Whether more of it is to come. */
+  coarse: boolean;
+  /** Of the whole picture, as it is stored: EXIF, which may turn it, comes last, as do alpha and what is drawn. */
+  picture: { width: number; height: number };
+  /** Bytes that are there, of so many. */
+  bytes: number;
+  of: number;
+}
+
+export interface StreamOptions extends Omit<DecodeOptions, "progress" | "tiles"> {
+  /** Called for tiles as they come, coarse ones first; with format "png" each time for all that is there. */
+  progress?: (sight: Sight) => void;
+}
+
+export interface Stream {
+  /** Null until enough bytes have come. */
+  readonly info: Info | null;
+  /** Adds bytes; returns `info`. Throws AecError where they are no file. */
+  push(chunk: Bytes): Info | null;
+  /** The picture, as of `Codec.decode`, once all bytes were given. */
+  end(): Promise<Picture>;
+  /** Lets go of everything. */
+  cancel(): void;
+}
+
 export class Codec {
   /** Of the model that was opened. */
   readonly model: string;
@@ -109,6 +136,10 @@ export class Codec {
    * opaque takes no byte.
    */
   encode(picture: Pixels, options?: EncodeOptions): Promise<Uint8Array>;
+  /** For a file that is still arriving. */
+  stream(options?: StreamOptions): Stream;
+  /** Whether there are jobs that wait for the worker. */
+  readonly busy: boolean;
   close(): void;
 }
 

@@ -1,8 +1,10 @@
 // The codec for pages and for Node: `open` starts a worker, which decodes and encodes. README.md beside this file.
-import { readHeader } from "./container.js";
 import { AecError } from "./errors.js";
+import { Stream } from "./streaming.js";
+import { view } from "./streams.js";
 
 export { AecError };
+export { info } from "./info.js";
 export { encodePng } from "./png.js";
 
 /**
@@ -29,14 +31,6 @@ const plain = (source) => (source instanceof URL ? source.href : source);
 const plainParts = (model) =>
   typeof model === "string" ? model : Object.fromEntries(Object.entries(model).map(([k, part]) => [k, plain(part)]));
 
-/** What a file says of itself, without decoding a pixel. Raises AecError. */
-export function info(bytes) {
-  const { header, tiles, sections, end, expected } = readHeader(view(bytes));
-  const sizes = { header: end, tiles: tiles.reduce((sum, tile) => sum + tile.size, 0) };
-  for (const [kind, { size }] of Object.entries(sections)) sizes[kind] = size;
-  return { ...header, quality: header.quality / 100, tiles: tiles.length, bytes: { ...sizes, file: expected } };
-}
-
 export class Codec {
   constructor(worker, opening) {
     Object.assign(this, { _source: worker, _opening: opening, _jobs: new Map(), _next: 0, _closed: false });
@@ -54,6 +48,16 @@ export class Codec {
   async encode({ width, height, data, icc, exif, xmp, cicp }, { quality = 60, progress, signal } = {}) {
     const samples = view(data).slice(), picture = { width, height, data: samples, icc, exif, xmp, cicp };
     return this._job("encode", { picture, quality, progress: !!progress }, [samples.buffer], { progress, signal });
+  }
+
+  /** A Stream, for a file that is still arriving: see aec.d.ts. */
+  stream(options = {}) {
+    return new Stream(this, options);
+  }
+
+  /** Whether jobs wait for the worker. */
+  get busy() {
+    return this._jobs.size > 0;
   }
 
   /** Ends the worker; what it has not done is rejected. */
@@ -114,12 +118,6 @@ export class Codec {
     this._worker = null;
     for (const job of [...this._jobs.values()]) job.reject(error);
   }
-}
-
-function view(bytes) {
-  return ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);
 }
 
 /** A worker, of a browser or of Node, of a URL or one that was made already. */

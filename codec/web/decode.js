@@ -27,6 +27,12 @@ export class Decoding {
     return self;
   }
 
+  /** A file of which the beginning has come, without its sections, which come last; `file`: as of `readHeader`. */
+  static begun(bytes, file, maxPixels = MOST_PIXELS) {
+    checkSize(file.header, maxPixels);
+    return Object.assign(new Decoding(), { bytes, file, header: file.header });
+  }
+
   /**
    * Yields {x, y, width, height, samples, alpha} of each tile, row by row: samples Uint8Array or Uint16Array [height,
    * width, 1 or 3], alpha the same [height, width] or undefined. `model`: of latents; null for lossless files.
@@ -41,28 +47,39 @@ export class Decoding {
       for (; !header.lossless && next < rows.length && rows[next].start < row.outerStop; next++)
         for (const [j, column] of columns.entries()) {
           const number = next * columns.length + j;
-          known.set(number, this._latents(model, number, rows[next], column));
+          known.set(number, this.latents(model, number, rows[next], column));
         }
-      for (const [j, column] of columns.entries()) {
-        const number = i * columns.length + j, x = j * TILE, y = i * TILE;
-        const size = { width: Math.min(TILE, header.width - x), height: Math.min(TILE, header.height - y) };
-        const samples = header.lossless
-          ? this._exact(number, size)
-          : this._rendered(model, known, columns.length, row, column, size);
-        yield { x, y, ...size, samples: this._finished(samples, x, y, size), alpha: this._alpha(x, y, size) };
-      }
+      for (const [j, column] of columns.entries())
+        yield this.tile(model, known, i * columns.length + j, row, column);
       for (const number of known.keys()) if (number < i * columns.length) known.delete(number);
     }
     if (file.tiles.length !== rows.length * columns.length) throw new Error("there are other tiles");
   }
 
-  _latents(model, number, row, column) {
+  /** The latents of a tile at these spans. Raises Corrupt. */
+  latents(model, number, row, column) {
     const payload = payloadOf(this.bytes, this.file, number), { symbols } = this.file.tiles[number];
-    const h = row.stop - row.start, w = column.stop - column.start;
-    return { top: row.start, left: column.start, h, w, data: model.read(payload, symbols, this.header.quality, h, w) };
+    const place = placed(row, column);
+    return { ...place, data: model.read(payload, symbols, this.header.quality, place.h, place.w) };
   }
 
-  _rendered(model, known, across, row, column, size) {
+  /** The likeliest ones by what there is of its payload; null where that is no picture yet. Raises Corrupt. */
+  begunLatents(model, number, row, column) {
+    const { start, size } = this.file.tiles[number], place = placed(row, column);
+    const payload = this.bytes.subarray(start, start + size);
+    const { latents, reached } = model.peek(payload, this.header.quality, place.h, place.w);
+    return reached ? { ...place, data: latents } : null;
+  }
+
+  /** A tile as of `tiles`, of the latents `known` by number, which may lack those of its neighbours. */
+  tile(model, known, number, row, column) {
+    const { header } = this, x = column.start * STRIDE, y = row.start * STRIDE;
+    const size = { width: Math.min(TILE, header.width - x), height: Math.min(TILE, header.height - y) };
+    const samples = header.lossless ? this._exact(number, size) : this._rendered(model, known, row, column, size);
+    return { x, y, ...size, samples: this._finished(samples, x, y, size), alpha: this._alpha(x, y, size) };
+  }
+
+  _rendered(model, known, row, column, size) {
     const { channels, depth, quality } = this.header, M = model.channels;
     const h = row.outerStop - row.outerStart, w = column.outerStop - column.outerStart;
     const halo = [row.start - row.outerStart, row.outerStop - row.stop];
@@ -114,6 +131,10 @@ export class Decoding {
     return part;
   }
 }
+
+const placed = (row, column) => ({
+  top: row.start, left: column.start, h: row.stop - row.start, w: column.stop - column.start,
+});
 
 /** Stretches of positions of the tiles along an axis of so many pixels, and with a halo. */
 export function spans(pixels, halo) {

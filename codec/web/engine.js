@@ -134,6 +134,23 @@ export class Model {
   }
 
   /**
+   * {latents, reached} of the first bytes of a tile's payload, however few: means are in place of what has not come;
+   * `reached` is 0 where that is no picture yet, to 5, the whole. Raises Corrupt.
+   */
+  peek(start, quality, h, w) {
+    const { engine } = this, count = h * w * this.channels;
+    return engine.run((take) => {
+      const latents = take(4 * count), found = take(16), data = engine.put(take, start), size = start.length;
+      const result = engine.aec.aec_peek(
+        this.handle, quality, data, BigInt(size), h, w, latents, found, found + 8);
+      const view = new DataView(engine.memory.buffer, found, 16);
+      if (CORRUPT[result]) refuse("Corrupt", CORRUPT[result](size, view.getBigInt64(8, true)));
+      done(result);
+      return { latents: engine.ints(latents, count).slice(), reached: view.getInt32(0, true) };
+    });
+  }
+
+  /**
    * The samples [height, width, channels], Uint8Array or for depth 16 Uint16Array, of the latents [h, w, M] that
    * `fill(array)` writes, but for those of the halo (positions at top, bottom, left and right).
    */

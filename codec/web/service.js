@@ -1,4 +1,5 @@
 // What a worker does for `aec.js`: an engine, its models, and one job after the other.
+import { Arriving } from "./arriving.js";
 import { Decoding, MOST_PIXELS } from "./decode.js";
 import { Encoding } from "./encode.js";
 import { Engine } from "./engine.js";
@@ -6,6 +7,7 @@ import { AecError, refuse } from "./errors.js";
 import { bytesOf, loadPart, modelsOf, partUrl, unknown } from "./model.js";
 import { orientationOf } from "./orient.js";
 import { formed, FORMATS, Whole } from "./picture.js";
+import { encodePng } from "./png.js";
 
 /** The service of a port: `post(message, transfer)` answers; give it the messages that come. */
 export class Service {
@@ -14,6 +16,7 @@ export class Service {
     this.cancelled = new Set();
     this.last = Promise.resolve(); // of the jobs, which wait for each other
     this.models = new Map(); // by id
+    this.arriving = new Map(); // files that are, by the number of their stream
   }
 
   take(message) {
@@ -86,11 +89,12 @@ export class Service {
   async decode({ bytes, format, orient, tiles, progress, maxPixels }, id) {
     const decoding = await Decoding.of(bytes, maxPixels ?? this.maxPixels), { header, sections } = decoding;
     const orientation = orientationOf(sections.exif), turn = orient && format !== "samples" ? orientation : 1;
-    const whole = new Whole(header, turn), each = FORMATS[format] || header.channels;
+    const form = formOf(format, header.alpha), each = FORMATS[form] || header.channels;
+    const whole = new Whole(header, turn);
     let done = 0;
     const total = decoding.file.tiles.length;
     for (const found of decoding.tiles(header.lossless ? null : await this.model(header.model))) {
-      const tile = formed(found, header, format, turn), { x, y, width, height, data, alpha } = tile;
+      const tile = formed(found, header, form, turn), { x, y, width, height, data, alpha } = tile;
       if (!tiles) whole.put(tile, "data", each);
       if (!tiles && format === "samples") whole.put(tile, "alpha", 1);
       done++;
@@ -100,7 +104,9 @@ export class Service {
       }
       if (done < total) await this.turn(id);
     }
-    const { icc, exif, xmp, cicp } = sections, { channels, depth, quality, model } = header;
+    const { icc, exif, xmp, cicp } = sections;
+    if (format === "png") whole.planes.data = await encodePng({ ...whole, ...whole.planes, icc, cicp });
+    const { channels, depth, quality, model } = header;
     const result = {
       width: whole.width, height: whole.height, channels, depth, ...whole.planes, orientation,
       icc: icc?.slice(), exif: exif?.slice(), xmp: xmp?.slice(), cicp: cicp?.slice(), quality: quality / 100, model,
@@ -119,12 +125,40 @@ export class Service {
     return [bytes, [bytes.buffer]];
   }
 
+  /** Shows what has come of a file, by bytes that follow those of the last time: its tiles, unturned, as progress. */
+  async look({ stream, chunk, format, maxPixels }, id) {
+    if (!this.arriving.has(stream)) this.arriving.set(stream, new Arriving(maxPixels ?? this.maxPixels));
+    const arriving = this.arriving.get(stream), { header, file } = arriving.push(chunk);
+    const form = formOf(format, file.tiles.length > 1), model = header.lossless ? null : await this.model(header.model);
+    const { width, height } = header, picture = { width, height };
+    const show = (tile) => this.post({ id, progress: { ...tile, picture } }, [tile.data.buffer]);
+    let tiles = 0;
+    for (const found of arriving.tiles(model)) {
+      const { x, y, ...tile } = formed(found, header, form, 1), { data } = tile;
+      if (format === "png") (arriving.whole ??= new Whole(header, 1)).put({ x, y, ...tile }, "data", FORMATS[form]);
+      else show({ x, y, width: tile.width, height: tile.height, data, coarse: found.coarse });
+      tiles++;
+      await this.turn(id);
+    }
+    if (tiles && format === "png")
+      show({ x: 0, y: 0, ...picture, data: await encodePng({ ...picture, ...arriving.whole.planes }), coarse: true });
+    return [{}];
+  }
+
+  async forget({ stream }) {
+    this.arriving.delete(stream);
+    return [{}];
+  }
+
   /** Lets messages in. Raises where the job was cancelled. */
   async turn(id) {
     await macrotask();
     if (this.cancelled.has(id)) refuse("Cancelled", "the job was cancelled");
   }
 }
+
+/** The format of the samples that a picture is put together of. */
+const formOf = (format, transparent) => (format === "png" ? (transparent ? "rgba" : "rgb") : format);
 
 const partsOf = (folder, id) => ({ decoder: partUrl(folder, id, "decoder"), encoder: partUrl(folder, id, "encoder") });
 

@@ -1,4 +1,4 @@
-// zlib and gzip by the streams that browsers and Node have.
+// Bytes in pieces; zlib and gzip by the streams that browsers and Node have.
 
 /** Bytes inflated, format "deflate" or "gzip"; at most so many, else an Error. */
 export async function inflated(bytes, format, most) {
@@ -22,6 +22,13 @@ export async function inflated(bytes, format, most) {
 export async function deflated(bytes) {
   const stream = new Blob([bytes]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** The bytes of a buffer or a view of one. */
+export function view(bytes) {
+  return ArrayBuffer.isView(bytes)
+    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : new Uint8Array(bytes);
 }
 
 export function joined(pieces) {

@@ -1,0 +1,89 @@
+// A picture whose file is still arriving, for `aec.js`.
+import { headerEnd, readHeader } from "./container.js";
+import { described } from "./info.js";
+import { joined, view } from "./streams.js";
+
+const SMALLEST_FILE = 27; // bytes
+/** Parts of a tile's bytes from which on a look is worth its time, in pictures of one tile and of several. */
+const ONE = [0.08, 0.16, 0.3, 0.5, 0.75], SEVERAL = [0.25];
+
+/** The first byte after `there` with which another look shows more, of a file as of `readHeader`; null: the last. */
+export function worthwhile({ header, tiles, expected }, there) {
+  const parts = header.lossless ? [] : tiles.length > 1 ? SEVERAL : ONE;
+  for (const { start, size } of tiles)
+    for (const place of [...parts.map((part) => start + Math.ceil(part * size)), start + size])
+      if (place > there && place < expected) return place;
+  return null;
+}
+
+/** Takes a file piece by piece, and shows what has come whenever the codec has nothing else to do. */
+export class Stream {
+  constructor(codec, { progress, signal, ...options }) {
+    Object.assign(this, { _codec: codec, _progress: progress, _signal: signal, _options: options });
+    Object.assign(this, { _pieces: [], _size: 0, _end: SMALLEST_FILE, _looked: 0, _wanted: null, _looking: false });
+    this._id = codec._next++;
+    this.info = null; // of the file, once its header is there
+  }
+
+  /** Adds bytes. Returns `info`, or null before it is known. Throws AecError where this is no file to be read. */
+  push(chunk) {
+    const piece = view(chunk).slice();
+    this._pieces.push(piece);
+    this._size += piece.length;
+    if (!this.info) this._begin();
+    this._look();
+    return this.info;
+  }
+
+  /** The picture, as of `decode`, once all bytes were given. */
+  async end() {
+    this._wanted = null; // what is on its way would come too late
+    this._forget();
+    return this._codec.decode(joined(this._pieces), { ...this._options, signal: this._signal });
+  }
+
+  /** Lets go of everything. */
+  cancel() {
+    this._wanted = null;
+    this._pieces = [];
+    this._forget();
+  }
+
+  _begin() {
+    if (this._size < this._end) return;
+    const start = joined(this._pieces);
+    this._pieces = [start];
+    this._end = headerEnd(start);
+    if (this._size < this._end) return;
+    this._file = readHeader(start);
+    this.info = described(this._file);
+    if (this._progress) this._wanted = worthwhile(this._file, 0);
+  }
+
+  /** Asks for what has come, if that is more than the last time and nobody waits for something better. */
+  async _look() {
+    if (this._looking || this._codec.busy || this._wanted === null) return;
+    if (this._size < this._wanted || this._size >= this._file.expected) return;
+    this._looking = true;
+    const bytes = joined(this._pieces), chunk = bytes.slice(this._looked), of = this._file.expected;
+    this._pieces = [bytes];
+    this._looked = bytes.length;
+    this._wanted = worthwhile(this._file, bytes.length);
+    const progress = (tile) => {
+      if (!this._ended && !this._signal?.aborted) this._progress({ ...tile, bytes: bytes.length, of });
+    };
+    const { format = "rgba", maxPixels } = this._options;
+    try {
+      await this._codec._job("look", { stream: this._id, chunk, format, maxPixels }, [chunk.buffer], { progress });
+    } catch {
+      this._wanted = null; // `end` says what is wrong
+    }
+    this._looking = false;
+    this._look();
+  }
+
+  _forget() {
+    this._ended = true;
+    if (this._looked) this._codec._job("forget", { stream: this._id }, [], {}).catch(() => {});
+  }
+}
