@@ -127,6 +127,12 @@ export interface Stream {
   cancel(): void;
 }
 
+export interface BitsMap {
+  width: number;
+  height: number;
+  values: Float32Array;
+}
+
 export class Codec {
   /** Of the model that was opened. */
   readonly model: string;
@@ -140,6 +146,11 @@ export class Codec {
   stream(options?: StreamOptions): Stream;
   /** Whether there are jobs that wait for the worker. */
   readonly busy: boolean;
+  /**
+   * Where the bits of a file go, by the model's own tables: those of each 16 x 16 pixels, not turned, row by row; the
+   * bits of a lossless tile are spread over all of it.
+   */
+  bits(bytes: Bytes, options?: { signal?: AbortSignal; maxPixels?: number }): Promise<BitsMap>;
   close(): void;
 }
 

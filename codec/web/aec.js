@@ -50,6 +50,12 @@ export class Codec {
     return this._job("encode", { picture, quality, progress: !!progress }, [samples.buffer], { progress, signal });
   }
 
+  /** Where the bits of a file go: see aec.d.ts. Rejects as `decode`. */
+  async bits(bytes, { signal, maxPixels } = {}) {
+    const copy = view(bytes).slice();
+    return this._job("bits", { bytes: copy, maxPixels }, [copy.buffer], { signal });
+  }
+
   /** A Stream, for a file that is still arriving: see aec.d.ts. */
   stream(options = {}) {
     return new Stream(this, options);

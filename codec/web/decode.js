@@ -149,7 +149,7 @@ export function spans(pixels, halo) {
 }
 
 /** Raises TooLarge: a line of pixels takes as much memory as 16 lines. */
-function checkSize({ width, height }, most) {
+export function checkSize({ width, height }, most = MOST_PIXELS) {
   const area = Math.ceil(width / STRIDE) * Math.ceil(height / STRIDE) * STRIDE ** 2;
   if (width * height > most || area > 2 * most)
     refuse("TooLarge", `${width} x ${height} pixels are more than the ${most} that maxPixels allows`);

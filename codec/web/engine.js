@@ -3,6 +3,7 @@
 import { AecError, refuse } from "./errors.js";
 
 export const STRIDE = 16; // pixels per position
+export const HYPER_STRIDE = 4; // positions per symbol of z, along an axis
 const SIZES = [
   "latent", "hyper", "anchors", "prior", "prior_mid", "width", "deep", "render", "synthesis_blocks", "analysis_blocks",
 ];
@@ -88,15 +89,16 @@ export class Engine {
         const sentence = new TextDecoder().decode(this.bytes(message, MESSAGE).slice());
         refuse("BadWeights", sentence.split("\0")[0]);
       }
-      return new Model(this, handle, model, config, parts.length > 1);
+      const tables = tensors.filter(({ name }) => name.startsWith("table."));
+      return new Model(this, handle, model, config, tables, parts.length > 1);
     });
   }
 }
 
-/** A loaded model: `id` in hexadecimal digits, `config`, whether it `encodes`. */
+/** A loaded model: `id` in hexadecimal digits, `config`, `tables` of frequencies as tensors, whether it `encodes`. */
 export class Model {
-  constructor(engine, handle, id, config, encodes) {
-    Object.assign(this, { engine, handle, id, config, encodes });
+  constructor(engine, handle, id, config, tables, encodes) {
+    Object.assign(this, { engine, handle, id, config, tables, encodes });
   }
 
   get channels() {
@@ -119,18 +121,37 @@ export class Model {
 
   /** The latents of a tile's payload. Raises Corrupt. */
   read(payload, symbols, quality, h, w) {
-    const { engine } = this, count = h * w * this.channels;
+    return this.engine.run((take) => this._read(take, [0, 0, 0], payload, symbols, quality, h, w));
+  }
+
+  /**
+   * What a payload holds, on the tile's grid of H x W positions, multiples of HYPER_STRIDE: {symbols, rows, hyper},
+   * residuals and table rows [M, H, W], symbols of z [Z, H / HYPER_STRIDE, W / HYPER_STRIDE]. Raises Corrupt.
+   */
+  symbols(payload, checksum, quality, h, w) {
+    const { engine } = this, hypers = Math.ceil(h / HYPER_STRIDE) * Math.ceil(w / HYPER_STRIDE);
+    const counts = { y: hypers * HYPER_STRIDE ** 2 * this.channels, z: hypers * this.config.hyper };
     return engine.run((take) => {
-      const latents = take(4 * count), found = take(16), data = engine.put(take, payload), size = payload.length;
-      const none = [0, 0, 0];
-      const result = engine.aec.aec_read(
-        this.handle, quality, data, BigInt(size), h, w, latents, found, ...none, found + 8);
-      const view = new DataView(engine.memory.buffer, found, 16);
-      if (CORRUPT[result]) refuse("Corrupt", CORRUPT[result](size, view.getBigInt64(8, true)));
-      done(result);
-      if (view.getUint32(0, true) !== symbols) refuse("Corrupt", DESYNCED);
-      return engine.ints(latents, count).slice();
+      const [symbols, rows, hyper] = [take(4 * counts.y), take(counts.y), take(4 * counts.z)];
+      this._read(take, [symbols, rows, hyper], payload, checksum, quality, h, w);
+      return {
+        symbols: engine.ints(symbols, counts.y).slice(),
+        rows: engine.bytes(rows, counts.y).slice(),
+        hyper: engine.ints(hyper, counts.z).slice(),
+      };
     });
+  }
+
+  _read(take, places, payload, symbols, quality, h, w) {
+    const { engine } = this, count = h * w * this.channels;
+    const latents = take(4 * count), found = take(16), data = engine.put(take, payload), size = payload.length;
+    const result = engine.aec.aec_read(
+      this.handle, quality, data, BigInt(size), h, w, latents, found, ...places, found + 8);
+    const view = new DataView(engine.memory.buffer, found, 16);
+    if (CORRUPT[result]) refuse("Corrupt", CORRUPT[result](size, view.getBigInt64(8, true)));
+    done(result);
+    if (view.getUint32(0, true) !== symbols) refuse("Corrupt", DESYNCED);
+    return engine.ints(latents, count).slice();
   }
 
   /**

@@ -1,5 +1,7 @@
 // What a worker does for `aec.js`: an engine, its models, and one job after the other.
 import { Arriving } from "./arriving.js";
+import { bitsOf } from "./bits.js";
+import { readFile } from "./container.js";
 import { Decoding, MOST_PIXELS } from "./decode.js";
 import { Encoding } from "./encode.js";
 import { Engine } from "./engine.js";
@@ -123,6 +125,13 @@ export class Service {
     }
     const bytes = await encoding.file(tiles, model.id);
     return [bytes, [bytes.buffer]];
+  }
+
+  /** Where the bits of a file go. */
+  async bits({ bytes, maxPixels }) {
+    const { lossless, model } = readFile(bytes).header;
+    const found = bitsOf(bytes, lossless ? null : await this.model(model), maxPixels ?? this.maxPixels);
+    return [found, [found.values.buffer]];
   }
 
   /** Shows what has come of a file, by bytes that follow those of the last time: its tiles, unturned, as progress. */

@@ -95,3 +95,17 @@ def test_what_pages_get_is_what_python_shows(depth, web_models, tmp_path):
     assert [one["data"] for one in rgb] == [sha256(rgba[..., :3]) for rgba in expected]
     lying = decoded(files, web_models, tmp_path, orient=False)
     assert (lying[5]["width"], lying[5]["height"]) == (found[5]["height"], found[5]["width"])
+
+
+def test_bits_are_counted_as_python_counts_them(web_models, tmp_path):
+    coder = codec.Codec("default", engine="native")
+    cases = ((90, 1100, 3, 3), (60, 97, 3, 62.5), (130, 90, 1, 100))  # height, width, channels, quality
+    files = [coder.encode(photograph(*case[:2], 5, case[2]), case[3], lossless=False) for case in cases]
+    files.append(coder.encode(photograph(70, 50, 6, 3), lossless=True))
+    paths = [tmp_path / f"{number}.aec" for number in range(len(files))]
+    for path, file in zip(paths, files, strict=True):
+        path.write_bytes(file)
+    for file, one in zip(files, node.run("bits.mjs", web_models, files=paths), strict=True):
+        expected = coder.bits_map(file)
+        assert (one["height"], one["width"]) == expected.shape
+        assert one["values"] == pytest.approx(expected.ravel().tolist(), rel=1e-5, abs=1e-2)
