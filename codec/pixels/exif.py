@@ -36,8 +36,10 @@ def describe(exif: bytes | Image.Exif) -> dict[int, Any] | None:
     return _tags(exif, (*DESCRIPTIVE, *DIRECTORIES))
 
 
-def current(image: Image.Image, block: bytes | None) -> bytes | None:
+def current(image: Image.Image, block: bytes | Image.Exif | None) -> bytes | None:
     """The block of a PIL image: its own, unless what `getexif` gave was changed since; then of the tags as they are."""
+    if isinstance(block, Image.Exif):  # put there by somebody
+        return packed(_tags(block) or {})
     exif = getattr(image, "_exif", None)  # what it gave, and would give again
     if exif is None or not exif._loaded or exif._loaded_exif != block:
         return block  # nobody asked, or `info` was given another after that, or none

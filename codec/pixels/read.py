@@ -37,6 +37,8 @@ def load(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:
     if isinstance(source, Image.Image):
         with pil.refusing("the picture cannot be decoded"):
             check_size(*source.size, max_pixels)
+            if getattr(source, "tile", None) and getattr(source, "fp", None) is None:
+                raise BadImage("the PIL image was closed before it was decoded")
             return _from_pil(source, None, _suffix(getattr(source, "filename", None) or ""))
     file, suffix = open_file(source)
     with file, pil.refusing("the picture cannot be decoded"):
@@ -175,23 +177,34 @@ def _from_pil(
 
 
 def _code_of(image: Image.Image) -> bytes | None:
-    """Code points of colours in the file under a PIL image that was opened but not decoded yet: Pillow does not tell
-    them.
+    """Code points of colours in the file under a PIL image, which Pillow does not tell: as long as it is there, open
+    while the image is not decoded yet, or named.
     """
-    file = getattr(image, "fp", None)
-    if file is None or image.format not in ("AVIF", "PNG"):
+    name, file = getattr(image, "filename", None), getattr(image, "fp", None)
+    if image.format not in ("AVIF", "PNG") or not (file or name):
         return None
+    icc = image.info.get("icc_profile")
+    if icc and not (file and image.format == "PNG"):
+        return None  # what a decoded picture says may have become true since, and that of an AVIF comes first
     with contextlib.suppress(OSError, ValueError, CodecError):
+        if file is None:
+            with open(name, "rb") as again:
+                return _code_in(again, image) if pil.open_picture(again).size == image.size else None
         place = file.tell()
         try:
-            if image.format == "PNG":
-                return ancillary.described(file)[0].get("cicp")
-            file.seek(0)
-            code, _ = avif.described(file.read())
-            return colour.cicp(*code) if code and not image.info.get("icc_profile") else None
+            return _code_in(file, image)
         finally:
             file.seek(place)
     return None
+
+
+def _code_in(file: BinaryIO, image: Image.Image) -> bytes | None:
+    """Of an AVIF or PNG."""
+    if image.format == "PNG":
+        return ancillary.described(file)[0].get("cicp")
+    file.seek(0)
+    code, _ = avif.described(file.read())
+    return colour.cicp(*code) if code else None
 
 
 def _samples(image: Any) -> NDArray[Any]:

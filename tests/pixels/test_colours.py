@@ -205,6 +205,22 @@ def test_opened_by_pillow():
         assert "cicp" not in opened.info
 
 
+@pytest.mark.parametrize("suffix", ["png", "avif"])
+def test_decoded_by_pillow(suffix, tmp_path):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(written(Picture(photo(40, 50, 3), cicp=REC2020_PQ), suffix)[0])
+    opened = Image.open(path)
+    opened.load()
+    assert load(opened).cicp == REC2020_PQ
+    opened.info["icc_profile"] = SRGB  # converted in place
+    assert (load(opened).cicp, load(opened).icc) == (None, SRGB)
+    del opened.info["icc_profile"]
+    path.write_bytes(written(Picture(photo(9, 9, 3), cicp=REC2020_PQ), suffix)[0])  # another picture by now
+    assert load(opened).cicp is None
+    path.unlink()
+    assert load(opened).cicp is None
+
+
 def test_the_command_line_says_what_is_lost(tmp_path, monkeypatch, capfd):
     from click.testing import CliRunner
 

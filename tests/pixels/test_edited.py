@@ -8,6 +8,7 @@ from conftest import photograph
 from PIL import Image, ImageOps
 
 import codec
+from codec.errors import BadImage
 from codec.pixels.read import load
 
 GPS, EXIF = 0x8825, 0x8769
@@ -112,6 +113,25 @@ def test_orientation_of_xmp_is_no_edit():
     assert coded(picture)[1] is None
     picture.getexif()[0x010F] = "Maker"
     assert coded(picture)[0][0x010F] == "Maker"
+
+
+def test_a_copy_has_the_exif_of_the_file_until_it_is_given_another():
+    picture = file()
+    del picture.getexif()[GPS]
+    copied = picture.resize((20, 30))
+    assert coded(copied)[0].get_ifd(GPS)[1] == "N"  # Pillow knows of no edit either
+    assert copied.getexif().get_ifd(GPS)[1] == "N"
+    for given in (picture.getexif(), picture.getexif().tobytes()):
+        copied.info["exif"] = given
+        back, _ = coded(copied)
+        assert not back.get_ifd(GPS) and back[0x010F] == "Maker"
+
+
+def test_a_closed_image_is_refused():
+    with file() as picture:
+        pass
+    with pytest.raises(BadImage, match="closed"):
+        load(picture)
 
 
 def test_turned_by_pillow():
