@@ -98,10 +98,11 @@ def load_file(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
     file.seek(0)
     image = pil.open_picture(file)
     check_size(image.width, image.height, max_pixels)
-    notes = []
+    notes: list[str] = []
     if image.format == "TIFF" and (joined := planes.together(file, image)):
         return load_file(joined, suffix, max_pixels)
     if image.format in ("JPEG", "MPO"):
+        notes += jpeg.lost(file, image)
         image.info["xmp"], whole = jpeg.with_extension(file, image.info.get("xmp"))
         notes += [] if whole else ["a part of its XMP that is not in the file"]
     elif image.format == "BMP" and (icc := bmp.profile(file)):
@@ -110,7 +111,8 @@ def load_file(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
         file.seek(0)
         data = file.read()
         if image.format == "AVIF":
-            code, depth = avif.described(data)
+            code, depth, lost = avif.described(data)
+            notes += lost
             if code and not image.info.get("icc_profile"):
                 image.info["cicp"] = colour.cicp(*code)
         else:
@@ -180,7 +182,8 @@ def _code_of(image: Image.Image) -> bytes | None:
     """Code points of colours in the file under a PIL image, which Pillow does not tell: as long as it is there, open
     while the image is not decoded yet, or named.
     """
-    name, file = getattr(image, "filename", None), getattr(image, "fp", None)
+    name: Any = getattr(image, "filename", None)
+    file: Any = getattr(image, "fp", None)
     if image.format not in ("AVIF", "PNG") or not (file or name):
         return None
     icc = image.info.get("icc_profile")
@@ -203,7 +206,7 @@ def _code_in(file: BinaryIO, image: Image.Image) -> bytes | None:
     if image.format == "PNG":
         return ancillary.described(file)[0].get("cicp")
     file.seek(0)
-    code, _ = avif.described(file.read())
+    code, *_ = avif.described(file.read())
     return colour.cicp(*code) if code else None
 
 

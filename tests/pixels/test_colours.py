@@ -124,7 +124,7 @@ def test_code_points_survive_in_aec_and_png(code):
 def test_code_points_in_avif():
     for code in (REC2020_PQ, b"\x0c\x0d\0\1"):
         data, notes = written(Picture(photo(40, 50, 3), cicp=code), "avif")
-        assert avif.described(data) == (tuple(code[:2]), 8) and notes == ()
+        assert avif.described(data) == (tuple(code[:2]), 8, []) and notes == ()
         again = load(data)
         assert again.cicp == code and again.icc is None
         plain, _ = written(Picture(photo(40, 50, 3)), "avif")
@@ -169,7 +169,7 @@ def test_broken_boxes_say_nothing():
         broken = bytearray(data[: rng.integers(20, 600)])
         for place in rng.integers(0, len(broken), rng.integers(1, 6)):
             broken[place] = rng.integers(256)
-        code, depth = avif.described(bytes(broken))
+        code, depth, _ = avif.described(bytes(broken))
         assert (code is None or len(code) == 2) and 0 <= depth < 256
 
 

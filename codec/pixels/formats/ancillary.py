@@ -59,6 +59,8 @@ def described(file: BinaryIO) -> tuple[dict[str, Any], list[str]]:
             found["srgb"] = True
         elif kind.upper() in (b"MDCV", b"CLLI"):  # written in two ways
             lost.append(f"its {kind.decode()} (levels of light for HDR displays)")
+        elif kind == b"gMAP":
+            lost.append("its gain map (what HDR displays add to it)")
         elif kind in (b"iCCP", b"tEXt", b"zTXt", b"iTXt"):
             keyword, _, rest = data.partition(b"\0")
             name = keyword.decode("latin-1")

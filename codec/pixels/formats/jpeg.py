@@ -1,15 +1,40 @@
-"""XMP of JPEG files beyond one segment, which Pillow neither reads nor writes; used by `read` and `write`."""
+"""XMP of JPEG files beyond one segment, which Pillow neither reads nor writes, and what else lies in such files; used
+by `read` and `write`.
+"""
 
+import contextlib
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from .. import xmp as packets
 
+APP1, APP2 = 0xE1, 0xE2
 SEGMENT = 65533  # bytes that a segment holds
 STANDARD, EXTENSION = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 PIECE = 65400  # bytes of an extension in a segment, a little less than fit
 MOST_XMP, MOST_EXIF, MOST_ICC = SEGMENT - len(STANDARD), SEGMENT - len(b"Exif\0\0"), 255 * 65519  # bytes
+
+# What says that another picture of the file is a gain map: Adobe's XMP and ISO 21496-1 in the first, Apple's XMP in it.
+GAIN_MAPS = b"http://ns.adobe.com/hdr-gain-map/1.0/", b"urn:iso:std:iso:ts:21496:-1", b"aux:hdrgainmap"
+GAIN_MAP = "its gain map (what HDR displays add to it)"
+PICTURES, ATTRIBUTE, TYPE, VIEWS = 0xB002, "Attribute", "MPType", "Multi-Frame"  # of a file of several pictures
+
+
+def lost(file: BinaryIO, opened: Any) -> list[str]:
+    """What of an opened JPEG no Picture has: its gain map, or other views. Smaller copies of it are no loss."""
+    if any(GAIN_MAPS[0] in data or data.startswith(GAIN_MAPS[1]) for _, data in _segments(file)):
+        return [GAIN_MAP]
+    if opened.format != "MPO":
+        return []
+    file.seek(0)
+    data = file.read()
+    if any(mark in data for mark in GAIN_MAPS):
+        return [GAIN_MAP]
+    with contextlib.suppress(KeyError, TypeError, IndexError, AttributeError):
+        if any(entry[ATTRIBUTE][TYPE].startswith(VIEWS) for entry in opened.mpinfo[PICTURES][1:]):
+            return ["the other pictures in it"]
+    return []
 
 
 def with_extension(file: BinaryIO, xmp: bytes | None) -> tuple[bytes | None, bool]:
@@ -19,10 +44,11 @@ def with_extension(file: BinaryIO, xmp: bytes | None) -> tuple[bytes | None, boo
     if not xmp or not (name := packets.extension(xmp)):
         return xmp, True
     size, pieces = 0, {}
-    for data in _segments(file):
+    for marker, data in _segments(file):
         head = len(EXTENSION) + 32
         if (
-            data.startswith(EXTENSION)
+            marker == APP1
+            and data.startswith(EXTENSION)
             and data[len(EXTENSION) : head].decode("latin-1").upper() == name
             and len(data) > head + 8
         ):
@@ -49,8 +75,8 @@ def with_long_xmp(data: bytes, xmp: bytes) -> bytes:
     return data[:place] + segments + data[place:]
 
 
-def _segments(file: BinaryIO) -> Iterator[bytes]:
-    """Yields the contents of the APP1 segments before the pixels."""
+def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yields the marker and the content of the APP1 and APP2 segments before the pixels."""
     file.seek(2)
     while len(head := file.read(2)) == 2 and head[0] == 0xFF:
         marker = head[1]
@@ -64,5 +90,5 @@ def _segments(file: BinaryIO) -> Iterator[bytes]:
         if len(length) < 2 or (size := struct.unpack(">H", length)[0]) < 2:
             return
         data = file.read(size - 2)
-        if marker == 0xE1:
-            yield data
+        if marker in (APP1, APP2):
+            yield marker, data
