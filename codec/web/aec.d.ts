@@ -13,6 +13,10 @@ export interface OpenOptions {
   /** The folder of the models; the one beside this module if not given. */
   models?: string | URL;
   wasm?: Source;
+  /** The module for threads; null: none. */
+  threaded?: Source | null;
+  /** How many threads, if the page is cross-origin isolated, and in Node; if not given the processors, up to 4. */
+  threads?: number;
   worker?: string | URL | Worker;
   /** Pictures of more pixels are refused, 64e6 if not given. */
   maxPixels?: number;
@@ -136,6 +140,7 @@ export interface BitsMap {
 export class Codec {
   /** Of the model that was opened. */
   readonly model: string;
+  readonly threads: number;
   decode(bytes: Bytes, options?: DecodeOptions): Promise<Picture>;
   /**
    * The file of 8-bit samples, gray, RGB or RGBA by their number; as a photograph, whatever it shows. Alpha that is all

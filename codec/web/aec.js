@@ -10,18 +10,23 @@ export { encodePng } from "./png.js";
 /**
  * A Codec whose model is loaded.
  * model: a name of those in `models`, "default" if not given; or its decoder's part, or {decoder, encoder}, as URLs or
- * bytes. models: the folder of the models, URL. wasm, worker: URLs, or bytes and a Worker that was made elsewhere.
- * maxPixels: larger pictures are refused. Rejects with an AecError.
+ * bytes. models: the folder of the models, URL. wasm, threaded, worker: URLs, or bytes and a Worker that was made
+ * elsewhere. threads: as many as there are processors, up to 4, if not given; one where a page is not cross-origin
+ * isolated, or threaded is null. maxPixels: larger pictures are refused. Rejects with an AecError.
  */
 export async function open({
   model = "default",
   models = new URL("models/", import.meta.url),
   wasm = new URL("aec.wasm", import.meta.url),
+  threaded = new URL("aec-threads.wasm", import.meta.url),
   worker = new URL("worker.js", import.meta.url),
+  threads,
   maxPixels,
 } = {}) {
   const parts = typeof model === "string" || model.decoder ? model : { decoder: model };
-  const codec = new Codec(worker, { folder: String(models), wasm: plain(wasm), model: plainParts(parts), maxPixels });
+  const modules = { plain: plain(wasm), threaded: plain(threaded) };
+  const opening = { folder: String(models), wasm: modules, model: plainParts(parts), threads, maxPixels };
+  const codec = new Codec(worker, opening);
   await codec.ready;
   return codec;
 }
@@ -74,8 +79,8 @@ export class Codec {
 
   async _start() {
     this._worker = await started(this._source, (message) => this._answer(message), (error) => this._died(error));
-    const { model } = await this._ask("open", this._opening);
-    this.model = model;
+    const { model, threads } = await this._ask("open", this._opening);
+    Object.assign(this, { model, threads });
   }
 
   async _job(what, given, transfer, listening) {

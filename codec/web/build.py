@@ -1,5 +1,5 @@
-"""`python -m codec.web.build`: aec.wasm of the sources in `engine/native`, by the `ziglang` wheel, and the models of
-`codec/models` packed for the web. The same sources and compiler give the same bytes.
+"""`python -m codec.web.build`: aec.wasm and aec-threads.wasm of the sources in `engine/native`, by the `ziglang` wheel,
+and the models of `codec/models` packed for the web. The same sources and compiler give the same bytes.
 """
 
 import json
@@ -26,6 +26,7 @@ EXPORTED = [
     "aec_write",
 ]
 MOST_MEMORY = 1 << 30  # bytes
+FIRST_MEMORY = 1 << 22  # bytes, of threads; `engine.js` has it too
 STACK = 1 << 18  # bytes
 COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-std=c11", "-O2", "-s"]
 LINKED = [
@@ -34,14 +35,24 @@ LINKED = [
     f"-Wl,--max-memory={MOST_MEMORY}",
     *[f"-Wl,--export={name}" for name in [*EXPORTED, "malloc", "free"]],
 ]
+THREADED = [
+    "-matomics",
+    "-mbulk-memory",
+    "-Wl,--import-memory",
+    "-Wl,--shared-memory",
+    f"-Wl,--initial-memory={FIRST_MEMORY}",
+    "-Wl,--export=aec_help",
+    "-Wl,--export=__stack_pointer",
+]
+MODULES: dict[str, list[str]] = {"aec.wasm": [], "aec-threads.wasm": THREADED}
 
 
-def wasm() -> bytes:
-    """aec.wasm, a module without imports."""
+def wasm(flags: list[str]) -> bytes:
+    """A module without imports, but with flags THREADED its memory."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "aec.wasm"
         sources = [path.name for path in sorted(SOURCES.glob("*.c"))]
-        subprocess.run([*COMPILER, *LINKED, *sources, "-o", str(made)], cwd=SOURCES, check=True)
+        subprocess.run([*COMPILER, *LINKED, *flags, *sources, "-o", str(made)], cwd=SOURCES, check=True)
         return made.read_bytes()
 
 
@@ -58,5 +69,6 @@ def write_models(folder: Path, paths: Iterable[Path], level: int = parts.LEVEL) 
 
 
 if __name__ == "__main__":
-    (FOLDER / "aec.wasm").write_bytes(wasm())
+    for name, flags in MODULES.items():
+        (FOLDER / name).write_bytes(wasm(flags))
     write_models(FOLDER / "models", sorted(weights.FOLDER.glob("*.safetensors")))

@@ -10,10 +10,15 @@ import { bytesOf, loadPart, modelsOf, partUrl, unknown } from "./model.js";
 import { orientationOf } from "./orient.js";
 import { formed, FORMATS, Whole } from "./picture.js";
 import { encodePng } from "./png.js";
+import { helpers, sharedMemory, threadsHere } from "./threads.js";
 
-/** The service of a port: `post(message, transfer)` answers; give it the messages that come. */
+/**
+ * The service of a port: `post(message, transfer)` answers; give it the messages that come. `script`: of the worker,
+ * for more of them.
+ */
 export class Service {
-  constructor(post) {
+  constructor(script, post) {
+    this.script = script;
     this.post = post;
     this.cancelled = new Set();
     this.last = Promise.resolve(); // of the jobs, which wait for each other
@@ -38,32 +43,37 @@ export class Service {
   }
 
   /** `model`: a name, or {decoder, encoder}: URLs or bytes. */
-  async open({ folder, wasm, model, maxPixels = MOST_PIXELS }) {
+  async open({ folder, wasm, model, threads, maxPixels = MOST_PIXELS }) {
     Object.assign(this, { folder, maxPixels });
+    this.threads = wasm.threaded ? (threads ?? (await threadsHere())) : 1;
+    this.memory = this.threads > 1 ? sharedMemory() : null;
     const loading = async () => {
       this.parts = typeof model === "string" ? partsOf(folder, await idOf(folder, model)) : model;
       return loadPart(this.parts.decoder);
     };
-    const compiling = bytesOf(wasm).then((bytes) => WebAssembly.compile(bytes));
+    const compiling = bytesOf(this.memory ? wasm.threaded : wasm.plain).then((bytes) => WebAssembly.compile(bytes));
     const [module, part] = await Promise.all([compiling, loading()]);
     this.module = module;
     this.default = part.model;
-    this.started().models.set(part.model, this.engine.load(part));
-    return [{ model: part.model }];
+    (await this.started()).models.set(part.model, this.engine.load(part));
+    return [{ model: part.model, threads: this.memory ? this.threads : 1 }];
   }
 
   /** With an engine that works. */
-  started() {
-    if (!this.engine || this.engine.broken) {
-      this.engine = new Engine(this.module);
-      this.models.clear();
-    }
+  async started() {
+    if (this.engine && !this.engine.broken) return this;
+    this.end?.();
+    if (this.engine && this.memory) this.memory = sharedMemory() ?? refuse("Failed", "there is no memory left");
+    this.engine = new Engine(this.module, this.memory);
+    this.models.clear();
+    if (this.memory)
+      this.end = await helpers(this.threads - 1, this.script, this.module, this.memory, this.engine.aec);
     return this;
   }
 
   /** The opened model with what encodes, which is fetched when it is asked for first. */
   async encoder() {
-    this.started();
+    await this.started();
     const { decoder, encoder } = this.parts, known = this.models.get(this.default);
     if (known?.encodes) return known;
     if (!encoder) refuse("BadOption", "the model was opened without the part that encodes");
@@ -76,7 +86,7 @@ export class Service {
 
   /** The model of an id, loaded. */
   async model(id) {
-    this.started();
+    await this.started();
     if (!this.models.has(id)) {
       const parts = id === this.default ? this.parts : partsOf(this.folder, id);
       const part = await loadPart(parts.decoder).catch((error) => {

@@ -6,10 +6,10 @@ export async function run(open, { pictures, opening }) {
   for (const { samples, metadata = {}, options, ...size } of pictures)
     try {
       for (const kind of Object.keys(metadata)) metadata[kind] = Buffer.from(metadata[kind], "base64");
-      const data = new Uint8ClampedArray(readFileSync(samples)), progress = [];
-      const file = await codec.encode({ ...size, ...metadata, data }, { ...options, progress: (p) => progress.push(p) });
+      const data = new Uint8ClampedArray(readFileSync(samples));
+      const file = await codec.encode({ ...size, ...metadata, data }, options);
       writeFileSync(`${samples}.aec`, file);
-      found.push({ bytes: file.length, progress });
+      found.push({ bytes: file.length });
     } catch (error) {
       found.push({ error: error.kind ?? error.name, message: error.message });
     }

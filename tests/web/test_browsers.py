@@ -3,6 +3,8 @@ responsive.
 """
 
 import json
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ const get = async (url) => new Uint8Array(await (await fetch(url)).arrayBuffer()
 """
 
 
+@dataclass
+class Server:
+    """Its URL, and the folders that it serves by their names."""
+
+    url: str
+    folders: dict[str, Path]
+
+
 @pytest.fixture(scope="module", params=["chromium", "firefox"])
 def window(request):
     found = browser.opened(request.param)
@@ -31,37 +41,58 @@ def window(request):
 
 @pytest.fixture(scope="module")
 def server(web_models, tmp_path_factory):
-    """(URL, folder of files that it serves as /files)."""
+    """A Server of the package, tests, models and files."""
     folders = {"package": build.FOLDER, "tests": Path(__file__).parent, "models": web_models}
     folders |= {"golden": GOOD, "bad": BAD, "files": tmp_path_factory.mktemp("files")}
     with browser.served(folders) as url:
-        yield url, folders["files"]
+        yield Server(url, folders)
+
+
+def paged(window, url):
+    """A page, and what runs a script there that returns something."""
+    window.open(f"{url}/tests/page.html")
+    program = "return (async (...given) => {%s%s})(...arguments)"
+    return lambda script, *arguments: window.run(program % (OPEN, script), *arguments)
 
 
 @pytest.fixture
 def page(window, server):
-    """A page of the server, and what runs a script there that returns something."""
-    window.open(f"{server[0]}/tests/page.html")
-    program = "return (async (...given) => {%s%s})(...arguments)"
-    return lambda script, *arguments: window.run(program % (OPEN, script), *arguments)
+    return paged(window, server.url)
+
+
+@pytest.fixture
+def isolated(window, server):
+    """The same of a page that may have threads."""
+    with browser.served(server.folders, isolated=True) as url:
+        yield paged(window, url)
 
 
 DECODE = """
 const [folder, names, options] = given, codec = await open({models}), found = [];
 for (const name of names) found.push(await outcome(codec, await get(`/${folder}/${name}`), options));
 codec.close();
-return found;
+return {found, threads: codec.threads};
 """
 
 
-def test_golden_files(page):
-    found = page(DECODE, "golden", [f"{name}.aec" for name in GOLDEN], {"format": "samples"})
+def check_golden(page):
+    """How many threads decoded them."""
+    found, threads = page(DECODE, "golden", [f"{name}.aec" for name in GOLDEN], {"format": "samples"}).values()
     for name, one in zip(GOLDEN, found, strict=True):
         assert one.get("data") == GOLDEN[name]["pixels"], (name, one)
+    return threads
+
+
+def test_golden_files(page):
+    assert check_golden(page) == 1
+
+
+def test_golden_files_in_threads(isolated):
+    assert check_golden(isolated) == min(4, os.cpu_count())
 
 
 def test_bad_files_are_refused(page):
-    found = page(DECODE, "bad", list(ERRORS), {"maxPixels": 2**28})
+    found = page(DECODE, "bad", list(ERRORS), {"maxPixels": 2**28})["found"]
     for name, one in zip(ERRORS, found, strict=True):
         assert one.get("error") == ERRORS[name], (name, one)
 
@@ -70,6 +101,6 @@ def test_real_photographs(page, server, kodak):
     coder = codec.Codec("default", engine="native")
     files = [coder.encode(load(path).pixels, 60, lossless=False) for path in kodak[::3]]
     for number, file in enumerate(files):
-        (server[1] / f"{number}.aec").write_bytes(file)
-    found = page(DECODE, "files", [f"{number}.aec" for number in range(len(files))], {"format": "rgb"})
+        (server.folders["files"] / f"{number}.aec").write_bytes(file)
+    found = page(DECODE, "files", [f"{number}.aec" for number in range(len(files))], {"format": "rgb"})["found"]
     assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]

@@ -12,8 +12,10 @@ from tests.web import node
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="pip install ziglang")
-def test_the_committed_wasm_is_that_of_the_sources():
-    assert build.wasm() == (build.FOLDER / "aec.wasm").read_bytes(), "run: python -m codec.web.build"
+@pytest.mark.parametrize("name", build.MODULES)
+def test_the_committed_wasm_is_that_of_the_sources(name):
+    made, committed = build.wasm(build.MODULES[name]), (build.FOLDER / name).read_bytes()
+    assert made == committed, "run: python -m codec.web.build"
 
 
 def test_a_damaged_model_is_refused(web_models, tmp_path):

@@ -24,12 +24,12 @@ def sha256(array):
     return hashlib.sha256(np.ascontiguousarray(little).tobytes()).hexdigest()
 
 
-def decoded(files, models, folder, **options):
+def decoded(files, models, folder, threads=1, **options):
     """What Node makes of files."""
     paths = [folder / f"{number}.aec" for number in range(len(files))]
     for path, file in zip(paths, files, strict=True):
         path.write_bytes(file)
-    return node.run("decode.mjs", models, files=paths, options=options)
+    return node.run("decode.mjs", models, files=paths, options=options, opening={"threads": threads})
 
 
 def test_golden_files(web_models):
@@ -57,14 +57,15 @@ def test_pictures_of_odd_sizes_and_several_tiles(web_models, tmp_path):
     for seed, size in enumerate(sizes):
         picture = photograph(*size, seed, (1, 3)[seed % 2], (8, 16)[seed // 2 % 2])
         files.append(coder.encode(picture, rng.integers(100, 10001) / 100, lossless=False))
-    found = decoded(files, web_models, tmp_path, **SAMPLES)
-    assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]
+    for threads in (1, 3):
+        found = decoded(files, web_models, tmp_path, threads, **SAMPLES)
+        assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]
 
 
 def test_real_photographs(kodak, web_models, tmp_path):
     coder = codec.Codec("default", engine="native")
     files = [coder.encode(load(path).pixels, 10 + 85 * i / 23, lossless=False) for i, path in enumerate(kodak)]
-    found = decoded(files, web_models, tmp_path, **SAMPLES)
+    found = decoded(files, web_models, tmp_path, 2, **SAMPLES)
     assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]
 
 

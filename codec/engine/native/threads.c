@@ -3,19 +3,16 @@
  * busy with others. Where there are no POSIX threads every loop is done alone. */
 #include "internal.h"
 
-#if defined(_WIN32) || defined(__wasm__)
+#if defined(_WIN32) || (defined(__wasm__) && !defined(__wasm_atomics__))
 int32_t aec_threads(int32_t count) { return (void)count, 1; }
 void aec_parallel(int count, void (*fn)(void *, int, int), void *context) { fn(context, 0, count); }
 #else
-#include <pthread.h>
 #include <stdatomic.h>
 
 enum { MOST = 256, SPINS = 4000, PIECES = 4 }; /* pieces per thread: who is interrupted leaves the rest to others */
 static const uint64_t OPEN = UINT64_C(1) << 31, INSIDE = OPEN - 1;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows but for atomics */
-static pthread_cond_t wake = PTHREAD_COND_INITIALIZER, rest = PTHREAD_COND_INITIALIZER;
-static int wanted = 1, running; /* threads of a loop, its caller among them; threads started */
+static atomic_int running; /* threads started */
 static atomic_int taken; /* whether a loop uses the pool */
 static _Atomic uint64_t state; /* number of the loop << 32, whether threads may join it, threads that are inside */
 static atomic_int next; /* first of the loop that nobody has begun */
@@ -24,6 +21,8 @@ static struct {
     void *context;
     int count, piece;
 } loop;
+
+static uint32_t number(void) { return (uint32_t)(atomic_load(&state) >> 32); }
 
 static void work(void)
 {
@@ -47,22 +46,101 @@ static int joined(uint32_t *seen)
     return 0;
 }
 
-static void *run(void *last)
+/* Opens the loop, of which all is set, to the threads. */
+static void open_loop(int threads)
 {
-    uint32_t seen = (uint32_t)(uintptr_t)last;
+    loop.piece = loop.count / (PIECES * (threads + 1)) + 1;
+    atomic_store(&next, 0);
+    atomic_store(&state, ((atomic_load(&state) >> 32) + 1) << 32 | OPEN);
+}
+
+/* Sleeps while no loop after that number has begun; while threads are inside the loop. */
+static void wait_for_loop(uint32_t seen);
+static void wait_for_all(void);
+/* Wakes who waits for all. */
+static void wake_owner(void);
+
+/* What a thread does for ever. */
+static void serve(uint32_t seen)
+{
     for (;;) {
-        for (int i = 0; i < SPINS && (uint32_t)(atomic_load(&state) >> 32) == seen; i++) {}
-        pthread_mutex_lock(&lock);
-        while ((uint32_t)(atomic_load(&state) >> 32) == seen) pthread_cond_wait(&wake, &lock);
-        pthread_mutex_unlock(&lock);
+        for (int i = 0; i < SPINS && number() == seen; i++) {}
+        wait_for_loop(seen);
         if (!joined(&seen)) continue;
         work();
-        if (((atomic_fetch_sub(&state, 1) - 1) & (OPEN | INSIDE)) == 0) {
-            pthread_mutex_lock(&lock);
-            pthread_cond_signal(&rest);
-            pthread_mutex_unlock(&lock);
-        }
+        if (((atomic_fetch_sub(&state, 1) - 1) & (OPEN | INSIDE)) == 0) wake_owner();
     }
+}
+
+#if defined(__wasm__)
+/* Threads are workers of the page: instances of this module with the same memory, each with a stack of its own. They
+ * sleep at the upper half of `state`, the owner of a loop at the lower. */
+static int *half(int upper) { return (int *)(void *)&state + upper; }
+
+static void wait_for_loop(uint32_t seen)
+{
+    while (number() == seen) __builtin_wasm_memory_atomic_wait32(half(1), (int)seen, -1);
+}
+
+static void wait_for_all(void)
+{
+    uint32_t now;
+    while ((now = (uint32_t)atomic_load(&state)) & INSIDE)
+        __builtin_wasm_memory_atomic_wait32(half(0), (int)now, -1);
+}
+
+static void wake_owner(void) { __builtin_wasm_memory_atomic_notify(half(0), 1); }
+
+static int opened(void)
+{
+    const int threads = atomic_load(&running);
+    if (threads) {
+        open_loop(threads);
+        __builtin_wasm_memory_atomic_notify(half(1), MOST);
+    }
+    return threads;
+}
+
+int32_t aec_threads(int32_t count) { return (void)count, 1 + atomic_load(&running); }
+
+/* The calling thread is one of the pool from now on, and does not come back. */
+__attribute__((visibility("default"))) void aec_help(void)
+{
+    const uint32_t seen = number();
+    atomic_fetch_add(&running, 1);
+    serve(seen);
+}
+#else
+#include <pthread.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what follows */
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER, rest = PTHREAD_COND_INITIALIZER;
+static int wanted = 1; /* threads of a loop, its caller among them */
+
+static void wait_for_loop(uint32_t seen)
+{
+    pthread_mutex_lock(&lock);
+    while (number() == seen) pthread_cond_wait(&wake, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wait_for_all(void)
+{
+    pthread_mutex_lock(&lock);
+    while (atomic_load(&state) & INSIDE) pthread_cond_wait(&rest, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+static void wake_owner(void)
+{
+    pthread_mutex_lock(&lock);
+    pthread_cond_signal(&rest);
+    pthread_mutex_unlock(&lock);
+}
+
+static void *run(void *last)
+{
+    serve((uint32_t)(uintptr_t)last);
     return NULL;
 }
 
@@ -71,7 +149,7 @@ static void forked(void)
 {
     lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     wake = rest = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-    running = 0;
+    atomic_store(&running, 0);
     atomic_store(&taken, 0);
     atomic_store(&state, 0);
 }
@@ -81,11 +159,11 @@ static void start(void)
 {
     static int prepared;
     if (!prepared) prepared = !pthread_atfork(NULL, NULL, forked);
-    while (prepared && running < wanted - 1) {
+    while (prepared && atomic_load(&running) < wanted - 1) {
         pthread_t thread;
-        if (pthread_create(&thread, NULL, run, (void *)(uintptr_t)(atomic_load(&state) >> 32))) break;
+        if (pthread_create(&thread, NULL, run, (void *)(uintptr_t)number())) break;
         pthread_detach(thread);
-        running++;
+        atomic_fetch_add(&running, 1);
     }
 }
 
@@ -98,22 +176,19 @@ int32_t aec_threads(int32_t count)
     return now;
 }
 
-/* Opens a loop to the threads; 0 where there are none. */
-static int opened(int count, void (*fn)(void *, int, int), void *context)
+static int opened(void)
 {
     pthread_mutex_lock(&lock);
     start();
-    const int threads = wanted > 1 ? running : 0;
+    const int threads = wanted > 1 ? atomic_load(&running) : 0;
     if (threads) {
-        loop.fn = fn, loop.context = context, loop.count = count;
-        loop.piece = count / (PIECES * (threads + 1)) + 1;
-        atomic_store(&next, 0);
-        atomic_store(&state, ((atomic_load(&state) >> 32) + 1) << 32 | OPEN);
+        open_loop(threads);
         pthread_cond_broadcast(&wake);
     }
     pthread_mutex_unlock(&lock);
     return threads;
 }
+#endif
 
 void aec_parallel(int count, void (*fn)(void *, int, int), void *context)
 {
@@ -122,13 +197,12 @@ void aec_parallel(int count, void (*fn)(void *, int, int), void *context)
         fn(context, 0, count);
         return;
     }
-    if (opened(count, fn, context)) {
+    loop.fn = fn, loop.context = context, loop.count = count;
+    if (opened()) {
         work();
         atomic_fetch_and(&state, ~OPEN);
         for (int i = 0; i < SPINS && (atomic_load(&state) & INSIDE); i++) {}
-        pthread_mutex_lock(&lock);
-        while (atomic_load(&state) & INSIDE) pthread_cond_wait(&rest, &lock);
-        pthread_mutex_unlock(&lock);
+        wait_for_all();
     } else {
         fn(context, 0, count);
     }
