@@ -6,7 +6,6 @@ the order of additions does not matter. Activations have units of their own per 
 those below have one that is written down.
 """
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -34,8 +33,10 @@ def fixed(x: torch.Tensor) -> torch.Tensor:
 
 
 def two_to(exponents: torch.Tensor) -> torch.Tensor:
-    """Powers of two of integers, float64 and exact by definition, which no library's exp2 promises."""
-    return torch.tensor([math.ldexp(1.0, e) for e in exponents.tolist()], dtype=torch.float64, device=exponents.device)
+    """Powers of two of integers from -1022 to 1023, float64 and exact by definition, which no library's exp2 promises:
+    an IEEE number holds its exponent, 1023 more, from bit 52 on.
+    """
+    return (exponents.long() + 1023 << 52).view(torch.float64)
 
 
 class Whole(nn.Module):

@@ -78,6 +78,8 @@ def without(picture: Any, kinds: str | Iterable[str]) -> Any:
     Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
     """
     kinds = metadata.kinds_of(kinds)
+    if not kinds:
+        return picture
     if "exif" in kinds:
         picture = turned(picture)
     nothing: dict[str, Any] = dict.fromkeys(kinds)
