@@ -1,7 +1,7 @@
 """What each part of the model is worth: short runs of equal budget from the shipped weights, the same crops in the same
 order, one change each.
 
-    python -m benchmarks.training.ablate --data train-000.tar … --images KODAK --out RUN [--rows NAME …] [--steps 360]
+    python -m benchmarks.training.ablate --data SHARD … --images KODAK --out RUN [--rows NAME …] [--steps 360]
     python -m benchmarks.training.ablate --table RUN >> benchmarks/training/README.md
 
 Every row trains for so many steps, then codes the pictures with the averaged weights of the float model (rates are its

@@ -1,7 +1,7 @@
 """What each part of the visual objective is worth: runs of equal length from one checkpoint, the same crops, one change
 each.
 
-    python -m benchmarks.training.eye --data train-000.tar … --init CHECKPOINT --out RUN [--rows NAME …] [--minutes 20]
+    python -m benchmarks.training.eye --data SHARD … --init CHECKPOINT --out RUN [--rows NAME …] [--minutes 20]
     python -m benchmarks.training.eye --table RUN >> benchmarks/training/README.md
 
 Judged on the photographs of --data that are held out from training (codec/training/held_out.py), never on Kodak, with

@@ -124,7 +124,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         )
         plan = design.plan(self, len(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with torch.device("meta"):  # or torch would draw weights from its global state
+        with torch.device("meta"):  # elsewhere torch would draw weights from its global state
             self.network_ = design.network(self)
         self.network_.to_empty(device="cpu")
         loop.initialise(self.network_, torch.Generator().manual_seed(seed))

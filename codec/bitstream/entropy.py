@@ -134,8 +134,8 @@ class Decoder:
     def get(self, indexes: ArrayLike, tables: Tables) -> Integers:
         """The next symbols, int32 [n]; `indexes` [n] and `tables` must be those they were put with.
 
-        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and where
-        the symbols are more than the data can hold: few bytes that claim many symbols are found out early.
+        Raises BadOption for an index outside the table or beyond the limit, Corrupt for a symbol beyond ±2^20 and
+        where the symbols are more than the data can hold: few bytes that claim many symbols are found out early.
         """
         indexes, low, high = tables.checked(indexes)
         if len(indexes) > self._limit - self._read:

@@ -172,7 +172,8 @@ def pmf_to_cdf(pmf: ArrayLike, escape_mass: float) -> NDArray[np.int32]:
             f"{len(mass) - 1} probabilities and an escape of {escape_mass} are no distribution for a table row"
         )
     whole = math.fsum(mass)
-    shares = [m / whole * (TOTAL - len(mass)) for m in mass]  # so that raising the small ones to 1 cannot exceed TOTAL
+    # Of less than TOTAL, so that raising the small ones to 1 cannot exceed it.
+    shares = [m / whole * (TOTAL - len(mass)) for m in mass]
     frequencies = [max(1, int(share)) for share in shares]
     queue = [(-share / (frequency + 0.5), i) for i, (share, frequency) in enumerate(zip(shares, frequencies))]
     heapq.heapify(queue)

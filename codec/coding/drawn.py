@@ -20,9 +20,9 @@ from . import exact
 
 NEARLY = 0.98  # share of drawn blocks from which there is no photograph worth its own coding
 LONGEST = 16383  # pixels of a side of a WebP
-EQUAL = 0.5  # share of a drawn block's pixels that equal a neighbour, and
-CONTRAST = 32  # levels between its darkest and its brightest sample: less is a sky,
-COLOURS = 64  # and the colours that it has at most: more is the edge of a photograph
+# A drawn block has this share of pixels that equal a neighbour, this many levels between its darkest and its brightest
+# sample (a sky has fewer), and no more than these colours (the edge of a photograph has more).
+EQUAL, CONTRAST, COLOURS = 0.5, 32, 64
 # Of a block's 8 neighbours: with fewer than ALONE that are drawn or of one colour it is not drawn either, with AMONG or
 # more it is, whatever it looks like.
 ALONE, AMONG = (3, 6)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ..pipeline.codec import Codec
 
 FORMAT = "aecodec normal 1"
-TOP = 0.01  # share of the positions whose mean score is the picture's ...
-LEAST = 3  # ... but this many at least: a defect may be small
+# A picture's score is the mean of this share of its positions, of so many at least: a defect may be small.
+TOP, LEAST = 0.01, 3
 QUALITY = 60.0
 
 

@@ -94,7 +94,7 @@ def phase(x: torch.Tensor, p: int) -> torch.Tensor:
     """Positions of phase p of x [N,C,h,w]: [N,C,h/2,w/2]."""
     if torch.is_grad_enabled():
         return x[:, :, p // 2 :: 2, p % 2 :: 2]
-    # the same in a third of the time, which counts for small pictures
+    # The same in a third of the time, which counts for small pictures.
     n, c, h, w = x.shape
     a, b, i, j = x.stride()
     return x.as_strided((n, c, h // 2, w // 2), (a, b, 2 * i, 2 * j), x.storage_offset() + p // 2 * i + p % 2 * j)

@@ -16,8 +16,8 @@ from .source import Source, Trial
 
 TRIALS = 12
 NEAR = 0.015  # distance of qualities that are tried no further
-SIZE_WINDOW = 0.01  # share of the size that may stay unused,
-SIZE_ROOM = 8  # or bytes, where that is more
+# What of a size may stay unused: this share of it, or these bytes where they are more.
+SIZE_WINDOW, SIZE_ROOM = 0.01, 8
 PSNR_WINDOW = 0.05  # dB that may be too many
 SCORE_WINDOW = 0.5  # points
 MOST_PSNR = 99.0  # dB: what counts as that of equal pixels

@@ -72,6 +72,7 @@ int main(int argc, char **argv)
     printf("%08x %08x ", (unsigned)aec_crc(0, payload, (size_t)length * 4), (unsigned)check);
     result |= aec_read(model, quality, payload, length * 4, h, w, latents, &found, NULL, NULL, NULL, &symbols);
     result |= aec_render(model, quality, latents, h, w, halo, height, width, 3, 8, made);
-    printf("%08x %08x\n", (unsigned)aec_crc(0, latents, latent), (unsigned)aec_crc(0, made, (size_t)height * width * 3));
+    size_t samples = (size_t)height * width * 3;
+    printf("%08x %08x\n", (unsigned)aec_crc(0, latents, latent), (unsigned)aec_crc(0, made, samples));
     return result | (found != check);
 }

@@ -94,7 +94,7 @@ class TorchEngine:
             return self._analysed(pixels, quality, halo)
         with suppress(torch.OutOfMemoryError):
             return self._transformed(pixels, quality, halo)
-        torch.cuda.empty_cache()  # and the tiles one by one
+        torch.cuda.empty_cache()  # for the tiles one by one
         reach, parts = tiles.analysis_halo(self.model.config), []
         for start in range(0, width, tiles.LATENTS):
             stop = min(start + tiles.LATENTS, width)
