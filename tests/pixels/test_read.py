@@ -11,6 +11,7 @@ import pytest
 import tifffile
 from image_files import _png_of, chunk, encoded, one_sentence, photo, png_file, samples_of
 from PIL import Image, ImageCms, TiffImagePlugin
+from tiff_files import by_tifffile
 
 from codec.coding import alpha as alpha_plane
 from codec.errors import BadImage, Corrupt, TooLarge
@@ -95,17 +96,7 @@ def test_16_bit_png_of_another_writer(channels, interlace):
 def test_16_bit_tiff_of_another_writer(channels, byteorder, compression):
     samples = photo(37, 53, channels, 16)
     for layout in ({"tile": (16, 16)}, {"rowsperstrip": 10}):
-        file = io.BytesIO()
-        tifffile.imwrite(
-            file,
-            samples.squeeze(),
-            photometric="rgb" if channels > 1 else "minisblack",
-            compression=compression,
-            byteorder=byteorder,
-            extrasamples=["unassalpha"] if channels == 4 else None,
-            **layout,
-        )
-        picture = load(file.getvalue())
+        picture = load(by_tifffile(samples, compression=compression, byteorder=byteorder, **layout))
         assert picture.depth == 16 and np.array_equal(samples_of(picture), samples)
 
 

@@ -14,6 +14,7 @@ import pytest
 import tifffile
 from image_files import GRAY_ICC, SRGB, XMP, chunk, exif, photo, png_file, samples_of, saved
 from PIL import Image
+from tiff_files import by_tifffile
 
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge
 from codec.pixels import scanner, write
@@ -163,19 +164,9 @@ def test_tiff_in_strips_and_tiles(channels, depth, compression):
     samples = photo(131, 70, channels, depth)
     for layout in ({"tile": (16, 32)}, {"rowsperstrip": 7}, {"rowsperstrip": 131}):
         for byteorder, predictor, big in (("<", False, True), (">", True, False)):
-            file = io.BytesIO()
-            tifffile.imwrite(
-                file,
-                samples.squeeze(),
-                photometric="rgb" if channels > 1 else "minisblack",
-                compression=compression,
-                byteorder=byteorder,
-                bigtiff=big,
-                predictor=predictor and compression is not None,
-                extrasamples=["unassalpha"] if channels == 4 else None,
-                **layout,
-            )
-            again = scanned(file.getvalue(), cut=compression is None or layout != {"rowsperstrip": 131})
+            words = {"bigtiff": big, "predictor": predictor and compression is not None, **layout}
+            file = by_tifffile(samples, compression=compression, byteorder=byteorder, **words)
+            again = scanned(file, cut=compression is None or layout != {"rowsperstrip": 131})
             assert np.array_equal(samples_of(again), samples)
 
 

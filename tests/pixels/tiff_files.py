@@ -11,6 +11,7 @@ import struct
 import zlib
 
 import numpy as np
+import tifffile
 from PIL import Image, ImageCms
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
@@ -19,6 +20,16 @@ NONE, LZW, JPEG, DEFLATE, PACKBITS, OLD_DEFLATE, LZMA = 1, 5, 7, 8, 32773, 32946
 WHITE, BLACK, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 SAMPLES = {WHITE: 1, BLACK: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><d tiff:Orientation="%d"/></x:xmpmeta>'
+
+
+def by_tifffile(samples, **options):
+    """The file that the package tifffile makes of samples [H, W, 1, 3 or 4], as its own words say."""
+
+    file, channels = io.BytesIO(), samples.shape[2]
+    colours = {"photometric": "rgb" if channels > 1 else "minisblack"}
+    colours |= {"extrasamples": ["unassalpha"]} if channels == 4 else {}
+    tifffile.imwrite(file, samples.squeeze(), **colours, **options)
+    return file.getvalue()
 
 
 def tiff(data, tags, order="<", big=False):
