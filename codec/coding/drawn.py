@@ -5,7 +5,7 @@ Their pixels are kept to the last bit in a section of their own.
 Text and lines are what the networks are worst at, photographs what lossless coding is. Blocks of 16 x 16 pixels that
 look drawn go to a WebP lossless bitstream, transparent elsewhere; where they were, the networks see a smooth surface,
 which costs next to nothing. `pipeline` tries it where `contest` finds plain runs, and keeps it where it costs less
-(`MOST_DRAWN` of `container` says up to which size).
+(`MOST_DRAWN` of `layout` says up to which size).
 """
 
 from typing import Any
