@@ -215,7 +215,7 @@ def measure(name, options, pictures):
     """Trains one row and returns its figures."""
     what, make, changes, optimizer = ROWS[name]
     model = make()
-    run = loop.Options(**vars(options) | changes | {"out": f"{options.out}/{name.replace(' ', '-')}"})
+    run = loop.RunOptions(**vars(options) | changes | {"out": f"{options.out}/{name.replace(' ', '-')}"})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     with patch.object(loop, "Pictures", SameCrops):
         model = loop.train(run, model, optimizer)
@@ -268,7 +268,7 @@ def main():
         print(table(map(json.loads, Path(a.table, "ablation.jsonl").read_text().splitlines())))
         return
     pictures = data.pictures(a.images)
-    options = loop.Options(
+    options = loop.RunOptions(
         data=a.data,
         out=a.out,
         objective="psnr",

@@ -60,7 +60,7 @@ ROWS = {
 def changed(options, changes, out):
     """The options of a row, whose learning rate is a factor of the other rows'."""
     values = {f.name: getattr(options, f.name) for f in fields(options)} | changes | {"out": out}
-    return loop.Options(**values | {"lr": options.lr * changes.get("lr", 1.0)})
+    return loop.RunOptions(**values | {"lr": options.lr * changes.get("lr", 1.0)})
 
 
 def middles(paths):
@@ -166,7 +166,7 @@ def main():
         return
     names, reasons = metrics.available(KEPT_OUT + TRAINED_ON)
     print(*reasons.values(), sep="\n")
-    options = loop.Options(
+    options = loop.RunOptions(
         data=a.data,
         init=a.init,
         out=a.out,

@@ -10,7 +10,7 @@ from safetensors.torch import save as to_bytes
 
 from ..files.output import atomic
 from .export import is_checkpoint, read_average
-from .model import Model
+from .model import Trainable
 from .thaw import thaw
 
 Weights = dict[str, torch.Tensor]
@@ -59,8 +59,8 @@ def load(
         return json.loads(f.metadata()["state"])
 
 
-def first_of(path: str) -> Model:
-    """The trainable Model of a checkpoint, its averaged weights, or of a weight file. Raises BadWeights."""
+def first_of(path: str) -> Trainable:
+    """The Trainable of a checkpoint, its averaged weights, or of a weight file. Raises BadWeights."""
     if is_checkpoint(path):
         return read_average(path)
     with open(path, "rb") as f:

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from ..files.output import atomic
 from ..latents.denoise import FORMAT, DenoisingAnalysis
 from ..model.weights import ID_BYTES, path_of
-from .model import Model
+from .model import Trainable
 from .thaw import thaw
 
 SIGMA = 60  # strongest noise, in 8-bit levels
@@ -45,7 +45,7 @@ def corrupt(x: torch.Tensor) -> torch.Tensor:
     return noisy.masked_fill(dead | (kind > 0.75) & patches, 0).to(memory_format=torch.channels_last)
 
 
-def thaw_encoder(weights: str) -> Model:
+def thaw_encoder(weights: str) -> Trainable:
     """Trainable model of a weight file (default: the model psnr) in which only the encoder learns.
 
     Raises UnknownModel, BadWeights.
@@ -59,7 +59,7 @@ def thaw_encoder(weights: str) -> Model:
     return model
 
 
-def export(model: Model, average: dict[str, torch.Tensor], output: str, of: str) -> None:
+def export(model: Trainable, average: dict[str, torch.Tensor], output: str, of: str) -> None:
     """Writes the averaged encoder in fp16 as an encoder file of the weight file `of` (default: the model psnr)."""
     names = [name for name in average if name.split(".")[0] in ENCODER]
     metadata = {

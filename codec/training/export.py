@@ -30,7 +30,7 @@ from ..model.prior import LATENT, ROW_START, ROWS, gather
 from ..model.weights import FORMAT
 from .data import Pictures
 from .freeze import Ranges, freeze_networks, freeze_prior
-from .model import Model as Trained
+from .model import Trainable
 from .patterns import patterns
 
 Tensors = dict[str, torch.Tensor]
@@ -93,7 +93,7 @@ def tables_of_y(counts: NDArray[np.float64] | None = None) -> Tensors:
     return {f"table.y.{k}": v for k, v in pack_rows(rows).items()}
 
 
-def tables_of_z(model: Trained, counts: Counts | None = None) -> Tensors:
+def tables_of_z(model: Trainable, counts: Counts | None = None) -> Tensors:
     """Entropy tables of z by anchor and channel, {name: tensor}; counts {(anchor, channel): {symbol: n}}."""
     rows = []
     mean, scale = (
@@ -168,10 +168,10 @@ def is_checkpoint(path: str) -> bool:
         return "state" in (f.metadata() or {})
 
 
-def read_average(checkpoint: str) -> Trained:
+def read_average(checkpoint: str) -> Trainable:
     """The trained model with the averaged weights of a checkpoint of `loop`."""
     with safe_open(checkpoint, "pt") as f:
-        trained = Trained(Config(**json.loads(f.metadata()["state"])["config"]))
+        trained = Trainable(Config(**json.loads(f.metadata()["state"])["config"]))
         trained.load_state_dict(
             {k.removeprefix("average."): f.get_tensor(k) for k in f.keys() if k.startswith("average.")}
         )
@@ -186,7 +186,7 @@ def objective_of(path: str) -> str:
         return json.loads(f.metadata()["state"])["options"].get(purpose.NAME, purpose.PLAIN)
 
 
-def calibrate(model: Trained, pictures: Pictures, size: int) -> tuple[Ranges, Ranges]:
+def calibrate(model: Trainable, pictures: Pictures, size: int) -> tuple[Ranges, Ranges]:
     """The `Ranges` of the networks over crops of training pictures, and what is drawn, at every anchor; and those of
     the prior, whose 8 bits are worth more where photographs need them.
     """

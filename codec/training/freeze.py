@@ -15,7 +15,7 @@ import torch.nn as nn
 from ..model.fixed import GAIN, HYPER, PIXEL, SAMPLE, TOP, Stream, streams
 from ..model.networks import Gain
 from ..model.prior import EXACT, FRACTION, HEAD
-from .model import FloatLayer, Model
+from .model import FloatLayer, Trainable
 
 Tensors = dict[str, torch.Tensor]
 
@@ -231,7 +231,7 @@ def freeze_layer(layer: FloatLayer, top: torch.Tensor, fraction_out: int) -> Ten
     }
 
 
-def freeze_prior(model: Model, ranges: Ranges) -> Tensors:
+def freeze_prior(model: Trainable, ranges: Ranges) -> Tensors:
     """The tensors of `prior.Prior` for a trained model."""
     tensors: Tensors = {}
     for name, layer in model.prior.named_modules():
@@ -249,7 +249,7 @@ def freeze_prior(model: Model, ranges: Ranges) -> Tensors:
     return {f"prior.{k}": v for k, v in tensors.items()}
 
 
-def freeze_networks(model: Model, ranges: Ranges) -> Tensors:
+def freeze_networks(model: Trainable, ranges: Ranges) -> Tensors:
     """The tensors of the analysis, the hyper-analysis and the synthesis of a trained model: {name: tensor}."""
     f, c = Freezer(ranges), model.config
     gains = {

@@ -10,6 +10,7 @@ Killed at any moment it goes on from RUN/checkpoint.safetensors when called agai
 machines: see `peers`.
 """
 
+import argparse
 import functools
 import hashlib
 import json
@@ -29,14 +30,14 @@ from ..model.weights import path_of
 from . import denoise, speed
 from .checkpoint import first_of, load, save, trained
 from .data import Pictures
-from .model import Model
+from .model import Trainable
 from .objective import Objective, kept_worth
 from .peers import Peers
 from .thaw import grown, thaw
 
 
 @dataclass
-class Options:
+class RunOptions:
     data: list[str] = field(default_factory=list)
     out: str = "run"
     minutes: float = 90.0
@@ -87,9 +88,9 @@ def sha256(path: str) -> str:
 
 
 def train(
-    options: Options, model: Model | None = None, optimizer: Callable[..., torch.optim.Optimizer] | None = None
-) -> Model:
-    """Trains, alone or as one of the processes of `peers`, and returns the Model with its last weights.
+    options: RunOptions, model: Trainable | None = None, optimizer: Callable[..., torch.optim.Optimizer] | None = None
+) -> Trainable:
+    """Trains, alone or as one of the processes of `peers`, and returns the Trainable with its last weights.
 
     model: another than the options describe, already initialised; optimizer: makes another than AdamW of parameters and
     lr, whose state is not resumed.
@@ -107,7 +108,7 @@ def train(
     checkpoint = os.path.join(o.out, "checkpoint.safetensors")
 
     given = model is not None
-    model = model or (denoise.thaw_encoder(o.init) if o.denoise else Model(replace(Config(), **o.config)))
+    model = model or (denoise.thaw_encoder(o.init) if o.denoise else Trainable(replace(Config(), **o.config)))
     model.to(device).to(memory_format=torch.channels_last)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     parameters = list(trained(model).values())
@@ -244,13 +245,11 @@ def train(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Command line: every field of `Options` is an option."""
-    import argparse
-
+    """Command line: every field of `RunOptions` is an option."""
     parser = argparse.ArgumentParser(
         "aecodec train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name, value in asdict(Options()).items():
+    for name, value in asdict(RunOptions()).items():
         flag = "--" + name.replace("_", "-")
         if name == "data":
             parser.add_argument(flag, nargs="+", required=True, help="folders, tar shards or files")
@@ -263,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 default=value,
                 help=f"(default: {value})",
             )
-    train(Options(**vars(parser.parse_args(arguments))))
+    train(RunOptions(**vars(parser.parse_args(arguments))))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ def noise(x: torch.Tensor) -> torch.Tensor:
     return x + torch.empty_like(x).uniform_(-0.5, 0.5)
 
 
-class Model(nn.Module):
+class Trainable(nn.Module):
+    """The networks and the prior of a config, in floats and with gradients; `export` makes a `Model` of it."""
+
     def __init__(self, config: Config | None = None):
         super().__init__()
         self.config = c = config or Config()

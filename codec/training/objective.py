@@ -13,18 +13,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from ..engine.torch.error import YCBCR
 from ..model.config import Config
 from .data import Pictures
 from .distance import Distance
-from .model import Model, lambda_of
+from .model import Trainable, lambda_of
 
 Worth = dict[str, list[float]]  # of terms, a number per anchor
 
 BATCHES, CROPS = 6, 4  # of pictures on which the worth of terms is measured
 SEED = 7  # of these crops
 KINDS = ("visual", "psnr")
-# Rows: Y, Cb and Cr of RGB (JFIF).
-YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
 # How far the logarithm of an anchor's weights moves per crop whose bits are one natural logarithm off the reference's,
 # and the most that a single crop counts as. The weights follow within some 100 comparisons of a batch of 8.
 STEERING, FARTHEST = 0.02, 1.0
@@ -112,8 +111,8 @@ class Objective:
         return self.distances[height, width]
 
     @torch.no_grad()
-    def measure(self, reference: Model, pictures: Pictures, amp: bool) -> None:
-        """Sets the worth of every term from the curve of a trained `Model` over crops of a `Pictures`.
+    def measure(self, reference: Trainable, pictures: Pictures, amp: bool) -> None:
+        """Sets the worth of every term from the curve of a trained model over crops of a `Pictures`.
 
         Raises ValueError where that curve does not fall, as with a model that is not trained or pictures of nothing.
         """
@@ -146,7 +145,7 @@ class Objective:
 
     @torch.no_grad()
     def off_size(
-        self, reference: Model, x: torch.Tensor, q: torch.Tensor, bpp: torch.Tensor, amp: bool
+        self, reference: Trainable, x: torch.Tensor, q: torch.Tensor, bpp: torch.Tensor, amp: bool
     ) -> torch.Tensor:
         """How far the weights of each anchor [anchors] should move, as logarithms, for a quality's files to become as
         large as the reference's.
@@ -169,7 +168,7 @@ class Objective:
         self.worth["leaning"] = [a + b for a, b in zip(past, moves.tolist(), strict=True)]
 
     def __call__(
-        self, model: Model, x: torch.Tensor, q: torch.Tensor, target: torch.Tensor, balance: float, amp: bool
+        self, model: Trainable, x: torch.Tensor, q: torch.Tensor, target: torch.Tensor, balance: float, amp: bool
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The loss over a batch; figures: loss, bits per pixel, those of z, PSNR, and each term as bits per pixel; and
         the bits per pixel of each crop [N].

@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 
 class Peers:
-    """This process among the others; `device`: as in `Options.device`.
+    """This process among the others; `device`: as in `RunOptions.device`.
 
     Without torchrun it is the only one, and nothing is exchanged.
     """

@@ -15,22 +15,22 @@ import numpy as np
 import torch
 
 from ..bitstream.tables import Tables
-from ..engine.torch.model import Model as Frozen
+from ..engine.torch.model import Model
 from ..model.config import Config
 from ..model.fixed import GAIN, TARGET, FixedGain, streams
 from ..model.prior import FRACTION, HEAD, FixedLayer
 from .export import row_scales
 from .freeze import NETWORKS
-from .model import Model
+from .model import Trainable
 
 LARGE = 8.0  # magnitude that a channel hardly reaches
 
 
-def thaw(data: bytes) -> Model:
-    """Trainable `Model` of the bytes of a weight file. Raises BadWeights."""
-    frozen = Frozen(data)
+def thaw(data: bytes) -> Trainable:
+    """`Trainable` of the bytes of a weight file. Raises BadWeights."""
+    frozen = Model(data)
     networks, c = frozen.networks, frozen.config
-    model = Model(c)
+    model = Trainable(c)
     weights = levelled(frozen)
     for name in NETWORKS:
         getattr(model, name).load_state_dict(getattr(weights, name).state_dict())
@@ -55,7 +55,7 @@ def thaw(data: bytes) -> Model:
 
 
 @torch.no_grad()
-def levelled(frozen: Frozen) -> Any:
+def levelled(frozen: Model) -> Any:
     """The float networks of a model in integers, each channel between their layers in a unit that makes its limit
     LARGE; what they compute stays the same.
     """
@@ -84,14 +84,14 @@ def levelled(frozen: Frozen) -> Any:
     return floats
 
 
-def grown(old: Model, config: Config) -> Model:
-    """Trainable `Model` of a config with as many channels and blocks as the one of `old`, or more, that does what `old`
+def grown(old: Trainable, config: Config) -> Trainable:
+    """`Trainable` of a config with as many channels and blocks as the one of `old`, or more, that does what `old`
     does.
 
     What is new adds nothing yet: its weights begin as usual, those that read it at zero. Raises ValueError where the
     config is smaller somewhere, or has other anchors.
     """
-    new = Model(config)
+    new = Trainable(config)
     sizes, wanted = old.config.to_dict(), config.to_dict()
     for name, size in sizes.items():
         if wanted[name] < size or name in ("anchors", "lambda_min", "latent", "hyper") and wanted[name] != size:

@@ -14,7 +14,7 @@ pytest.importorskip("bjontegaard")
 from benchmarks.training import ablate, eye
 from codec.model.weights import path_of
 from codec.training import data
-from codec.training.loop import Options
+from codec.training.loop import RunOptions
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_one_prior_of_z_is_the_same_at_every_quality(picture):
 def test_a_row_is_trained_and_measured(tmp_path):
     """Two steps; the crops are those of every other row, whatever its model draws."""
     Image.fromarray(photograph(300, 320)).save(tmp_path / "a.png")
-    options = Options(
+    options = RunOptions(
         data=[str(tmp_path / "a.png")],
         out=str(tmp_path / "run"),
         steps=2,
@@ -80,7 +80,7 @@ def test_a_row_is_trained_and_measured(tmp_path):
         device="cpu",
     )
     rows = [
-        ablate.measure(name, Options(**vars(options)), [tmp_path / "a.png"]) for name in ("as shipped", "no offsets")
+        ablate.measure(name, RunOptions(**vars(options)), [tmp_path / "a.png"]) for name in ("as shipped", "no offsets")
     ]
     logs = [
         [json.loads(line) for line in (tmp_path / "run" / name / "log.jsonl").read_text().splitlines()]
@@ -117,7 +117,7 @@ def test_a_visual_row_is_trained_and_judged(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "HELD_OUT", {hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths[1:]})
     pictures = eye.middles(paths)
     assert [p.shape for p in pictures] == [(256, 320, 3)] * 2
-    options = Options(
+    options = RunOptions(
         data=paths,
         init=str(path_of("psnr")),
         out=str(tmp_path / "run"),

@@ -13,7 +13,7 @@ from codec.model.config import Config
 from codec.model.weights import path_of
 from codec.training.data import Pictures
 from codec.training.distance import WEIGHTS, Distance, score, weights, window
-from codec.training.loop import Options
+from codec.training.loop import RunOptions
 from codec.training.objective import Objective, kept_worth, luma_error, mean_colour, squared_error
 from codec.training.thaw import thaw
 
@@ -121,14 +121,14 @@ def reference():
 
 @pytest.fixture(scope="module")
 def measured(pictures, reference):
-    goal = Objective(Options(crop=192, mse=0.2, mean_colour=0.1, msssim=0.1), reference.config)
+    goal = Objective(RunOptions(crop=192, mse=0.2, mean_colour=0.1, msssim=0.1), reference.config)
     goal.measure(reference, pictures, False)
     return goal
 
 
 def test_worth_is_that_of_squared_error(measured, reference):
     """A term that is squared error is worth lambda; all are worth more at each quality, and luma about as much."""
-    plain = Objective(Options(objective="psnr"), reference.config)
+    plain = Objective(RunOptions(objective="psnr"), reference.config)
     assert plain.shares == {"mse": 1.0} and plain.worth["mse"] == reference.config.lambdas
     assert measured.shares == pytest.approx({"luma": 0.2, "colour": 0.1, "structure": 0.1, "distance": 0.6})
     for name, worth in measured.worth.items():
@@ -156,7 +156,7 @@ def test_a_reference_that_does_not_follow_the_quality_is_refused(pictures):
             return 0.9 * x, None, None
 
     with pytest.raises(ValueError, match="is it trained"):
-        Objective(Options(crop=64), Config()).measure(Constant(), pictures, False)
+        Objective(RunOptions(crop=64), Config()).measure(Constant(), pictures, False)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_reference_that_does_not_follow_the_quality_is_refused(pictures):
 )
 def test_shares_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="objective is|add up to less than 1"):
-        Objective(Options(**wrong), Config())
+        Objective(RunOptions(**wrong), Config())
 
 
 def test_the_loss_is_the_sum_of_its_terms(measured, reference, pictures):
@@ -186,7 +186,7 @@ def test_the_loss_is_the_sum_of_its_terms(measured, reference, pictures):
 
 def test_qualities_whose_files_are_too_large_weigh_bits_more(pictures, reference):
     """Only the two anchors about the quality move, by how near it is; a run that goes on begins from there."""
-    goal = Objective(Options(crop=64), reference.config)
+    goal = Objective(RunOptions(crop=64), reference.config)
     goal.worth = {name: [1.0] * 11 for name in goal.shares}
     goal.prepare(64, "cpu")
     before, x, q = goal.weighing.clone(), pictures.crops(2, 64), torch.tensor([3.25, 10.0])
@@ -207,7 +207,7 @@ def test_qualities_whose_files_are_too_large_weigh_bits_more(pictures, reference
 
 
 def test_a_run_keeps_its_worth_unless_the_terms_change():
-    o = Options()
+    o = RunOptions()
     state = {"options": vars(o), "worth": {"luma": [1.0]}}
     assert kept_worth(state, o) == {"luma": [1.0]} and kept_worth({}, o) is None
     assert kept_worth(state, replace(o, chroma=0.25)) is None and kept_worth(state, replace(o, lr=1e-5, minutes=1)) == {

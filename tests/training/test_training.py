@@ -23,15 +23,15 @@ from safetensors.torch import load_file
 
 import codec
 from codec.app.cli import cli
-from codec.engine.torch.model import Model as Frozen
+from codec.engine.torch.model import Model
 from codec.latents.denoise import attach
 from codec.model.config import Config
 from codec.model.prior import ROWS, gather, place
 from codec.training.checkpoint import first_of
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
-from codec.training.loop import Options, train
-from codec.training.model import Model, scatter
+from codec.training.loop import RunOptions, train
+from codec.training.model import Trainable, scatter
 from codec.training.thaw import thaw
 
 TINY = dict(
@@ -83,7 +83,7 @@ def frozen(trained, shard, tmp_path_factory):
 def trained(shard, tmp_path_factory):
     """A run of a few steps, and its options."""
     torch.manual_seed(0)
-    options = Options(
+    options = RunOptions(
         data=[shard],
         out=str(tmp_path_factory.mktemp("run")),
         steps=40,
@@ -113,7 +113,7 @@ def test_a_weight_file_gets_its_tables_of_y_and_thresholds_anew_and_nothing_else
         assert old.keys() == new.keys() and all(
             torch.equal(old[k], new[k]) for k in old if not k.startswith(("table.y.", "thresholds"))
         )
-        zeros[name] = sum(Frozen((tmp_path / "anew").read_bytes()).tables_y.frequency(row, 0) for row in range(1, ROWS))
+        zeros[name] = sum(Model((tmp_path / "anew").read_bytes()).tables_y.frequency(row, 0) for row in range(1, ROWS))
     assert zeros["by its thresholds"] != zeros["plainly"]
 
 
@@ -167,7 +167,7 @@ def test_the_log_says_what_was_done_and_the_loss_falls(trained):
 
 def test_a_run_goes_on_from_its_checkpoint(trained):
     done = log_of(trained)[-1]
-    train(Options(**{**vars(trained), "steps": done["step"] + 10}))
+    train(RunOptions(**{**vars(trained), "steps": done["step"] + 10}))
     lines = log_of(trained)
     second = max(i for i, line in enumerate(lines) if line.get("event") == "start")
     start, end = lines[second], lines[-1]
@@ -178,7 +178,7 @@ def test_a_run_goes_on_from_its_checkpoint(trained):
 def test_a_denoising_encoder_learns_and_goes_on(frozen, shard, tmp_path):
     """Prior and synthesis stay as they are, the encoder file belongs to the weight file it started from."""
     _, weights = frozen
-    options = Options(
+    options = RunOptions(
         data=[shard],
         out=str(tmp_path),
         minutes=0.05,
@@ -194,7 +194,7 @@ def test_a_denoising_encoder_learns_and_goes_on(frozen, shard, tmp_path):
     )
     train(options)
     first = log_of(options)[-1]["step"]
-    train(Options(**{**vars(options), "minutes": log_of(options)[-1]["seconds"] / 60 + 0.03}))
+    train(RunOptions(**{**vars(options), "minutes": log_of(options)[-1]["seconds"] / 60 + 0.03}))
     assert log_of(options)[-1]["step"] > first > 0
     average, before = read_encoder_average(tmp_path / "checkpoint.safetensors"), thaw(weights.read_bytes()).state_dict()
     changed = {name.split(".")[0] for name, tensor in before.items() if not torch.equal(tensor, average[name])}
@@ -209,8 +209,8 @@ def test_a_denoising_encoder_learns_and_goes_on(frozen, shard, tmp_path):
 
 PEER = """
 import hashlib, json, os, sys
-from codec.training.loop import Options, train
-model = train(Options(**json.loads(sys.argv[1])))
+from codec.training.loop import RunOptions, train
+model = train(RunOptions(**json.loads(sys.argv[1])))
 digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
 open(os.path.join(sys.argv[2], os.environ["RANK"]), "w").write(digest)
 """
@@ -252,7 +252,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(shard, tmp_path):
         stderr=subprocess.PIPE,
     )
     assert len(set(Path(tmp_path, rank).read_text() for rank in "01")) == 1
-    train(Options(**run | {"out": str(tmp_path / "one"), "batch": 4}))
+    train(RunOptions(**run | {"out": str(tmp_path / "one"), "batch": 4}))
     two, one = [
         [json.loads(line) for line in Path(tmp_path, name, "log.jsonl").read_text().splitlines()]
         for name in ("two", "one")
@@ -337,7 +337,7 @@ def test_thawing_gives_back_the_network(frozen):
 @pytest.mark.parametrize("part", [0, 1], ids=["checkpoint", "weight file"])
 def test_a_round_may_begin_with_a_smaller_model(part, frozen, shard, tmp_path):
     """What it has more adds nothing at first; what has less is refused."""
-    options = Options(
+    options = RunOptions(
         data=[shard],
         out=str(tmp_path),
         steps=1,
@@ -360,7 +360,7 @@ def test_a_round_may_begin_with_a_smaller_model(part, frozen, shard, tmp_path):
 
 
 def test_gradients_reach_every_parameter():
-    model = Model(Config(**TINY)).train()
+    model = Trainable(Config(**TINY)).train()
     x_hat, bpp, _ = model(torch.rand(2, 3, 64, 64), torch.tensor([0.5, 1.5]), amp=False)
     (x_hat.square().mean() + bpp.mean()).backward()
     # The renderer before the last convolution and what only scales its zero branch may stand still; nothing may lack a
