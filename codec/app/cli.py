@@ -1,5 +1,6 @@
-"""The command line `aecodec`. Its parts: report (words), options, arguments, jobs (names), inputs, workers, runner
-(for each file), and commands, which tie all of it to calls of the package.
+"""The command line `aecodec`. Its parts: report (words), options, bundle (how a command gets them), arguments and
+learning (which there are), jobs (names), inputs, workers, runner (for each file), and commands, which tie all of it to
+calls of the package.
 
 Nothing heavy is imported at the top: torch, numpy and Pillow wait inside the commands that need them, so that --help,
 info and a usage error answer at once. Exit codes: 0 all done, 1 a file failed, 2 usage, 130 and 143 after SIGINT and

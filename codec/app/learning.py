@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .arguments import Bundle, Parameter
+from .bundle import Bundle, Parameter
 
 KINDS = ("undercomplete", "linear", "convolutional", "denoising", "sparse", "contractive", "variational")
 

@@ -13,7 +13,8 @@ from ...files import output
 from ...files.jobs import PICTURES, Job
 from ...files.words import shown
 from .. import jobs as naming
-from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK, takes
+from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK
+from ..bundle import takes
 from ..inputs import content
 from ..options import Options
 from ..report import Failure, Outcome

@@ -14,7 +14,8 @@ from ...errors import CodecError
 from ...files.jobs import STREAM, Job
 from ...files.words import shown, text
 from ...loading import loading
-from ..arguments import SPEECH, WORK, takes
+from ..arguments import SPEECH, WORK
+from ..bundle import takes
 from ..learning import FITTED, LEARNING, OUTPUT, PAGE, TABLE, TO
 from ..options import Options
 from ..report import Stopwatch

@@ -12,24 +12,8 @@ from ...distributed.transfer import Settings
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown, text
-from ..arguments import (
-    DECODING,
-    LIMIT,
-    MODEL,
-    PICTURE,
-    PRESERVE,
-    REGION,
-    SPEECH,
-    STRIP,
-    TARGET,
-    WORK,
-    Bundle,
-    Parameter,
-    check_encoding,
-    given,
-    names,
-    takes,
-)
+from ..arguments import DECODING, LIMIT, MODEL, PICTURE, PRESERVE, REGION, SPEECH, STRIP, TARGET, WORK, check_encoding
+from ..bundle import Bundle, Parameter, given, names, takes
 from ..options import Options
 from ..report import Failure, Outcome
 from ..runner import Work, report, run

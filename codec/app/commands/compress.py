@@ -16,20 +16,8 @@ from ...errors import CodecError
 from ...files import output
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown
-from ..arguments import (
-    DECODING,
-    ENCODING,
-    INPUTS,
-    LIMIT,
-    MODEL,
-    OUTPUTS,
-    RECOVER,
-    SPEECH,
-    STRIP,
-    WORK,
-    check_encoding,
-    takes,
-)
+from ..arguments import DECODING, ENCODING, INPUTS, LIMIT, MODEL, OUTPUTS, RECOVER, SPEECH, STRIP, WORK, check_encoding
+from ..bundle import takes
 from ..inputs import reread, source
 from ..options import Options
 from ..report import Stopwatch

@@ -8,7 +8,8 @@ import click
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown
-from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, SPEECH, STRIP, WORK, takes
+from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, OUTPUTS, SPEECH, STRIP, WORK
+from ..bundle import takes
 from ..inputs import content
 from ..options import Options
 from ..report import Failure, Stopwatch

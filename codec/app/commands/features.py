@@ -12,7 +12,8 @@ from ...errors import CodecError
 from ...files import output
 from ...files.jobs import AEC, PICTURES, STREAM, Job
 from ...files.words import shown
-from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK, Parameter, takes
+from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK
+from ..bundle import Parameter, takes
 from ..inputs import content
 from ..options import Options
 from ..report import Failure, Outcome

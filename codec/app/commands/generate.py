@@ -10,7 +10,8 @@ import click
 from ...errors import CodecError
 from ...files.jobs import AEC, Job
 from ...files.words import shown
-from ..arguments import LIMIT, MODEL, SPEECH, WORK, Parameter, takes
+from ..arguments import LIMIT, MODEL, SPEECH, WORK
+from ..bundle import Parameter, takes
 from ..inputs import content
 from ..options import Options
 from ..report import Outcome

@@ -10,7 +10,8 @@ import click
 from ...files.jobs import AEC, Job
 from ...files.words import shown
 from ...model import purpose
-from ..arguments import INPUTS, MODEL, PIXELS, SPEECH, WORK, takes
+from ..arguments import INPUTS, MODEL, PIXELS, SPEECH, WORK
+from ..bundle import takes
 from ..inputs import reread, source
 from ..options import Options
 from ..report import Outcome

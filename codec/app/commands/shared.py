@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import click
 
 from ...files.words import shown
-from ..arguments import PICTURE, Parameter
+from ..arguments import PICTURE
+from ..bundle import Parameter
 from ..report import Failure
 
 QUALITY = PICTURE[:1]
