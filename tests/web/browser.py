@@ -158,9 +158,11 @@ def opened(kind: str, width: int = 1000, height: int = 700) -> Browser:
 
 
 @contextmanager
-def served(folders: dict[str, Path], isolated: bool = False) -> Iterator[str]:
-    """The URL of a server of folders, each under its name; isolated: with the headers that allow threads."""
-    handler = functools.partial(_Handler, folders=folders, isolated=isolated)
+def served(folders: dict[str, Path], isolated: bool = False, handler: type | None = None) -> Iterator[str]:
+    """The URL of a server of folders, each under its name; isolated: with the headers that allow threads; handler: a
+    Handler of another kind.
+    """
+    handler = functools.partial(handler or Handler, folders=folders, isolated=isolated)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -169,7 +171,7 @@ def served(folders: dict[str, Path], isolated: bool = False) -> Iterator[str]:
             server.shutdown()
 
 
-class _Handler(http.server.SimpleHTTPRequestHandler):
+class Handler(http.server.SimpleHTTPRequestHandler):
     extensions_map = {
         ".html": "text/html",
         ".js": "text/javascript",
