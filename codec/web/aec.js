@@ -24,9 +24,8 @@ export async function open({
   maxPixels,
 } = {}) {
   const parts = typeof model === "string" || model.decoder ? model : { decoder: model };
-  const modules = { plain: plain(wasm), threaded: plain(threaded) };
-  const opening = { folder: String(models), wasm: modules, model: plainParts(parts), threads, maxPixels };
-  const codec = new Codec(worker, opening);
+  const modules = { wasm: plain(wasm), threaded: plain(threaded) };
+  const codec = new Codec(worker, { folder: String(models), ...modules, model: plainParts(parts), threads, maxPixels });
   await codec.ready;
   return codec;
 }
@@ -78,16 +77,26 @@ export class Codec {
   }
 
   async _start() {
-    this._worker = await started(this._source, (message) => this._answer(message), (error) => this._died(error));
-    const { model, threads } = await this._ask("open", this._opening);
-    Object.assign(this, { model, threads });
+    const own = (this._own = {}), heeded = (fn) => (value) => own === this._own && fn(value); // of no worker before
+    const answer = heeded((message) => this._answer(message)), died = heeded((error) => this._died(error));
+    this._worker = await started(this._source, answer, died);
+    try {
+      const { model, threads } = await this._ask("open", this._opening);
+      Object.assign(this, { model, threads });
+    } catch (error) {
+      this._fail(error);
+      throw error;
+    }
   }
 
   async _job(what, given, transfer, listening) {
+    const closed = new AecError("Closed", "the codec was closed");
     listening.signal?.throwIfAborted();
-    if (this._closed) throw new AecError("Closed", "the codec was closed");
-    if (!this._worker) this.ready = this._start(); // the one before died
+    if (this._closed) throw closed;
+    if (!this._own) this.ready = this._start(); // the one before died
     await this.ready;
+    listening.signal?.throwIfAborted();
+    if (this._closed) throw closed;
     return this._ask(what, given, transfer, listening);
   }
 
@@ -126,7 +135,7 @@ export class Codec {
   /** Lets go of the worker; the next job starts another. */
   _fail(error) {
     this._worker?.terminate();
-    this._worker = null;
+    this._worker = this._own = null;
     for (const job of [...this._jobs.values()]) job.reject(error);
   }
 }

@@ -9,28 +9,28 @@ import { decodeDrawn, decodeTile } from "./webp.js";
 const SIDE = TILE / STRIDE; // positions of a tile along an axis
 export const MOST_PIXELS = 64e6;
 
-/** A file opened: its header, the sections that are read at once, and tiles when they are wanted. */
+/** A file opened: its header, sections that are read before tiles, and tiles when they are wanted. */
 export class Decoding {
   /** `maxPixels`: more are refused as TooLarge. */
-  static async of(bytes, maxPixels = MOST_PIXELS) {
-    const self = new Decoding(), check = (header) => checkSize(header, maxPixels);
-    self.bytes = bytes;
-    self.file = readFile(bytes, check);
-    self.header = self.file.header;
-    const found = {};
-    for (const kind of SECTIONS) found[kind] = sectionOf(bytes, self.file, kind);
-    const { width, height, depth } = self.header;
-    self.drawn = found.drawn && decodeDrawn(found.drawn, width, height);
-    self.alpha = found.alpha && (await alphaOf(found.alpha, width, height, depth));
-    self.range = found.range && rangeOf(found.range);
-    self.sections = found;
-    return self;
+  static of(bytes, maxPixels = MOST_PIXELS) {
+    const file = readFile(bytes, (header) => checkSize(header, maxPixels));
+    return Object.assign(new Decoding(), { bytes, file, header: file.header });
   }
 
   /** A file of which the beginning has come, without its sections, which come last; `file`: as of `readHeader`. */
   static begun(bytes, file, maxPixels = MOST_PIXELS) {
     checkSize(file.header, maxPixels);
     return Object.assign(new Decoding(), { bytes, file, header: file.header });
+  }
+
+  /** Reads the sections, and gives them, {kind: bytes}. */
+  async sections() {
+    const found = {}, { width, height, depth } = this.header;
+    for (const kind of SECTIONS) found[kind] = sectionOf(this.bytes, this.file, kind);
+    this.drawn = found.drawn && decodeDrawn(found.drawn, width, height);
+    this.alpha = found.alpha && (await alphaOf(found.alpha, width, height, depth));
+    this.range = found.range && rangeOf(found.range);
+    return found;
   }
 
   /**
@@ -151,6 +151,6 @@ export function spans(pixels, halo) {
 /** Raises TooLarge: a line of pixels takes as much memory as 16 lines. */
 export function checkSize({ width, height }, most = MOST_PIXELS) {
   const area = Math.ceil(width / STRIDE) * Math.ceil(height / STRIDE) * STRIDE ** 2;
-  if (width * height > most || area > 2 * most)
+  if (width * height > most || area > 2 * Math.max(most, MOST_PIXELS))
     refuse("TooLarge", `${width} x ${height} pixels are more than the ${most} that maxPixels allows`);
 }

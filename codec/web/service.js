@@ -43,15 +43,15 @@ export class Service {
   }
 
   /** `model`: a name, or {decoder, encoder}: URLs or bytes. */
-  async open({ folder, wasm, model, threads, maxPixels = MOST_PIXELS }) {
+  async open({ folder, wasm, threaded, model, threads, maxPixels = MOST_PIXELS }) {
     Object.assign(this, { folder, maxPixels });
-    this.threads = wasm.threaded ? (threads ?? (await threadsHere())) : 1;
+    this.threads = threaded ? (threads ?? (await threadsHere())) : 1;
     this.memory = this.threads > 1 ? sharedMemory() : null;
     const loading = async () => {
       this.parts = typeof model === "string" ? partsOf(folder, await idOf(folder, model)) : model;
       return loadPart(this.parts.decoder);
     };
-    const compiling = bytesOf(this.memory ? wasm.threaded : wasm.plain).then((bytes) => WebAssembly.compile(bytes));
+    const compiling = bytesOf(this.memory ? threaded : wasm).then((bytes) => WebAssembly.compile(bytes));
     const [module, part] = await Promise.all([compiling, loading()]);
     this.module = module;
     this.default = part.model;
@@ -99,13 +99,14 @@ export class Service {
   }
 
   async decode({ bytes, format, orient, tiles, progress, maxPixels }, id) {
-    const decoding = await Decoding.of(bytes, maxPixels ?? this.maxPixels), { header, sections } = decoding;
+    const decoding = Decoding.of(bytes, maxPixels ?? this.maxPixels), { header } = decoding;
+    const weights = header.lossless ? null : await this.model(header.model), sections = await decoding.sections();
     const orientation = orientationOf(sections.exif), turn = orient && format !== "samples" ? orientation : 1;
     const form = formOf(format, header.alpha), each = FORMATS[form] || header.channels;
     const whole = new Whole(header, turn);
     let done = 0;
     const total = decoding.file.tiles.length;
-    for (const found of decoding.tiles(header.lossless ? null : await this.model(header.model))) {
+    for (const found of decoding.tiles(weights)) {
       const tile = formed(found, header, form, turn), { x, y, width, height, data, alpha } = tile;
       if (!tiles) whole.put(tile, "data", each);
       if (!tiles && format === "samples") whole.put(tile, "alpha", 1);

@@ -25,6 +25,7 @@ const broken = (reason) => {
 class Bits {
   constructor(bytes, at) {
     Object.assign(this, { bytes, at, held: 0, count: 0 });
+    this.end = bytes.length + (bytes.length % 2); // in a file, an odd stream is followed by a zero, which libwebp takes
   }
 
   /** Makes at least 24 bits available, of which those past the end are zero. */
@@ -45,7 +46,7 @@ class Bits {
   }
 
   check() {
-    if (this.at - (this.count >> 3) > this.bytes.length) broken("it ends too early");
+    if (this.at - (this.count >> 3) > this.end) broken("it ends too early");
   }
 }
 
