@@ -108,8 +108,10 @@ export interface Info {
 export interface Sight extends Tile {
   /** Whether more of it is to come. */
   coarse: boolean;
-  /** Of the whole picture, as it is stored: EXIF, which may turn it, comes last, as do alpha and what is drawn. */
+  /** Of the whole picture, turned where `part` tells how; alpha and what is drawn come last, and are not there yet. */
   picture: { width: number; height: number };
+  /** With format "png": one pixel in so many along both axes is there, of large pictures. */
+  step?: number;
   /** Bytes that are there, of so many. */
   bytes: number;
   of: number;
@@ -118,11 +120,15 @@ export interface Sight extends Tile {
 export interface StreamOptions extends Omit<DecodeOptions, "progress" | "tiles"> {
   /** Called for tiles as they come, coarse ones first; with format "png" each time for all that is there. */
   progress?: (sight: Sight) => void;
+  /** Gives bytes of the file from another request, null if it cannot: those of the EXIF, which says how it is turned. */
+  part?: (start: number, size: number) => Promise<Uint8Array | null>;
 }
 
 export interface Stream {
   /** Null until enough bytes have come. */
   readonly info: Info | null;
+  /** The size of the picture, turned where `part` tells how. */
+  readonly sized: Promise<{ width: number; height: number }>;
   /** Adds bytes; returns `info`. Throws AecError where they are no file. */
   push(chunk: Bytes): Info | null;
   /** The picture, as of `Codec.decode`, once all bytes were given. */

@@ -2,7 +2,8 @@
 //
 //     <script src="…/img.js"></script>
 //
-// In the head it is there before the first of them, and nothing is loaded twice; it may stand elsewhere, and be a module.
+// In the head it is there before the first of them, and nothing is loaded twice; elsewhere it works too, also as a
+// module.
 // `data-models`: the folder of the models, if it is not the one beside this script.
 //
 // The browser goes on choosing among `<picture>` sources and `srcset`; in place of what it chose, and cannot read,
@@ -46,7 +47,7 @@
   const pictureOf = (img) => (img.parentElement?.localName === "picture" ? img.parentElement : null);
   const sourcesOf = (img) => [...(pictureOf(img)?.querySelectorAll("source") ?? [])];
 
-  /** The element whose candidate a URL is, with that one's descriptor: one of the picture's sources or the img itself. */
+  /** The element whose candidate a URL is, a source of the picture or the img itself, and that one's descriptor. */
   function chosen(img, url) {
     for (const element of [...sourcesOf(img), img])
       for (const [, name, descriptor = ""] of element.srcset.matchAll(/(\S*[^\s,])(?:\s+([\d.]+[wx]))?\s*(?:,|$)/g))
@@ -93,31 +94,43 @@
       const { crossOrigin, referrerPolicy } = this.img.deref(), { signal } = this.ended, codec = opened();
       codec.catch(() => {}); // it is waited for below
       const credentials = crossOrigin === "use-credentials" ? "include" : "same-origin";
-      const reply = await fetch(this.url, { credentials, referrerPolicy, signal });
+      const asked = { credentials, referrerPolicy, signal }, reply = await fetch(this.url, asked);
       if (!reply.ok) throw new Error(`the server says ${reply.status} ${reply.statusText}`);
-      const stream = (await codec).stream({ format: "png", progress: ({ data }) => this.show(data), signal });
+      const part = async (start, size) => {
+        const headers = { Range: `bytes=${start}-${start + size - 1}` };
+        const found = await fetch(this.url, { ...asked, headers, cache: "no-store" }); // which waits for nobody
+        if (found.status === 206) return new Uint8Array(await found.arrayBuffer());
+        found.body?.cancel(); // the whole file comes already
+        return null;
+      };
+      const progress = ({ data, step }) => this.show(data, "loading", step);
+      const stream = (await codec).stream({ format: "png", progress, part, signal });
       signal.addEventListener("abort", () => stream.cancel());
+      stream.sized.then((size) => {
+        if (this.state === "loading" && !this.kept.url) this.put(blank(size)); // room for it
+      });
       for (const reader = reply.body.getReader(); ;) {
-        const { done, value } = await reader.read(), known = stream.info;
+        const { done, value } = await reader.read();
         if (done) return stream.end();
-        if (stream.push(value) && !known) this.put(blank(stream.info)); // room for it
+        stream.push(value);
       }
     }
 
-    /** Shows a PNG. */
-    show(data, state = "loading") {
+    /** Shows a PNG, which has one pixel in `step` along both axes. */
+    show(data, state = "loading", step = 1) {
       if (this.state !== "loading") return;
       const { url } = this.kept;
       this.kept.url = URL.createObjectURL(new Blob([data], { type: "image/png" }));
-      this.put(this.kept.url);
+      this.put(this.kept.url, step);
       this.state = state;
       if (url) setTimeout(() => URL.revokeObjectURL(url), 1000); // when the new one is there
     }
 
-    put(url) {
-      const img = this.img.deref();
+    put(url, step = 1) {
+      const img = this.img.deref(), [, number, unit] = this.descriptor.match(/(.*)([wx])/) ?? [0, 1, "x"];
       if (!img || this.state === "released") return;
-      this.holder.setAttribute("srcset", `${url} ${this.descriptor}`.trim());
+      const less = unit === "w" ? Math.max(1, Math.round(number / step)) : number / step; // its size on the page stays
+      this.holder.setAttribute("srcset", `${url} ${less}${unit}`);
       this.signature = signature(img);
     }
 

@@ -31,6 +31,23 @@ function interleaved(samples, alpha, channels, depth, each) {
 /** A sample of 16 bits as one of 8, rounded. */
 const shallow = (sample) => Math.floor((sample + 128) / 257);
 
+/** Puts tiles together into RGBA of one pixel in `step` along both axes, transparent where none has come. */
+export class Preview {
+  constructor({ width, height }, orientation, step) {
+    const size = turnedSize({ width, height }, orientation);
+    Object.assign(this, { width: Math.ceil(size.width / step), height: Math.ceil(size.height / step), step });
+    this.data = new Uint8ClampedArray(4 * this.width * this.height);
+  }
+
+  put({ x, y, width, height, data }) {
+    const { step } = this, pixels = new Uint32Array(data.buffer, data.byteOffset, width * height);
+    const plane = new Uint32Array(this.data.buffer), first = (start) => Math.ceil(start / step);
+    for (let i = first(y); i * step < y + height; i++)
+      for (let j = first(x); j * step < x + width; j++)
+        plane[i * this.width + j] = pixels[(i * step - y) * width + j * step - x];
+  }
+}
+
 /** Puts the tiles of a picture together. */
 export class Whole {
   constructor({ width, height }, orientation) {

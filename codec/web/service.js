@@ -7,10 +7,12 @@ import { Encoding } from "./encode.js";
 import { Engine } from "./engine.js";
 import { AecError, refuse } from "./errors.js";
 import { bytesOf, loadPart, modelsOf, partUrl, unknown } from "./model.js";
-import { orientationOf } from "./orient.js";
-import { formed, FORMATS, Whole } from "./picture.js";
+import { orientationOf, turnedSize } from "./orient.js";
+import { formed, FORMATS, Preview, Whole } from "./picture.js";
 import { encodePng } from "./png.js";
 import { helpers, sharedMemory, threadsHere } from "./threads.js";
+
+const MOST_PREVIEWED = 4e6; // pixels of a PNG of what has come of a file
 
 /**
  * The service of a port: `post(message, transfer)` answers; give it the messages that come. `script`: of the worker,
@@ -145,23 +147,23 @@ export class Service {
     return [found, [found.values.buffer]];
   }
 
-  /** Shows what has come of a file, by bytes that follow those of the last time: its tiles, unturned, as progress. */
-  async look({ stream, chunk, format, maxPixels }, id) {
+  /** Shows what has come of a file, by bytes that follow those of the last time: its tiles, turned, as progress. */
+  async look({ stream, chunk, format, turn, maxPixels }, id) {
     if (!this.arriving.has(stream)) this.arriving.set(stream, new Arriving(maxPixels ?? this.maxPixels));
-    const arriving = this.arriving.get(stream), { header, file } = arriving.push(chunk);
-    const form = formOf(format, file.tiles.length > 1), model = header.lossless ? null : await this.model(header.model);
-    const { width, height } = header, picture = { width, height };
-    const show = (tile) => this.post({ id, progress: { ...tile, picture } }, [tile.data.buffer]);
+    const arriving = this.arriving.get(stream), { header } = arriving.push(chunk);
+    const form = format === "png" ? "rgba" : format, model = header.lossless ? null : await this.model(header.model);
+    const picture = turnedSize(header, turn), show = (tile) => this.post({ id, progress: tile }, [tile.data.buffer]);
+    const step = Math.ceil(Math.sqrt((header.width * header.height) / MOST_PREVIEWED));
     let tiles = 0;
     for (const found of arriving.tiles(model)) {
-      const { x, y, ...tile } = formed(found, header, form, 1), { data } = tile;
-      if (format === "png") (arriving.whole ??= new Whole(header, 1)).put({ x, y, ...tile }, "data", FORMATS[form]);
-      else show({ x, y, width: tile.width, height: tile.height, data, coarse: found.coarse });
+      const tile = formed(found, header, form, turn), { x, y, width, height, data } = tile;
+      if (format === "png") (arriving.preview ??= new Preview(header, turn, step)).put(tile);
+      else show({ x, y, width, height, data, picture, coarse: found.coarse });
       tiles++;
       await this.turn(id);
     }
     if (tiles && format === "png")
-      show({ x: 0, y: 0, ...picture, data: await encodePng({ ...picture, ...arriving.whole.planes }), coarse: true });
+      show({ x: 0, y: 0, ...picture, data: await encodePng(arriving.preview), picture, coarse: true, step });
     return [{}];
   }
 

@@ -1,6 +1,7 @@
 // A picture whose file is still arriving, for `aec.js`.
 import { headerEnd, readHeader } from "./container.js";
 import { described } from "./info.js";
+import { orientationOf, turnedSize } from "./orient.js";
 import { joined, view } from "./streams.js";
 
 const SMALLEST_FILE = 27; // bytes
@@ -18,11 +19,12 @@ export function worthwhile({ header, tiles, expected }, there) {
 
 /** Takes a file piece by piece, and shows what has come whenever the codec has nothing else to do. */
 export class Stream {
-  constructor(codec, { progress, signal, ...options }) {
-    Object.assign(this, { _codec: codec, _progress: progress, _signal: signal, _options: options });
+  constructor(codec, { progress, signal, part, ...options }) {
+    Object.assign(this, { _codec: codec, _progress: progress, _signal: signal, _part: part, _options: options });
     Object.assign(this, { _pieces: [], _size: 0, _end: SMALLEST_FILE, _looked: 0, _wanted: null, _looking: false });
     this._id = codec._next++;
     this.info = null; // of the file, once its header is there
+    this.sized = new Promise((resolve) => (this._isSized = resolve));
   }
 
   /** Adds bytes. Returns `info`, or null before it is known. Throws AecError where this is no file to be read. */
@@ -57,7 +59,22 @@ export class Stream {
     if (this._size < this._end) return;
     this._file = readHeader(start);
     this.info = described(this._file);
-    if (this._progress) this._wanted = worthwhile(this._file, 0);
+    this._prepare();
+  }
+
+  /** Finds out how the picture is turned, which its EXIF says at the end of the file, and allows looks from then on. */
+  async _prepare() {
+    const { header, sections: { exif } } = this._file, { orient = true, format } = this._options;
+    this._turn = 1;
+    let known = true;
+    if (exif && orient && format !== "samples" && this._part) {
+      const found = await this._part(exif.start, exif.size).catch(() => null);
+      if (found) this._turn = orientationOf(found);
+      else known = false; // better none than one that lies on its side
+    }
+    this._isSized(turnedSize(header, this._turn));
+    if (this._progress && known && !this._ended) this._wanted = worthwhile(this._file, 0);
+    this._look();
   }
 
   /** Asks for what has come, if that is more than the last time and nobody waits for something better. */
@@ -72,9 +89,9 @@ export class Stream {
     const progress = (tile) => {
       if (!this._ended && !this._signal?.aborted) this._progress({ ...tile, bytes: bytes.length, of });
     };
-    const { format = "rgba", maxPixels } = this._options;
+    const { format = "rgba", maxPixels } = this._options, given = { stream: this._id, chunk, format, maxPixels };
     try {
-      await this._codec._job("look", { stream: this._id, chunk, format, maxPixels }, [chunk.buffer], { progress });
+      await this._codec._job("look", { ...given, turn: this._turn }, [chunk.buffer], { progress });
     } catch {
       this._wanted = null; // `end` says what is wrong
     }

@@ -11,6 +11,7 @@ from conftest import photograph, psnr
 from PIL import Image
 
 import codec
+from codec.pixels.picture import Picture
 from codec.web import build
 from tests.golden.make import BAD
 from tests.web import browser, gated
@@ -204,3 +205,25 @@ def test_hostile_files(shown, files):
 
 def test_the_script_is_small():
     assert len(Path(build.FOLDER, "img.js").read_bytes()) < 12_000
+
+
+def test_pictures_that_are_turned_lie_right_from_the_first(shown, files):
+    """The orientation, at the end of the file, comes by another request, if the server knows parts of files."""
+    gates, coder = gated.Handler.gates, codec.Codec("default", engine="native")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = Picture(photograph(160, 240, 9), None, None, exif.tobytes().removeprefix(b"Exif\0\0"))
+    data = coder.encode(picture, 60, lossless=False)
+    for name in ("turned.aec", "whole-turned.aec"):
+        (files[0] / name).write_bytes(data)
+    page = shown("")
+    page.run("document.body.innerHTML = `<img id=a src=/gated/turned.aec><img id=b src=/gated/whole-turned.aec>`")
+    for name in ("turned.aec", "whole-turned.aec"):
+        gates.open(name, len(data) // 2)
+    page.wait("return a.currentSrc.startsWith('blob:') && a.naturalHeight === 240 && b.naturalHeight === 160")
+    expected = np.rot90(coder.decode_picture(data).pixels, -1)
+    assert psnr(pixels(page, "a"), expected) > 15 and not page.run("return b.currentSrc.startsWith('blob:')")
+    for name in ("turned.aec", "whole-turned.aec"):
+        gates.open(name, len(data))
+    page.wait("return a.complete && b.complete && b.naturalHeight === 240", seconds=30)
+    assert np.array_equal(pixels(page, "a"), expected) and np.array_equal(pixels(page, "b"), expected)

@@ -64,6 +64,18 @@ def test_a_png_for_a_page(coder, web_models, tmp_path):
     assert np.array_equal(Image.open(tmp_path / "end.png"), coder.decode(file))
 
 
+def test_pngs_of_large_pictures_are_smaller(coder, web_models, tmp_path):
+    rows, columns = np.mgrid[:2100, :2001]
+    picture = np.stack([rows // 16, columns // 8, rows // 32 + columns // 32], 2).astype(np.uint8)
+    file = coder.encode(picture, lossless=True)
+    found = streamed(file, web_models, tmp_path, len(file) // 20, options={"format": "png"}, keep=str(tmp_path))
+    last, tile = np.asarray(Image.open(tmp_path / "last.png")), found["shown"][-1]
+    assert (tile["step"], tile["picture"]) == (2, {"width": 2001, "height": 2100})
+    known = last[..., 3] > 0
+    assert last.shape == (1050, 1001, 4) and 0.4 < known.mean() < 1
+    assert np.array_equal(last[known][:, :3], picture[::2, ::2][known])
+
+
 @pytest.mark.parametrize("cut, error", [(10, "Truncated"), (0.5, "Truncated"), (-1, "Corrupt"), (None, "NotAec")])
 def test_what_is_wrong_is_said_in_the_end(cut, error, coder, web_models, tmp_path):
     file = coder.encode(photograph(80, 90), 60, lossless=False)
