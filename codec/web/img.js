@@ -221,6 +221,20 @@
     if (element.localName === "img") found.add(element);
   }
 
+  const pngs = new Map(); // of styles, which may come into use at any time, by URL
+
+  function pngOf(url) {
+    if (!pngs.has(url)) pngs.set(url, decoded(url));
+    return pngs.get(url);
+  }
+
+  async function decoded(url) {
+    const reply = await fetch(url);
+    if (!reply.ok) throw new Error(`the server says ${reply.status} ${reply.statusText}`);
+    const { data } = await (await opened()).decode(await reply.arrayBuffer(), { format: "png" });
+    return URL.createObjectURL(new Blob([data], { type: "image/png" }));
+  }
+
   for (const type of ["load", "error"]) document.addEventListener(type, heard, true);
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: WATCHED };
   new MutationObserver((records) => {
@@ -231,4 +245,5 @@
     found.forEach(check);
   }).observe(document.documentElement, changes);
   document.querySelectorAll("img").forEach(check);
+  import(beside("styles.js")).then(({ dress }) => dress(isAec, pngOf));
 })();

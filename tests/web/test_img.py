@@ -227,3 +227,22 @@ def test_pictures_that_are_turned_lie_right_from_the_first(shown, files):
         gates.open(name, len(data))
     page.wait("return a.complete && b.complete && b.naturalHeight === 240", seconds=30)
     assert np.array_equal(pixels(page, "a"), expected) and np.array_equal(pixels(page, "b"), expected)
+
+
+def test_backgrounds(shown, files):
+    (files[0] / "sheet.css").write_text(
+        "@media all { #p { background: no-repeat url(a.aec) } }\n#q { list-style: url('none.aec') }"
+    )
+    page = shown(
+        "<link rel=stylesheet href=sheet.css><p id=p>1<p id=q>2"
+        "<p id=r style='border-image-source: url(&quot;b.aec&quot;)'>3<p id=s style='background: url(a.png)'>4"
+    )
+    style = "getComputedStyle({}).{}".format
+    for name, of, known in (("p", "backgroundImage", "a"), ("r", "borderImageSource", "b")):
+        page.wait(f"return {style(name, of)}.startsWith('url(\"blob:')", seconds=30)
+        page.run(f"window.shown = new Image(); shown.src = {style(name, of)}.slice(5, -2); return shown.decode()")
+        assert np.array_equal(pixels(page, "shown"), files[1][known])
+    page.run("s.style.backgroundImage = 'url(c.aec)'; q.innerHTML = '<style>#q { background: url(c.aec?1) }</style>'")
+    for name in "qs":
+        page.wait(f"return {style(name, 'backgroundImage')}.startsWith('url(\"blob:')")
+    assert "none.aec" in page.run(f"return {style('q', 'listStyleImage')}") and page.run("return urls.size") == 4
