@@ -4,8 +4,9 @@
 
 Targets: payload (damaged and invented payloads, under sizes and qualities that are not theirs), model (weight files
 with tensors of other values and shapes, which encode and decode noise where they are taken), pixels (extreme latents
-and samples under any halo), memory (every allocation fails in its turn), threads (calls from several threads, under the
-thread sanitizer). One line of figures is written at the end; status 1, after the sanitizer's report, for any finding.
+and samples under any halo, rows of a PNG), memory (every allocation fails in its turn), threads (calls from several
+threads, under the thread sanitizer). One line of figures is written at the end; status 1, after the sanitizer's report,
+for any finding.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import numpy as np
 
 from codec.bitstream.container import Tile
 from codec.engine.native import library
+from codec.engine.native.loaded import filtered
 from codec.engine.native.model import Model, tensors_of
 from codec.errors import BadOption, BadWeights, Corrupt
 from codec.model.config import Config
@@ -135,7 +137,7 @@ def pixels(rng):
     )
     latents = noise.integers(-(2 ** rng.choice([3, 15, 20, 31])), 2 ** rng.choice([3, 15, 20, 31]), (h, w, 12))
     latents = latents.astype(np.int32)
-    operation = rng.choice(["render", "analyse", "write", "pack"])
+    operation = rng.choice(["render", "analyse", "write", "pack", "filter"])
     if operation == "render":
         inner = h - halo[0] - halo[1], w - halo[2] - halo[3]
         if size or (0 < inner[0] < 100 and 0 < inner[1] < 100):
@@ -143,6 +145,8 @@ def pixels(rng):
     elif operation == "analyse":
         shape = rng.randrange(1, 16 * h + 1), rng.randrange(1, 16 * w + 1), channels
         own.analyse(noise.integers(0, 2**depth, shape).astype(f"u{depth // 8}"), quality, halo)
+    elif operation == "filter":
+        filtered(bytearray(noise.bytes(h * w * 16)), h, rng.choice([0, 1, 2, 3, 4, 6, 8, 9]))
     elif operation == "write":
         own.write(latents, quality)
     else:
