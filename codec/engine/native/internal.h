@@ -23,7 +23,9 @@ enum {
     MAX_POSITIONS = 4096,
     MOST_BLOCKS = 64,
     GREATEST = 1024,
-    BLOCK_LAYERS = 5
+    BLOCK_LAYERS = 5,
+    STREAMS = 6, /* of a folded layer */
+    MOST_FOLDED = 192 /* its inputs */
 };
 static const int PHASE[STEPS] = {0, 3, 1, 2};
 
@@ -70,7 +72,10 @@ typedef struct {
     int shift_of_all; /* or -1 where each output has its own */
     int cut; /* bits that the input has and the layer drops */
     int block, blocks; /* outputs that the kernel computes at once */
-    int16_t *weight; /* [blocks][kernel^2 * inputs / 2][block][2] */
+    int folded; /* whether three outputs side by side are made of 6 products in place of 9: of the inputs d0 to d4 and
+                   the weights g0 to g2 of each row (d0 - d1 - d2) g0, (d2 - d1 - d3) g1, (d4 - d2 - d3) g2,
+                   d1 (g0 + g1), d2 (g0 + g2), d3 (g1 + g2) */
+    int16_t *weight; /* [blocks][kernel^2 * inputs / 2][block][2], folded [blocks][STREAMS][3 * inputs / 2][..][2] */
     int32_t *start; /* [blocks * block] bias, and half of what `shift` drops where no activation comes between */
     int32_t *half, *shift; /* [blocks * block] */
     int32_t *limit; /* [inputs] */

@@ -97,7 +97,7 @@ static int32_t *vectors(Loading *g, const char *name, int rows, int columns, int
 typedef struct {
     const char *name;
     int inputs, more; /* channels of its first input, and of its second or 0 */
-    int outputs, kernel, groups, leaky, least_shift;
+    int outputs, kernel, groups, leaky, least_shift, stride;
 } Form;
 
 /* The layers of the prior have a shift per output and small weights; the others one for all, and a cut. */
@@ -127,6 +127,34 @@ static int64_t largest_sum(const int16_t *row, const int32_t *limits, int inputs
     return sum;
 }
 
+static size_t taps_of(const Layer *l) { return l->folded ? STREAMS * 3 : (size_t)l->kernel * l->kernel; }
+
+/* Weights [inputs][3][3] of an output to those of its streams, [inputs][STREAMS][3]. */
+static void fold(int16_t *to, const int16_t *row, int inputs)
+{
+    for (int i = 0; i < inputs; i++, to += STREAMS * 3)
+        for (int t = 0; t < 3; t++, row += 3) {
+            to[t] = row[0], to[3 + t] = row[1], to[6 + t] = row[2];
+            to[9 + t] = (int16_t)(row[0] + row[1]), to[12 + t] = (int16_t)(row[0] + row[2]);
+            to[15 + t] = (int16_t)(row[1] + row[2]);
+        }
+}
+
+/* Whether a layer can be folded: whether all its streams are int16. */
+static int folds(const Form *f, const void *weights, const int32_t *limits)
+{
+    if (f->kernel != 3 || f->stride != 1 || f->more || f->inputs > MOST_FOLDED) return 0;
+    for (int k = 0; k < f->inputs; k++)
+        if (limits[k] > MAX_ACTIVATION / 3) return 0;
+    const int16_t *w = weights;
+    for (int i = 0; i < f->outputs * f->inputs * 3 && !in_prior(f); i++, w += 3) {
+        const int sums[3] = {w[0] + w[1], w[0] + w[2], w[1] + w[2]};
+        for (int k = 0; k < 3; k++)
+            if (sums[k] != (int16_t)sums[k]) return 0;
+    }
+    return 1;
+}
+
 /* Sums and outputs of a layer that is laid out, from the tensors as they are stored. */
 static int load_outputs(Loading *g, Layer *l, const Form *f, const void *weights, const int32_t *biases,
                         const int8_t *shifts, const int32_t *limits)
@@ -134,7 +162,7 @@ static int load_outputs(Loading *g, Layer *l, const Form *f, const void *weights
     const int inputs = f->inputs + f->more, taps = f->kernel * f->kernel, per_group = f->outputs / f->groups;
     const int64_t most = in_prior(f) ? EXACT : INT64_C(1) << 31;
     const size_t tap = (size_t)l->inputs * l->block, pair = (size_t)2 * l->block;
-    int16_t widened[2 * GREATEST * 9];
+    int16_t widened[2 * GREATEST * 9], folded[MOST_FOLDED * STREAMS * 3];
     for (int o = 0; o < f->outputs; o++) {
         const int c = o % per_group, b = o / per_group * (l->blocks / f->groups) + c / l->block,
                   shift = shifts[in_prior(f) ? o : 0];
@@ -143,9 +171,14 @@ static int load_outputs(Loading *g, Layer *l, const Form *f, const void *weights
         for (int k = 0; in_prior(f) && k < inputs * taps; k++) widened[k] = ((const int8_t *)weights)[start + k];
         const size_t places[2] = {g->model->simd->place(l->block, 0, c % l->block, 0),
                                   g->model->simd->place(l->block, 0, c % l->block, 1)};
-        int16_t *to = l->weight + (size_t)b * taps * tap;
-        place(to, tap, pair, places, row, f->inputs, taps);
-        place(to + padded(f->inputs) / 2 * pair, tap, pair, places, row + f->inputs * taps, f->more, taps);
+        int16_t *to = l->weight + b * taps_of(l) * tap;
+        if (l->folded) {
+            fold(folded, row, inputs);
+            place(to, tap, pair, places, folded, inputs, STREAMS * 3);
+        } else {
+            place(to, tap, pair, places, row, f->inputs, taps);
+            place(to + padded(f->inputs) / 2 * pair, tap, pair, places, row + f->inputs * taps, f->more, taps);
+        }
         int64_t sum = llabs((int64_t)biases[o]) + largest_sum(row, limits, inputs, taps);
         l->shift[at] = shift, l->half[at] = (INT32_C(1) << shift) >> 1;
         if (!in_prior(f)) sum += l->half[at];
@@ -195,9 +228,10 @@ static int load_layer(Loading *g, Layer *l, const Form *f)
                  .shift_of_all = prior ? -1 : *(const int8_t *)shift->data,
                  .cut = prior ? 0 : *(const int8_t *)cut->data,
                  .block = block,
-                 .blocks = blocks};
+                 .blocks = blocks,
+                 .folded = folds(f, weight->data, limit->data)};
     const size_t outputs = (size_t)block * blocks;
-    l->weight = cleared(memory, (size_t)f->kernel * f->kernel * l->inputs * outputs, 2);
+    l->weight = cleared(memory, taps_of(l) * l->inputs * outputs, 2);
     l->start = cleared(memory, outputs, 4), l->half = cleared(memory, outputs, 4),
     l->shift = cleared(memory, outputs, 4);
     l->limit = cleared(memory, (size_t)l->inputs, 4), l->bound = cleared(memory, (size_t)channels, 8);
@@ -216,7 +250,7 @@ static int prior_layer(Loading *g, Layer *l, const char *name, int index, const 
     char full[64];
     JOIN(full, "prior.network.", name, index_of(index).text, part);
     return load_layer(
-        g, l, &(Form){full, inputs, more, outputs, kernel, groups, leaky, strcmp(name, "heads") ? LEAST_SHIFT : 0});
+        g, l, &(Form){full, inputs, more, outputs, kernel, groups, leaky, strcmp(name, "heads") ? LEAST_SHIFT : 0, 1});
 }
 
 static int prior_block(Loading *g, Layer *l, const char *name, int index)
@@ -268,7 +302,11 @@ static int load_prior(Loading *g)
 }
 
 static int layer(Loading *g, Layer *l, const char *name, int inputs, int outputs, int kernel, int groups)
-{ return load_layer(g, l, &(Form){name, inputs, 0, outputs, kernel, groups, 0, 0}); }
+{ return load_layer(g, l, &(Form){name, inputs, 0, outputs, kernel, groups, 0, 0, 1}); }
+
+/* One of half the resolution. */
+static int downwards(Loading *g, Layer *l, const char *name, int inputs, int outputs)
+{ return load_layer(g, l, &(Form){name, inputs, 0, outputs, 3, 1, 0, 0, 2}); }
 
 /* A block of the transforms; index < 0: the only one of its name. */
 static int res_block(Loading *g, ResBlock *b, const char *of, int index, int channels)
@@ -334,12 +372,12 @@ static int load_analysis(Loading *g)
         return 0;
     for (int i = 0; i < c->analysis_blocks; i++)
         if (!res_block(g, m->analysis.blocks + i, "analysis.blocks", i, c->width)) return 0;
-    if (!layer(g, &m->analysis.down, "analysis.down", c->width, c->deep, 3, 1) ||
+    if (!downwards(g, &m->analysis.down, "analysis.down", c->width, c->deep) ||
         !res_block(g, &m->analysis.last_block, "analysis.last_block", -1, c->deep) ||
         !layer(g, &m->analysis.last, "analysis.last", c->deep, c->latent, 1, 1) ||
         !layer(g, &m->hyper.a, "hyper_analysis.a", c->latent, c->width, 1, 1) ||
-        !layer(g, &m->hyper.b, "hyper_analysis.b", c->width, c->width, 3, 1) ||
-        !layer(g, &m->hyper.c, "hyper_analysis.c", c->width, c->hyper, 3, 1))
+        !downwards(g, &m->hyper.b, "hyper_analysis.b", c->width, c->width) ||
+        !downwards(g, &m->hyper.c, "hyper_analysis.c", c->width, c->hyper))
         return 0;
     if (largest(&m->analysis.linear) + largest(&m->analysis.last) >= 1 << 30)
         return refuse(g, "analysis.last", "does not keep its sums exact");

@@ -27,6 +27,7 @@
 #define PLACE(output, half) (2 * (output) + (half))
 #define SHAPES(S) S(6, 2) S(4, 2) S(2, 2) S(1, 2)
 #define MOST_SUMS (12 * LANES)
+#define MOST_BESIDE 6
 static inline __m256i pair_at(const int16_t *p)
 {
     int32_t pair;

@@ -28,6 +28,7 @@
 #define PLACE(output, half) (2 * (output) + (half))
 #define SHAPES(S) S(12, 2) S(8, 2) S(4, 2) S(2, 2) S(1, 2) S(8, 3) S(4, 3) S(2, 3) S(1, 3)
 #define MOST_SUMS (24 * LANES)
+#define MOST_BESIDE 12
 static inline __m512i pair_at(const int16_t *p)
 {
     int32_t pair;

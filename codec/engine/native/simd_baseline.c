@@ -22,6 +22,7 @@
 #define PLACE(output, half) (2 * (output) + (half))
 #define SHAPES(S) S(3, 4) S(2, 4) S(1, 4)
 #define MOST_SUMS (12 * LANES)
+#define MOST_BESIDE 3
 static inline __m128i pair_at(const int16_t *p)
 {
     int32_t pair;

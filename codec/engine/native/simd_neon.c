@@ -25,6 +25,7 @@
      (output) % LANES) /* four weights of one input, then of the other */
 #define SHAPES(S) S(6, 4) S(4, 4) S(2, 4) S(1, 4)
 #define MOST_SUMS (24 * LANES)
+#define MOST_BESIDE 6
 static inline int32x4_t pair_at(const int16_t *p)
 {
     int32_t pair;

@@ -9,9 +9,9 @@
 #define STORE16(p, v) *(p) = (int16_t)(v)
 #define ALL(n) (n)
 #define PAIR(p) loaded(p)
-#define DOT(sums, pair, weights) ((sums) + dot(pair, weights))
+#define DOT(sums, pair, weights) ADD(sums, dot(pair, weights))
 #define PLACE(output, half) (2 * (output) + (half))
-#define ADD(a, b) ((a) + (b))
+#define ADD(a, b) ((int32_t)((uint32_t)(a) + (uint32_t)(b)))
 #define MULTIPLY(a, b) ((a) * (b))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
@@ -22,6 +22,7 @@
 #define SHIFT_EACH(v, counts) ((v) >> (counts))
 #define SHAPES(S) S(1, 16)
 #define MOST_SUMS 16
+#define MOST_BESIDE 1
 static inline int32_t loaded(const void *p)
 {
     int32_t v;

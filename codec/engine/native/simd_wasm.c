@@ -23,6 +23,7 @@
 #define PLACE(output, half) (2 * (output) + (half))
 #define SHAPES(S) S(3, 4) S(2, 4) S(1, 4)
 #define MOST_SUMS (12 * LANES)
+#define MOST_BESIDE 3
 /* Whole numbers below 2^24 and powers of two are exact in float. */
 static inline v128_t shifted(v128_t v, v128_t counts)
 {
