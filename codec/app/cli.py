@@ -39,6 +39,7 @@ COMMANDS = {
     "similar": ("features", "Rank a folder by likeness to a picture, and find near-duplicates."),
     "train": ("train", "Train a model on your own pictures."),
     "verify": ("look", "Check .aec files completely."),
+    "view": ("view", "Compare pictures and .aec files in the browser."),
 }
 
 

@@ -146,15 +146,15 @@ def _firefox() -> str | None:
     return shutil.which("firefox-esr") or shutil.which("firefox")
 
 
-def opened(kind: str, width: int = 1000, height: int = 700) -> Browser:
-    """A browser, "chromium" or "firefox"; skips where it is not installed."""
+def opened(kind: str, width: int = 1000, height: int = 700, **options: bool) -> Browser:
+    """A browser, "chromium" or "firefox", with options of its class; skips where it is not installed."""
     if kind == "firefox":
         if not _firefox():
             pytest.skip("Firefox is not installed (Debian: apt-get install firefox-esr)")
-        return Firefox(width, height)
+        return Firefox(width, height, **options)
     if browser.missing():
         pytest.skip(browser.missing())
-    return Browser(width, height)
+    return Browser(width, height, **options)
 
 
 @contextmanager
