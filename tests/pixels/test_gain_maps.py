@@ -49,8 +49,12 @@ def test_other_pictures_of_a_jpeg():
     first.save(file, "MPO", save_all=True, append_images=[second])
     plain = file.getvalue()
     assert load(plain).notes == ()  # nothing is known of the other one
-    kinds = [plain.find(code) for code in (b"\x00\x00\x00\x00", b"\x00\x00\x03\x20")]
-    assert len(kinds) == 2
+    table = plain.find(b"\x02\xb0\x07\0")
+    place = plain.find(b"\0\0\x03\0", table) + 16  # of the kind of the second, behind that of the first
+    views = plain[:place] + b"\x02\0\x02\0" + plain[place + 4 :]
+    assert load(views).notes == ("the other pictures in it",)
+    preview = plain[:place] + b"\x02\0\x01\0" + plain[place + 4 :]
+    assert load(preview).notes == ()
     second.info["xmp"] = b'<x:xmpmeta><d x="urn:com:apple:photo:2020:aux:hdrgainmap"/></x:xmpmeta>'
     file = io.BytesIO()
     first.save(file, "MPO", save_all=True, append_images=[second], xmp=second.info["xmp"])
