@@ -13,7 +13,7 @@ import click
 
 from ..errors import CodecError
 from ..files import output
-from ..files.jobs import STREAM, Job, apart, is_hidden
+from ..files.jobs import STREAM, Job, apart, is_hidden, is_odd
 from ..files.words import shown
 
 
@@ -62,17 +62,12 @@ def _walk(top: str, suffixes: Collection[str], others: list[str]) -> Iterator[Jo
         folders.sort()
         for name in sorted(files):
             path = os.path.join(folder, name)
-            if os.path.splitext(name)[1].lower() in suffixes and not _is_odd(path):
+            if os.path.splitext(name)[1].lower() in suffixes and not is_odd(path):
                 yield Job(path, root=top)
             elif not is_hidden(os.path.relpath(path, top)):
                 others.append(path)
     for error in unreadable:
         yield Job(error.filename, problem=error)
-
-
-def _is_odd(path: str) -> bool:
-    """Whether it is there, and no file: a FIFO would keep whoever reads it waiting."""
-    return os.path.exists(path) and not os.path.isfile(path)
 
 
 @dataclass(frozen=True)

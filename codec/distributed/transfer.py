@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import CodecError
 from ..files import output
-from ..files.jobs import Job, apart, is_hidden
+from ..files.jobs import Job, apart, is_hidden, is_odd
 from ..files.words import reason, text
 
 # File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all
@@ -123,6 +123,8 @@ class Transfer:
         """
         if self.settings.force:
             return None
+        if (path := local(target)) is not None and is_odd(path):
+            raise CodecError(f"{target} exists already and is no file")
         try:
             data = read(target)
         except FileNotFoundError:
@@ -170,7 +172,7 @@ def plan(source: str, destination: str, suffixes: Collection[str], suffix: str, 
     for path in files.find(top):
         stem, ending = os.path.splitext(path)
         below = len(top.rstrip("/")) + 1
-        if ending.lower() not in suffixes:
+        if ending.lower() not in suffixes or local(source) is not None and is_odd(path):
             if not is_hidden(path[below:]):
                 passed.append(path[below:])
             continue

@@ -64,3 +64,8 @@ def streams(job: Job) -> bool:
 def is_hidden(path: str) -> bool:
     """Whether a file, or a folder that it is in, is hidden by its name; `path` begins in the tree."""
     return any(part.startswith(".") for part in path.split(os.sep))
+
+
+def is_odd(path: str) -> bool:
+    """Whether it is there, and no file: a FIFO would keep whoever reads it waiting."""
+    return os.path.exists(path) and not os.path.isfile(path)

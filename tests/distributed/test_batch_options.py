@@ -47,6 +47,17 @@ def test_times_and_permissions_there_and_back(jobs):
     assert done.exit_code == 2 and "directories of this machine" in done.stderr
 
 
+def test_what_is_no_file_is_passed_over_or_left():
+    """A FIFO keeps whoever reads it waiting."""
+    os.mkfifo("in/b.png")
+    os.mkdir("out")
+    Image.fromarray(photograph(30, 20)).save("in/c.png")
+    os.mkfifo("out/c.aec")
+    done = batch("in", "out")
+    assert done.exit_code == 1 and "c.aec exists already and is no file" in done.stderr
+    assert "b.png" in done.stderr.splitlines()[-1] and os.path.exists("out/deep/a.aec")
+
+
 def test_parts_of_pictures_and_what_is_stripped():
     assert batch("in", "out").exit_code == 0
     back = ["out", "back", "--decompress", "-f"]
