@@ -192,11 +192,16 @@ REGION: list[Parameter] = [
     click.option(
         "--fast",
         is_flag=True,
-        help="Compute pixels in floats where torch is the engine: faster, samples of photographs off by a level.",
+        help="Compute pixels in floats where torch is the engine: faster, samples of photographs off by a level. The "
+        "native engine ignores it.",
     ),
 ]
 PIXELS: list[Parameter] = [
-    click.option("--pixels", is_flag=True, help="Print the SHA-256 of the pixels, which is the same on every machine.")
+    click.option(
+        "--pixels",
+        is_flag=True,
+        help="Print the SHA-256 of the pixels, which is the same on every machine (`pixels` in --json).",
+    )
 ]
 RECOVER: list[Parameter] = [
     click.option("--recover", is_flag=True, help="Decode what is left of damaged files; the rest becomes gray.")
