@@ -123,7 +123,7 @@ def _reason(error: BaseException | None) -> str:
     """What Pillow's exception says of the file; its parsers also raise what only their authors understand."""
     if isinstance(error, SyntaxError) and error.args == (error.__cause__,):  # wrapped by Pillow
         error = error.__cause__
-    if isinstance(error, (struct.error, IndexError)):
+    if isinstance(error, (struct.error, IndexError, TypeError)) and str(error) not in REASONS:
         return "it ends too early or contradicts itself"
     if isinstance(error, KeyError):
         if (name := COMPRESSIONS.get(error.args[0])) is not None:

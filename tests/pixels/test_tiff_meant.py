@@ -124,6 +124,27 @@ def test_a_big_endian_bigtiff_keeps_its_exif_and_is_one_picture():
         load(file.getvalue())
 
 
+def test_planes_of_lying_tags_are_refused():
+    samples = photo(20, 31, 3, 8)
+    lies = (
+        {"_273": (2, b"here\0")},
+        {"_322": (LONG, [0]), "_323": (LONG, [16])},
+        {"_322": (LONG, [1]), "_323": (LONG, [1])},
+    )
+    for lie in lies:
+        tags = {int(name[1:]): value for name, value in lie.items()}
+        data = tiff(
+            [np.ascontiguousarray(plane).tobytes() for plane in np.moveaxis(samples, 2, 0)],
+            {256: (LONG, [31]), 257: (LONG, [20]), 258: (SHORT, [8] * 3), 259: (SHORT, [NONE]), 262: (SHORT, [RGB])}
+            | {277: (SHORT, [3]), 284: (SHORT, [2])}
+            | ({324: (LONG, None), 325: (LONG, [620] * 3)} if 322 in tags else {278: (LONG, [20])})
+            | tags,
+        )
+        with pytest.raises(BadImage) as caught:
+            load(data)
+        assert not any(word in str(caught.value) for word in ("object", "operand", "'"))
+
+
 def test_a_lying_big_endian_bigtiff_is_read_or_refused():
     data = big_endian(photo(20, 31, 3, 8))
     refused = 0

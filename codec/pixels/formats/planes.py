@@ -69,13 +69,17 @@ def together(file: BinaryIO, opened: TiffImagePlugin.TiffImageFile) -> io.BytesI
 def _files(file: BinaryIO, tags: Any, order: str, layout: Layout, samples: int, depth: int) -> Iterator[bytes]:
     """Yields a small file of each plane."""
     tiled, width, height = tiff.STRIPS[0] not in tags, tags[tiff.WIDTH], tags[tiff.HEIGHT]
-    rows = tags[tiff.TILE_HEIGHT] if tiled else min(height, tags.get(tiff.STRIP_ROWS, height))
-    columns = tags[tiff.TILE_WIDTH] if tiled else width
+    rows, columns = tags.get(tiff.STRIP_ROWS, height), width
+    if tiled:
+        rows, columns = tags.get(tiff.TILE_HEIGHT), tags.get(tiff.TILE_WIDTH)
+    if not all(isinstance(side, int) and side > 0 for side in (rows, columns)):
+        raise BadImage("the picture is a broken TIFF file (its tags contradict each other)")
+    rows = rows if tiled else min(rows, height)
     places = tiff.TILES if tiled else tiff.STRIPS
     across, down = -(-width // columns), -(-height // rows)
     count = across * down  # segments of a plane
     offsets, sizes = (tiff.values(tags.get(tag, ())) for tag in places)
-    if tags.get(tiff.COMPRESSION, tiff.NONE) == tiff.NONE:
+    if len(offsets) >= count * samples and tags.get(tiff.COMPRESSION, tiff.NONE) == tiff.NONE:
         tall = [rows if tiled else min(rows, height - i // across * rows) for i in range(count)]
         sizes = [columns * depth // 8 * n for n in tall] * samples
     if min(len(offsets), len(sizes)) < count * samples or sum(sizes[: count * samples]) > file.seek(0, os.SEEK_END):
