@@ -39,6 +39,8 @@ export interface DecodeOptions {
    * RGB of 8 or 16 bits, unturned, and alpha apart; "png": the bytes of a PNG of 8 bits, with the profile.
    */
   format?: "rgba" | "rgb" | "samples" | "png";
+  /** Whether a PNG is made without compression, as it is only to be shown. */
+  fast?: boolean;
   /** Whether the picture is turned as its EXIF says; true if not given. */
   orient?: boolean;
   /** With true, tiles come by `progress` alone, and no picture is put together. */

@@ -42,9 +42,10 @@ export class Codec {
   }
 
   /** A picture: see aec.d.ts. Rejects with AecError, or with the signal's reason. */
-  async decode(bytes, { format = "rgba", orient = true, tiles = false, progress, signal, maxPixels } = {}) {
+  async decode(bytes, { format = "rgba", orient = true, tiles = false, progress, signal, ...more } = {}) {
     const copy = view(bytes).slice(); // what the caller has stays with the caller
-    const given = { bytes: copy, format, orient, tiles, progress: !!progress, maxPixels };
+    const { fast = false, maxPixels, stream } = more;
+    const given = { bytes: copy, format, fast, orient, tiles, progress: !!progress, maxPixels, stream };
     return this._job("decode", given, [copy.buffer], { progress, signal });
   }
 

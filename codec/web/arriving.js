@@ -3,6 +3,8 @@ import { readHeader } from "./container.js";
 import { Decoding, spans } from "./decode.js";
 import { joined } from "./streams.js";
 
+const MOST_KEPT = 16; // tiles, of whose latents each takes 5 MB
+
 /** What a worker knows of such a file. */
 export class Arriving {
   /** `maxPixels`: more are refused. */
@@ -43,6 +45,12 @@ export class Arriving {
     }
     for (const { number, coarse } of found)
       yield { ...this.decoding.tile(model, this.known, number, ...spansOf(number)), coarse };
-    for (const number of this.known.keys()) if (number < next - columns.length - 1) this.known.delete(number);
+    for (const number of this.known.keys())
+      if (number >= MOST_KEPT && number < next - columns.length - 1) this.known.delete(number);
+  }
+
+  /** Latents of tiles that have come whole, by number, as far as they are kept. */
+  read() {
+    return new Map([...this.known].filter(([number]) => number < this.next));
   }
 }

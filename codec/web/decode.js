@@ -35,9 +35,10 @@ export class Decoding {
 
   /**
    * Yields {x, y, width, height, samples, alpha} of each tile, row by row: samples Uint8Array or Uint16Array [height,
-   * width, 1 or 3], alpha the same [height, width] or undefined. `model`: of latents; null for lossless files.
+   * width, 1 or 3], alpha the same [height, width] or undefined. `model`: of latents; null for lossless files. `read`:
+   * latents that were read before, by the tile's number.
    */
-  *tiles(model) {
+  *tiles(model, read = new Map()) {
     const { header, file } = this;
     const rows = spans(header.height, header.lossless ? 0 : model.synthesisHalo);
     const columns = spans(header.width, header.lossless ? 0 : model.synthesisHalo);
@@ -47,7 +48,7 @@ export class Decoding {
       for (; !header.lossless && next < rows.length && rows[next].start < row.outerStop; next++)
         for (const [j, column] of columns.entries()) {
           const number = next * columns.length + j;
-          known.set(number, this.latents(model, number, rows[next], column));
+          known.set(number, read.get(number) ?? this.latents(model, number, rows[next], column));
         }
       for (const [j, column] of columns.entries())
         yield this.tile(model, known, i * columns.length + j, row, column);

@@ -2,8 +2,7 @@
 //
 //     <script src="…/img.js"></script>
 //
-// In the head it is there before the first of them, and nothing is loaded twice; elsewhere it works too, also as a
-// module.
+// In the head it is there before the first of them, and nothing is loaded twice; it works elsewhere, as a module too.
 // `data-models`: the folder of the models, if it is not the one beside this script.
 //
 // The browser goes on choosing among `<picture>` sources and `srcset`; in place of what it chose, and cannot read,
@@ -104,7 +103,7 @@
         return null;
       };
       const progress = ({ data, step }) => this.show(data, "loading", step);
-      const stream = (await codec).stream({ format: "png", progress, part, signal });
+      const stream = (await codec).stream({ format: "png", fast: true, progress, part, signal });
       signal.addEventListener("abort", () => stream.cancel());
       stream.sized.then((size) => {
         if (this.state === "loading" && !this.kept.url) this.put(blank(size)); // room for it
@@ -171,7 +170,10 @@
   /** Begins with what an img shows, unless that was begun; ends what it no longer shows. */
   function check(img) {
     const loading = loadings.get(img);
-    if (loading?.isCurrent(img)) return;
+    if (loading?.isCurrent(img)) {
+      if (img.loading !== "lazy") loading.begin(); // if it has not, as the page did not want it yet
+      return;
+    }
     loading?.release(img);
     loadings.delete(img);
     if (!img.isConnected) return;
@@ -231,7 +233,7 @@
   async function decoded(url) {
     const reply = await fetch(url);
     if (!reply.ok) throw new Error(`the server says ${reply.status} ${reply.statusText}`);
-    const { data } = await (await opened()).decode(await reply.arrayBuffer(), { format: "png" });
+    const { data } = await (await opened()).decode(await reply.arrayBuffer(), { format: "png", fast: true });
     return URL.createObjectURL(new Blob([data], { type: "image/png" }));
   }
 

@@ -12,7 +12,7 @@ import { formed, FORMATS, Preview, Whole } from "./picture.js";
 import { encodePng } from "./png.js";
 import { helpers, sharedMemory, threadsHere } from "./threads.js";
 
-const MOST_PREVIEWED = 4e6; // pixels of a PNG of what has come of a file
+const MOST_PREVIEWED = 2e6; // pixels of a PNG of what has come of a file
 
 /**
  * The service of a port: `post(message, transfer)` answers; give it the messages that come. `script`: of the worker,
@@ -100,7 +100,8 @@ export class Service {
     return this.models.get(id);
   }
 
-  async decode({ bytes, format, orient, tiles, progress, maxPixels }, id) {
+  /** `stream`: the one whose file this is, if it is that of one. */
+  async decode({ bytes, format, fast, orient, tiles, progress, maxPixels, stream }, id) {
     const decoding = Decoding.of(bytes, maxPixels ?? this.maxPixels), { header } = decoding;
     const weights = header.lossless ? null : await this.model(header.model), sections = await decoding.sections();
     const orientation = orientationOf(sections.exif), turn = orient && format !== "samples" ? orientation : 1;
@@ -108,7 +109,7 @@ export class Service {
     const whole = new Whole(header, turn);
     let done = 0;
     const total = decoding.file.tiles.length;
-    for (const found of decoding.tiles(weights)) {
+    for (const found of decoding.tiles(weights, this.arriving.get(stream)?.read())) {
       const tile = formed(found, header, form, turn), { x, y, width, height, data, alpha } = tile;
       if (!tiles) whole.put(tile, "data", each);
       if (!tiles && format === "samples") whole.put(tile, "alpha", 1);
@@ -120,7 +121,7 @@ export class Service {
       if (done < total) await this.turn(id);
     }
     const { icc, exif, xmp, cicp } = sections;
-    if (format === "png") whole.planes.data = await encodePng({ ...whole, ...whole.planes, icc, cicp });
+    if (format === "png") whole.planes.data = await encodePng({ ...whole, ...whole.planes, icc, cicp }, fast);
     const { channels, depth, quality, model } = header;
     const result = {
       width: whole.width, height: whole.height, channels, depth, ...whole.planes, orientation,
@@ -163,7 +164,7 @@ export class Service {
       await this.turn(id);
     }
     if (tiles && format === "png")
-      show({ x: 0, y: 0, ...picture, data: await encodePng(arriving.preview), picture, coarse: true, step });
+      show({ x: 0, y: 0, ...picture, data: await encodePng(arriving.preview, true), picture, coarse: true, step });
     return [{}];
   }
 

@@ -21,7 +21,7 @@ export function worthwhile({ header, tiles, expected }, there) {
 export class Stream {
   constructor(codec, { progress, signal, part, ...options }) {
     Object.assign(this, { _codec: codec, _progress: progress, _signal: signal, _part: part, _options: options });
-    Object.assign(this, { _pieces: [], _size: 0, _end: SMALLEST_FILE, _looked: 0, _wanted: null, _looking: false });
+    Object.assign(this, { _pieces: [], _size: 0, _end: SMALLEST_FILE, _looked: 0, _wanted: null, _looking: null });
     this._id = codec._next++;
     this.info = null; // of the file, once its header is there
     this.sized = new Promise((resolve) => (this._isSized = resolve));
@@ -39,9 +39,16 @@ export class Stream {
 
   /** The picture, as of `decode`, once all bytes were given. */
   async end() {
-    this._wanted = null; // what is on its way would come too late
-    this._forget();
-    return this._codec.decode(joined(this._pieces), { ...this._options, signal: this._signal });
+    this._wanted = null;
+    if (this._looked && this._file.tiles.length > 1 && this._size === this._file.expected) {
+      await this._looking;
+      await this._see(); // the last tiles need not wait for all to be put together
+    }
+    this._ended = true;
+    const options = { ...this._options, signal: this._signal, stream: this._id };
+    const picture = this._codec.decode(joined(this._pieces), options);
+    this._forget(); // after it
+    return picture;
   }
 
   /** Lets go of everything. */
@@ -81,11 +88,17 @@ export class Stream {
   async _look() {
     if (this._looking || this._codec.busy || this._wanted === null) return;
     if (this._size < this._wanted || this._size >= this._file.expected) return;
-    this._looking = true;
+    this._looking = this._see();
+    await this._looking;
+    this._looking = null;
+    this._look();
+  }
+
+  async _see() {
     const bytes = joined(this._pieces), chunk = bytes.slice(this._looked), of = this._file.expected;
     this._pieces = [bytes];
     this._looked = bytes.length;
-    this._wanted = worthwhile(this._file, bytes.length);
+    if (this._wanted !== null) this._wanted = worthwhile(this._file, bytes.length);
     const progress = (tile) => {
       if (!this._ended && !this._signal?.aborted) this._progress({ ...tile, bytes: bytes.length, of });
     };
@@ -95,8 +108,6 @@ export class Stream {
     } catch {
       this._wanted = null; // `end` says what is wrong
     }
-    this._looking = false;
-    this._look();
   }
 
   _forget() {

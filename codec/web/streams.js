@@ -24,6 +24,28 @@ export async function deflated(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+const BLOCK = 65535; // bytes of a stored block at most
+
+/** Bytes as zlib packs them without compression. */
+export function stored(bytes) {
+  const blocks = Math.max(1, Math.ceil(bytes.length / BLOCK)), whole = new Uint8Array(6 + 5 * blocks + bytes.length);
+  whole.set([0x78, 0x01]);
+  let at = 2, a = 1, b = 0;
+  for (let k = 0; k < blocks; k++) {
+    const block = bytes.subarray(k * BLOCK, (k + 1) * BLOCK), size = block.length;
+    whole.set([+(k === blocks - 1), size & 255, size >> 8, ~size & 255, (~size >> 8) & 255], at);
+    whole.set(block, at + 5);
+    at += 5 + size;
+    for (let i = 0; i < size; ) {
+      for (const stop = Math.min(i + 3800, size); i < stop; i++) b += a += block[i]; // which 32 bits hold
+      a %= 65521;
+      b %= 65521;
+    }
+  }
+  whole.set([b >> 8, b & 255, a >> 8, a & 255], at);
+  return whole;
+}
+
 /** The bytes of a buffer or a view of one. */
 export function view(bytes) {
   return ArrayBuffer.isView(bytes)
