@@ -77,15 +77,17 @@ def box(opened, selector):
     )
 
 
-def pixels(opened, x, y, width=1, height=1):
-    """RGB [height, width, 3] of the canvas, counted in its own pixels from the corner of the first picture at 1x."""
+def pixels(opened, x, y, width=1, height=1, size=SIZE):
+    """RGB [height, width, 3] of the canvas, counted in its own pixels from the corner of a picture of this size at 1x,
+    which is the first one if not said otherwise.
+    """
     found = opened.run(
         """const [x, y, w, h, W, H] = arguments, c = document.querySelector("#canvas"), r = devicePixelRatio;
         const left = Math.round(c.width / 2 - (W * r) / 2), top = Math.round(c.height / 2 - (H * r) / 2);
         const read = () => [...c.getContext("2d").getImageData(left + x, top + y, w, h).data];
         return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(read()))));""",
         *(x, y, width, height),
-        *SIZE,
+        *size,
     )
     return np.array(found).reshape(height, width, 4)[..., :3]
 

@@ -5,9 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms, ImageOps
 
+from codec.pixels import colour
+from codec.pixels.picture import Picture
 from tests.web import studio
+from tests.web.scene import landscape
 from tests.web.studio import CODER, box, choose, drop, fresh, pixels, png, saved, settled
 
 WIDTH, HEIGHT = studio.SIZE
@@ -188,11 +191,48 @@ def test_files_are_dropped_chosen_and_closed(wide, picture):
     choose(wide, {"chosen.aec": CODER.encode(picture[:64, :64], 77, lossless=False)})
     settled(wide, ".aec 77")
     choose(wide, {"chosen.png": png(picture[:64, :64])})
-    wide.wait("return document.querySelector('#left-badge').textContent === 'Original'")
+    wide.wait("return document.querySelector('#entries [aria-current]').innerText === 'chosen.png'")
     assert wide.text("#entries").count("chosen") == 1, "a picture joins the file of its name"
     for name in ("chosen.png", "new.png"):
         wide.click(f"[aria-label='Close {name}']")
     assert "new.png" not in wide.text("#entries")
+
+
+def test_a_turned_file_of_other_colours_is_shown_as_it_is_meant(wide):
+    exif, p3 = Image.Exif(), colour.profile_of(bytes([12, 13, 0, 1]), False)
+    exif[0x0112] = 6
+    source = Picture(np.asarray(landscape(100, 150)), icc=p3, exif=exif.tobytes().removeprefix(b"Exif\0\0"))
+    file = CODER.encode(source, 90, lossless=False)
+    drop(wide, {"turned.aec": file})
+    settled(wide, ".aec 90")
+    upright = ImageOps.exif_transpose(CODER.decode(file))
+    expected = ImageCms.profileToProfile(upright, io.BytesIO(p3), ImageCms.createProfile("sRGB"))
+    assert expected.size == (150, 100) and not np.array_equal(np.asarray(expected), np.asarray(upright))
+    shown = pixels(wide, 0, 0, 150, 100, size=(150, 100))
+    assert np.abs(shown.astype(int) - np.asarray(expected)).max() <= 3
+    bits = np.rot90(CODER.bits_map(file), -1)[:6, 1:]  # its first column begins left of the picture, 10 pixels
+    wide.press("b")
+    wide.wait("return !document.querySelector('#legend').hidden")
+    y, x = np.unravel_index(bits.argmax(), bits.shape)
+    place = 6 + 16 * int(x) + 8, 16 * int(y) + 8
+    found = pixels(wide, *place, size=(150, 100))[0, 0]
+    assert found == pytest.approx(0.8 * np.array([0xFC, 0xF3, 0xA9]) + 0.2 * np.asarray(expected)[place[::-1]], abs=2)
+
+
+def test_a_large_picture_comes_tile_by_tile(wide):
+    drawn = np.tile(np.asarray(landscape(420, 560)), (3, 3, 1))
+    wide.run(
+        """const badge = document.querySelector("#right-badge");
+        window.labels = [];
+        new MutationObserver(() => labels.push(badge.textContent)).observe(badge, {childList: true})"""
+    )
+    file = CODER.encode(drawn, 50, lossless=False)
+    drop(wide, {"large.aec": file})
+    settled(wide, ".aec 50")
+    assert ".aec 50 …" in wide.run("return labels")
+    wide.press("1")
+    expected = np.asarray(CODER.decode(file))[994:1054, 994:1054]  # where four tiles meet
+    assert np.array_equal(pixels(wide, 994, 994, 60, 60, size=(1260, 1680)), expected)
 
 
 def test_what_is_no_picture_gets_one_sentence_and_the_page_goes_on(wide, file):

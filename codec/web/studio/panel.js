@@ -131,7 +131,7 @@ export class Panel {
   #renderStage() {
     const { entry } = this.#state;
     const stage = this.#stage;
-    const { left, right } = entry?.shown ?? {};
+    const { left, right } = labelled(entry, stage);
     const share = Math.round(stage.divider * 100);
     at("#divider").hidden = !stage.divided;
     at("#divider").style.left = `${stage.divider * 100}%`;
@@ -146,7 +146,9 @@ export class Panel {
     at("#canvas").setAttribute("aria-label", entry ? this.#described(entry) : "No picture is open");
   }
 
-  #described({ name, shown: { left, right } }) {
+  #described(entry) {
+    const { name } = entry;
+    const { left, right } = labelled(entry, this.#stage);
     if (this.#stage.divided) return `${name}: ${left.label} on the left, ${right.label} on the right`;
     const seen = (this.#stage.whole === "left" && left) || right || left;
     return `${name}: ${seen?.label ?? "being read"}`;
@@ -217,6 +219,12 @@ function facts({ info, quality, bytes }) {
     ["File", `${bytes.length} bytes`],
     ...Object.entries(sizes).map(([name, size]) => [`– ${name}`, `${size} bytes`]),
   ];
+}
+
+// What each side is called: the right one also while its tiles arrive.
+function labelled(entry, stage) {
+  const { left, right } = entry?.shown ?? {};
+  return { left, right: stage.arriving ? { label: `${entry.coming} …` } : right };
 }
 
 function element(name, text) {

@@ -6,6 +6,8 @@ const CHECK = 12; // CSS pixels per field of the ground below transparent pictur
 
 export class Stage extends EventTarget {
   #context;
+  #tiles = []; // {x, y, width, height, bitmap} of what will be the right side
+  #whole; // its size
   #sides = {}; // left, right: {width, height, bitmaps}; over: the same with {unit, x, y}
   #middle = { x: 0, y: 0 }; // the point of the picture, in its pixels, at the middle of the stage
   #scale = 1;
@@ -27,14 +29,32 @@ export class Stage extends EventTarget {
   // wide and high. A picture of another size is fitted.
   show({ left = null, right = null, over = null }) {
     const before = this.size;
+    for (const { bitmap } of this.#tiles.splice(0)) bitmap.close();
     this.#sides = { left, right, over };
     const now = this.size;
     if (now && (now.width !== before?.width || now.height !== before?.height)) this.fit();
     this.redraw();
   }
 
+  // Lays a tile of what will be the right side over it, until the next `show`; `size`: of the whole picture.
+  add(tile, size) {
+    this.#tiles.push(tile);
+    this.#whole = size;
+    if (!this.#sides.right && !this.#sides.left && this.#tiles.length === 1) this.fit();
+    this.#changed();
+  }
+
+  // Whether there are such tiles.
+  get arriving() {
+    return this.#tiles.length > 0;
+  }
+
   get size() {
-    return this.#sides.right ?? this.#sides.left;
+    return this.#sides.right ?? this.#sides.left ?? (this.arriving ? this.#whole : undefined);
+  }
+
+  get #hasRight() {
+    return Boolean(this.#sides.right) || this.arriving;
   }
 
   get scale() {
@@ -46,7 +66,7 @@ export class Stage extends EventTarget {
   }
 
   get divided() {
-    return Boolean(this.#sides.left && this.#sides.right && !this.whole);
+    return Boolean(this.#sides.left && this.#hasRight && !this.whole);
   }
 
   get place() {
@@ -96,7 +116,7 @@ export class Stage extends EventTarget {
 
   // The whole of the left picture, or when that is seen of the right one.
   flip() {
-    if (this.#sides.left && this.#sides.right) this.only(this.whole === "left" ? "right" : "left");
+    if (this.#sides.left && this.#hasRight) this.only(this.whole === "left" ? "right" : "left");
   }
 
   // Only one side, or null for both beside the divider.
@@ -152,13 +172,16 @@ export class Stage extends EventTarget {
       height: Math.round(size.height * scale),
     };
     const { left, right, over } = this.#sides;
-    const cut = !left ? 0 : !right ? canvas.width : { left: canvas.width, right: 0 }[this.whole];
+    const cut = !left ? 0 : !this.#hasRight ? canvas.width : { left: canvas.width, right: 0 }[this.whole];
     const line = cut ?? Math.round(this.divider * canvas.width);
     const start = Math.max(line, box.x);
     const rest = { ...box, x: start, width: box.x + box.width - start };
-    this.#ground(box);
+    // There is none where tiles are to come.
+    this.#ground(right ? box : { ...box, width: Math.min(box.width, start - box.x) });
     this.#side(left, box, { ...box, width: line - box.x });
     this.#side(right, box, rest);
+    for (const { x, y, width, height, bitmap } of this.#tiles)
+      this.#side({ width, height, bitmaps: [bitmap] }, placed({ x, y, width, height, unit: 1 }, box, scale), rest);
     if (over) this.#side(over, placed(over, box, scale), rest, 0.8);
   }
 

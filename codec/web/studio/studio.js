@@ -122,13 +122,19 @@ async function steps(entry, signal) {
   const { picture } = entry;
   const call = (doing, task, argument) => {
     panel.busy(doing);
-    return coder.call(task, argument, { signal, progress: (done) => panel.progress(done) });
+    const progress = (told) => {
+      panel.progress(told);
+      if (told.tile && task === "draw" && !argument.from) stage.add(told.tile, told.size);
+    };
+    return coder.call(task, argument, { signal, progress });
   };
   const draw = async (side, tag, doing, argument) => {
     if (entry.shown[side]?.tag === tag.key) return;
+    entry.coming = tag.label;
     put(entry, side, { ...(await call(doing, "draw", argument)), ...tag, tag: tag.key });
   };
 
+  show(entry);
   if (picture && !entry.shown.left) await draw("left", original(entry), "Reading", { layer: picture });
   if (entry.coded?.quality !== entry.quality) {
     if (entry.given?.info.quality === entry.quality) entry.coded = { ...entry.given, quality: entry.quality };

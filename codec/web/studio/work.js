@@ -1,7 +1,7 @@
 // What the page's worker does, one task after the other: everything that takes more than a moment.
-import { readFile } from "../container.js";
+import { readFile, sectionOf } from "../container.js";
 import { info } from "../info.js";
-import { turned } from "../orient.js";
+import { orientationOf, turned, turnedSize } from "../orient.js";
 import { Service } from "../service.js";
 import { equal } from "./equal.js";
 import { difference, heat, nearlyMost } from "./maps.js";
@@ -9,8 +9,8 @@ import { fromBase64, Pixels, read, toBitmaps, toCanvas } from "./pixels.js";
 
 const STRIDE = 16; // pixels per place of the map of bits
 const pixels = new Pixels();
-// Without a script for more workers: a page on disk has no threads.
-const service = new Service(null, ({ id, progress: { done, total } }) => postMessage({ id, progress: { done, total } }));
+const service = new Service(null, tell); // without a script for more workers: a page on disk has no threads
+const sizes = new Map(); // of the pictures that are decoded in tiles, by the number of the task
 let opened; // a promise
 let queue = Promise.resolve();
 
@@ -35,6 +35,15 @@ async function work({ id, task, argument }) {
     postMessage({ id, error: error.message || String(error) });
   }
   service.cancelled.delete(id);
+  sizes.delete(id);
+}
+
+// How far a task is; of a large picture also the tile that has been decoded.
+async function tell({ id, progress: { done, total, x, y, width, height, data } }) {
+  const size = sizes.get(id);
+  if (!size || total === 1) return postMessage({ id, progress: { done, total } });
+  const bitmap = await createImageBitmap(new ImageData(data, width, height));
+  postMessage({ id, progress: { done, total, size, tile: { x, y, width, height, bitmap } } }, [bitmap]);
 }
 
 function check(id) {
@@ -45,14 +54,17 @@ function check(id) {
 function pixelsOf(layer, id) {
   return pixels.of(layer, async (bytes) => {
     const { icc, cicp } = info(bytes).bytes;
-    if (!icc && !cicp) return decoded(bytes, "rgba", id);
-    const { data, orientation } = await decoded(bytes, "png", id);
-    return { ...(await read(new Blob([data], { type: "image/png" }))), orientation };
+    if (icc || cicp) {
+      const { data, orientation } = await decoded(bytes, "png", id);
+      return { ...(await read(new Blob([data], { type: "image/png" }))), orientation };
+    }
+    sizes.set(id, turnedSize(info(bytes), orientationOf(sectionOf(bytes, readFile(bytes), "exif"))));
+    return decoded(bytes, "rgba", id);
   });
 }
 
 async function decoded(bytes, format, id) {
-  const [picture] = await service.decode({ bytes, format, orient: true, progress: true }, id);
+  const [picture] = await service.decode({ bytes, format, orient: true, progress: format === "rgba" }, id);
   return picture;
 }
 
