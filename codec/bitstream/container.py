@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 from zlib import crc32
 
-from codec.errors import BadOption, Corrupt, NotAec, Truncated, UnsupportedVersion
+from ..errors import BadOption, Corrupt, NotAec, Truncated, UnsupportedVersion
 
 from .layout import (
     MOST_DRAWN,

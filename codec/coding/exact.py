@@ -28,7 +28,7 @@ WEBP = {"lossless": True, "quality": 75, "method": 4}
 RIFF = 20  # bytes of the container around a WebP bitstream: RIFF, its size, WEBP, VP8L, the bitstream's size
 VP8L = 0x2F  # signature of the bitstream
 NO_MEMORY = "encoding error 1"  # as Pillow says it of libwebp
-SMALL = 256**2  # pixels of tiles that are coded again, the same, at other qualities
+SMALL_PIXELS = 256**2  # pixels of tiles that are coded again, the same, at other qualities
 SAMPLED = 8  # one row or pair of rows in so many is looked at
 RUN = 16  # pixels
 
@@ -74,7 +74,7 @@ def rounded(pixels: NDArray[Any], step: int) -> NDArray[Any]:
 def encode(pixels: NDArray[Any]) -> bytes:
     """Bytes of a tile [H, W, 1 or 3] of uint8 or uint16, at most 8191 pixels wide and 16383 high."""
     samples = _bytes(pixels) if pixels.dtype == np.uint16 else np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    return (_webp_again if samples.size <= 3 * SMALL else _webp)(samples.shape, samples.tobytes())
+    return (_webp_again if samples.size <= 3 * SMALL_PIXELS else _webp)(samples.shape, samples.tobytes())
 
 
 def _bytes(pixels: NDArray[Any]) -> NDArray[Any]:

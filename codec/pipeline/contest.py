@@ -29,7 +29,7 @@ DRAWN = 0.5
 SHARP = 7
 PAGE = 8  # the step of rounded samples for drawings and pages with noise in them, at any quality
 STEPS = PAGE, 16, 32  # the steps tried for small pictures
-FEW = exact.SMALL  # pixels of pictures so small that every step is quickly tried
+FEW = exact.SMALL_PIXELS  # pixels of pictures so small that every step is quickly tried
 # The whole error of the latents may be so many times what they miss by the estimate: they are decoded to see it.
 FAR = 8
 # Bits per pixel that what the latents miss must be worth before samples are rounded for noise.

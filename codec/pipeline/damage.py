@@ -19,7 +19,7 @@ LOSS = {
 
 
 @dataclass
-class Missing:
+class Shortfall:
     """Of a file of `expected` bytes that lacks the last `bytes`: the number from 0 of the tile that is `coarse`, the
     numbers of those of which nothing is there, `tiles`, and the kinds of `sections` that are left out.
     """
@@ -68,7 +68,7 @@ class Damage:
         self.tiles: dict[int, CodecError] = {}
         self.sections: dict[str, CodecError] = {}
         self.surplus = 0
-        self.missing = Missing()
+        self.missing = Shortfall()
         self.header: Header | None = None
 
     def begin(self, header: Header, size: int, expected: int, partial: bool) -> None:

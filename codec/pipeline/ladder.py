@@ -18,7 +18,7 @@ from .choice import Candidate, cheapest
 
 RUNGS = 100, 3000, 6000, 10000  # qualities in hundredths
 USUAL = 6000  # the rung that tells what kind of picture it is: the default quality
-SMALL = 512  # bytes that are few with any picture
+SMALL_BYTES = 512  # bytes that are few with any picture
 SPARSE = 0.04  # bits per pixel that are few with any picture: the smoothest photographs take more at quality 20
 # A picture of one colour and noise counts as small below EVEN bits per pixel, at the usual quality too, where it has no
 # more than FEW pixels, and below FLAT where it has up to MANY; larger ones are not looked at.
@@ -91,7 +91,7 @@ def best(
 
 def _below(bpp: float, file: bytes) -> bool:
     header, _ = container.read_header(file)
-    return _size(file) < max(SMALL, bpp / 8 * header.width * header.height)
+    return _size(file) < max(SMALL_BYTES, bpp / 8 * header.width * header.height)
 
 
 def _size(file: bytes) -> int:

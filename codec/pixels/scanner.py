@@ -20,7 +20,7 @@ from .picture import MAX_PIXELS, Picture
 from .read import check_size, load, load_file, open_file
 from .strips import Scan
 
-SMALL = 1 << 22  # pixels up to which a picture is read whole
+SMALL_PIXELS = 1 << 22  # pixels up to which a picture is read whole
 CUT = {"PNG": png.cut, "TIFF": tiff.cut, "PPM": ppm.cut}
 
 
@@ -57,7 +57,7 @@ def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
         name, size = whole.format, whole.size
     width, height = size
     check_size(width, height, max_pixels)
-    if size[0] * size[1] <= SMALL or name not in CUT:
+    if size[0] * size[1] <= SMALL_PIXELS or name not in CUT:
         return None
     if name == "TIFF":
         pil.check_pages(pil.reopen(whole, file))

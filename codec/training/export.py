@@ -21,7 +21,7 @@ from scipy.special import erf
 
 from ..bitstream.tables import Tables, pmf_to_cdf
 from ..engine.torch.model import Model
-from ..engine.torch.payload import rounded
+from ..engine.torch.payload import quantised
 from ..files.output import atomic
 from ..model import purpose
 from ..model.config import Config
@@ -132,7 +132,7 @@ def count(
 
         def quantise(t: int, mean: torch.Tensor, rows: torch.Tensor, target: torch.Tensor = target) -> torch.Tensor:
             residual = (gather(target, t) - mean * (1 << TARGET - LATENT)).flatten()
-            residual = rounded(frozen, residual, rows.flatten()).view(mean.shape) * (rows > 0)
+            residual = quantised(frozen, residual, rows.flatten()).view(mean.shape) * (rows > 0)
             index = rows.long() * (2 * reach + 1) + residual.clamp(-reach, reach).long() + reach
             y_counts.reshape(-1)[:] += np.bincount(index.flatten().numpy(), minlength=y_counts.size)
             return residual

@@ -163,7 +163,7 @@ def test_the_choice_is_the_one_of_least_cost_and_in_order():
 
 
 def test_files_that_are_not_so_small_are_taken_for_flat_pictures_only(monkeypatch):
-    monkeypatch.setattr(ladder, "SMALL", 20)
+    monkeypatch.setattr(ladder, "SMALL_BYTES", 20)
     errors = (4.0, 3.0, 2.0, 1.0)  # of 10,000 pixels: 50 bytes are 0.04 bits per pixel, 125 are 0.1
     assert chosen((40, 60, 120, 200), errors, 1000, first=80) == 120
     assert chosen((40, 60, 130, 200), errors, 1000, first=80) == 80
@@ -197,7 +197,7 @@ def test_the_campaign_finds_what_is_wrong(tmp_path, monkeypatch, capsys):
         and figures["steps"] >= 19
         and set(figures["wrong"].values()) == {0}
     )
-    monkeypatch.setattr(ladder, "SMALL", 0)
+    monkeypatch.setattr(ladder, "SMALL_BYTES", 0)
     monkeypatch.setattr(ladder, "SPARSE", 0)
     monkeypatch.setattr(ladder, "EVEN", 0)
     figures = order.run(0, [64], paths)

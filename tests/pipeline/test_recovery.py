@@ -182,7 +182,7 @@ def test_recover_on_the_command_line(folder, pictures):
 
 
 def test_rm_compares_what_was_written_by_rows(folder, pictures, monkeypatch):
-    monkeypatch.setattr(scanner, "SMALL", 0)
+    monkeypatch.setattr(scanner, "SMALL_PIXELS", 0)
     (folder / "b.aec").write_bytes(pictures["deep"][0])
     result = aecodec("decompress", "--rm", "a.aec", "b.aec")
     assert result.exit_code == 0 and sorted(path.name for path in folder.iterdir()) == ["a.png", "b.png", "bad.aec"]

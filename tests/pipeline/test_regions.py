@@ -172,7 +172,7 @@ def test_a_file_read_by_rows_gives_the_bytes_of_the_whole(pictures, coder, monke
         source = saved(pictures[name][1], "png")
         expected = coder.encode(source, 40)
         with monkeypatch.context() as small:
-            small.setattr(scanner, "SMALL", 0)
+            small.setattr(scanner, "SMALL_PIXELS", 0)
             assert coder.encode(source, 40) == expected
             assert coder.encode(source, 40, strip="exif") == coder.encode(without(load(source), "exif"), 40)
             with pytest.raises(BadImage, match="checksum|inflated"):
@@ -215,7 +215,7 @@ def test_few_rows_are_held(on_torch, monkeypatch):
 
 def test_a_file_is_read_to_its_end(pictures, coder, monkeypatch):
     """Behind the last row too, where that row ends a stretch."""
-    monkeypatch.setattr(scanner, "SMALL", 0)
+    monkeypatch.setattr(scanner, "SMALL_PIXELS", 0)
     monkeypatch.setattr(png, "STRETCH", (1 + WIDTH) * HEIGHT // 10)
     source = saved(pictures["gray"][1], "png")
     for broken in (source[:-12], source[:-1] + b"x"):

@@ -276,7 +276,7 @@ def test_long_and_broken_texts_of_png(monkeypatch):
             assert np.array_equal(picture.pixels, photo(20, 30, 3)) and picture.xmp == xmp
             assert len(picture.notes) == lost and (picture.icc == long) == (pieces[0][4:8] == b"iCCP" and not lost)
             with monkeypatch.context() as patch:
-                patch.setattr(scanner, "SMALL", 0)
+                patch.setattr(scanner, "SMALL_PIXELS", 0)
                 with scanner.opened(data) as scan:
                     assert isinstance(scan, Scan) and (scan.xmp, scan.icc, scan.notes) == (
                         xmp,

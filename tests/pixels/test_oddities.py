@@ -54,7 +54,7 @@ def test_broken(name, capfd):
 
 @pytest.mark.parametrize("name", [*ODD, *BROKEN])
 def test_rows_and_whole_agree(name, monkeypatch):
-    monkeypatch.setattr(scanner, "SMALL", 0)
+    monkeypatch.setattr(scanner, "SMALL_PIXELS", 0)
     for module in (png, tiff, ppm):
         monkeypatch.setattr(module, "STRETCH", 500)
     data = ODD[name][0] if name in ODD else BROKEN[name]

@@ -28,7 +28,7 @@ from codec.pixels.strips import Region, Scan, Window
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Every file counts as large, and comes in many pieces."""
-    monkeypatch.setattr(scanner, "SMALL", 0)
+    monkeypatch.setattr(scanner, "SMALL_PIXELS", 0)
     for module in (png_rows, tiff, ppm):
         monkeypatch.setattr(module, "STRETCH", 500)
     monkeypatch.setattr(png_rows, "BLOCK", 700)

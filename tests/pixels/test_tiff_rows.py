@@ -18,7 +18,7 @@ FILES = 80  # of each of 8 seeds
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """Every file counts as large, and comes in many pieces."""
-    monkeypatch.setattr(scanner, "SMALL", 0)
+    monkeypatch.setattr(scanner, "SMALL_PIXELS", 0)
     monkeypatch.setattr(tiff_rows, "STRETCH", 900)
 
 

@@ -60,7 +60,7 @@ def encode(
             where, ends = _coded(rows, valid[t])
             residual = torch.sub(gather(target, t), mean, alpha=1 << TARGET - LATENT)
             wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
-            symbols = rounded(m, wanted, own)
+            symbols = quantised(m, wanted, own)
             residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols).view(mean.shape)
             each(t, (symbols, own, ends), (residual, rows))
             return residual
@@ -137,7 +137,7 @@ def compose(
     return _finished([encoder], z, decoded)[0]
 
 
-def rounded(model: Model, residuals: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+def quantised(model: Model, residuals: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """The symbols of residuals [n], in steps of 2^-TARGET, under their table rows: rounded where the error saved is
     worth its bits (`Networks.thresholds`); both float64.
     """
