@@ -1,9 +1,9 @@
 """aecodec, a learned image codec. In pipeline order:
 
-errors, pixels (pictures in and out, by rows) -> bitstream (container, rANS, FORMAT.md) -> model (networks, the exact
-prior, weight files) -> engine (latents of pixels, payload of latents and back; where torch runs) -> coding (tiles,
-samples, drawn parts) -> pipeline (the path both ways, the choice among ways, targets) -> distributed,
-latents, autoencoders, app (the command line); training is imported by nobody. pillow is a plugin for Pillow.
+errors, files -> pixels (pictures in and out, by rows) -> bitstream (container, rANS, FORMAT.md) -> model (networks, the
+exact prior, weight files) -> coding (tiles, samples, drawn parts) -> engine (latents of pixels, payload of latents and
+back: in C, or by torch) -> pipeline (the path both ways, the choice among ways, targets) -> latents, autoencoders, web,
+distributed, training, app (the command line). pillow is a plugin for Pillow. CONTRIBUTING.md has the whole map.
 
     import codec
     data = codec.compress("photo.png", quality=60)     # also PIL images and numpy arrays

@@ -3,7 +3,7 @@
 On top of pipeline.
 
     import codec.pillow                                     # or codec.pillow.register(model=..., device=...)
-    image = Image.open("photo.aec")                         # header and metadata only: torch is imported by load()
+    image = Image.open("photo.aec")                         # header and metadata only: load() decodes
     image.save("copy.aec", quality=80, exif=image.getexif())
 
 Modes are L, LA, RGB, RGBA and I;16; others are converted when saved where they fit into 8 or 16 bits, and refused

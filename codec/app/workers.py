@@ -1,6 +1,6 @@
 """Worker processes: calls made here, in any thread, are done there.
 
-Used by `batch` for several files at a time; knows nothing of files.
+Used by `runner` for several files at a time; knows nothing of files.
 
 A worker is a fresh interpreter (nothing is forked) that lives as long as the pipe to its parent: it ends with the
 parent, however that ends. One that dies, as the system's shortage of memory kills, costs the call it was busy with, and

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO
 from zlib import crc32
 
 from ..errors import BadOption, Corrupt, NotAec, Truncated, UnsupportedVersion
-
 from .layout import (
     MOST_DRAWN,
     NO_MODEL,

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from codec.errors import BadOption, Corrupt
-from codec.loading import loading
-
+from ..errors import BadOption, Corrupt
+from ..loading import loading
 from .tables import MAX_SYMBOL, TOTAL, Integers, Tables, as_array, integers
 
 INITIAL_STATE = 1 << 31  # state of a coder that holds nothing; a valid state lies in [2^31, 2^63)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import index
 from typing import Any
 
-from codec.errors import BadOption, CodecError, Corrupt, UnsupportedVersion
+from ..errors import BadOption, CodecError, Corrupt, UnsupportedVersion
 
 SIGNATURE = b"\xaeAEC"  # the first byte is neither ASCII nor a start of UTF-8: no text file begins so
 VERSION = 2

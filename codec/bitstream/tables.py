@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from codec.errors import BadOption, BadWeights, CodecError, Corrupt
+from ..errors import BadOption, BadWeights, CodecError, Corrupt
 
 TOTAL = 1 << 16  # what the frequencies of a row add up to; fixed inside the coder
 MAX_SYMBOL = 1 << 20  # a symbol 2^28 beyond its row makes the coder loop for ever; real ones stay below 2^18

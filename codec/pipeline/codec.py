@@ -83,8 +83,7 @@ class Codec:
     def decode_batch(
         self, files: Iterable[File], *, return_exceptions: bool = False, **options: Unpack[Decoding]
     ) -> list[Any]:
-        """The image `decode` makes of every file, in order; small pictures of one size share their work: one in 100,000
-        samples of 8 bits then differs by a level.
+        """The image `decode` makes of every file, in order; small pictures of one size share their work.
 
         return_exceptions: of a file that cannot be decoded, the CodecError or OSError is returned; else it is raised.
         """

@@ -1,6 +1,6 @@
 """Files of a given size or fidelity: the search for the quality that gives them.
 
-Above the encoder of `pipeline`, which it runs a few times.
+The encoder calls it, and is called by it a few times.
 
 codec.compress("photo.png", target_size=50_000)   # or bpp=0.5, or psnr=38, or ssimulacra2=80
 """
@@ -21,9 +21,8 @@ SIZE_WINDOW, SIZE_ROOM = 0.01, 8
 PSNR_WINDOW = 0.05  # dB that may be too many
 SCORE_WINDOW = 0.5  # points
 MOST_PSNR = 99.0  # dB: what counts as that of equal pixels
-# What a photograph gives at a quality, means of Kodak: where to begin, and how far to go for a difference. Tens of
-# percent off does no harm.
-# Of typical photographs at each quality: ln bpp, dB, and points of SSIMULACRA2 (of the visual model).
+# What a photograph gives at a quality: ln bpp, dB, and points of SSIMULACRA2 (of the visual model). It says where to
+# begin, and how far to go for a difference: tens of percent off do no harm, and the file that is found is measured.
 TYPICAL = {
     1: (-2.66, 26.4, 8.0),
     15: (-1.94, 28.6, 34.0),

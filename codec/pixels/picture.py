@@ -72,8 +72,8 @@ class Picture:
 
 
 def without(picture: Any, kinds: str | Iterable[str]) -> Any:
-    """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp" or "all"; raises BadOption for
-    another word.
+    """The Picture, or Scan, without the metadata of `kinds`, any of "exif", "icc", "xmp", "cicp" or "all"; raises
+    BadOption for another word.
 
     Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
     """
