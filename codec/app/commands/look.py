@@ -10,7 +10,7 @@ import click
 from ...files.jobs import AEC, Job
 from ...files.words import shown
 from ...model import purpose
-from ..arguments import INPUTS, MODEL, PIXELS, SPEECH, WORK
+from ..arguments import INPUTS, LIMIT, MODEL, PIXELS, SPEECH, WORK
 from ..bundle import takes
 from ..inputs import reread, source
 from ..options import Options
@@ -21,7 +21,7 @@ MODELS = Path(__file__).parents[2] / "models"
 
 
 @click.command()
-@takes(INPUTS, PIXELS, MODEL, WORK, SPEECH)
+@takes(INPUTS, PIXELS, MODEL, WORK, LIMIT, SPEECH)
 def verify(options: Options, pixels: bool) -> int:
     """Check .aec files completely.
 
@@ -91,9 +91,9 @@ def verifying(options: Options, pixels: bool) -> Work:
 
     def work(job: Job) -> tuple[int, str | None]:
         data = reread(job)
-        coder.verify(data)
-        header = codec.info(data)
-        return int(header["width"]) * int(header["height"]), coder.checksum(data) if pixels else None
+        coder.verify(data, max_pixels=options.max_pixels)
+        header, digest = codec.info(data), coder.checksum(data, max_pixels=options.max_pixels) if pixels else None
+        return int(header["width"]) * int(header["height"]), digest
 
     return work
 
