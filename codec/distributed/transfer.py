@@ -34,6 +34,7 @@ COLUMNS = {
     "sha256": "string",
     "seconds": "float64",
     "lost": "string",
+    "missing": "string",
     "error": "string",
 }
 
@@ -73,11 +74,13 @@ class Transfer:
         """Does one file: its row of the manifest, with `error` in place of an exception, and without `seconds` where
         the output was there already.
         """
+        from ..pixels import pil
+
         row: dict[str, Any] = dict.fromkeys(COLUMNS) | {"source": source, "output": target}
         start = time.perf_counter()
         try:
             existing = self._existing(target)
-            data, lost = self._made(source) if existing is None else (existing, ())
+            data, lost, missing = self._made(source) if existing is None else (existing, (), "")
             fresh = existing is None
             if fresh:
                 try:
@@ -87,10 +90,12 @@ class Transfer:
                     data, fresh = self._existing(target) or data, False
             coded = read(source) if self.settings.decompress else data
             row |= self._described(coded)
+            if self.settings.decompress:  # a part of the picture, where that was asked for
+                row["width"], row["height"] = pil.open_picture(io.BytesIO(data)).size
             if self.settings.psnr and not self.settings.decompress:
                 row["psnr"] = self._psnr(source, data)
             row |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            row["lost"] = "; ".join(lost) or None
+            row |= {"lost": "; ".join(lost) or None, "missing": missing or None}
             if fresh:
                 row["seconds"] = round(time.perf_counter() - start, 6)
         except Exception as error:
@@ -102,8 +107,9 @@ class Transfer:
         pairs = zip(batch["source"], batch["output"], strict=True)
         return _table([self.row(os.fsdecode(source), os.fsdecode(target)) for source, target in pairs])
 
-    def _made(self, source: str) -> tuple[bytes, tuple[str, ...]]:
-        """(output, what of the metadata it has no place for)."""
+    def _made(self, source: str) -> tuple[bytes, tuple[str, ...], str]:
+        """(output, what of the metadata it has no place for, what the input lacks that ends too early)."""
+        from ..pipeline.damage import Damage
         from ..pixels import scanner, write
         from ..pixels.picture import without
 
@@ -111,11 +117,12 @@ class Transfer:
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
             with scanner.opened(read(source) if path is None else path, settings.max_pixels) as picture:
-                return self._coder.encoder.encode(picture, self._encoding), picture.notes
-        file = io.BytesIO()
-        with self._coder.decoder.scan(read(source), self._decoding) as scan:
+                return self._coder.encoder.encode(picture, self._encoding), picture.notes, ""
+        file, damage = io.BytesIO(), Damage(recover=False) if self._decoding.partial else None
+        with self._coder.decoder.scan(read(source), self._decoding, damage) as scan:
             lost = write.save(without(scan, settings.encoding.get("strip", ())), file, settings.format)
-        return file.getvalue(), lost
+        missing = damage.missing.sentence(damage.header.tile_count) if damage and damage.header else ""
+        return file.getvalue(), lost, missing
 
     def _existing(self, target: str) -> bytes | None:
         """What stands at the target, if it is what it should be by its header; None if there is nothing or it is to be

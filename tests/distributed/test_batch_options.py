@@ -1,5 +1,6 @@
 """What `aecodec batch` is told: the options of compress and decompress, each in its direction."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -70,6 +71,27 @@ def test_parts_of_pictures_and_what_is_stripped():
         assert np.array_equal(np.asarray(picture), whole[6:14, 5:12]) and picture.getexif()[274] == 6
 
 
+def test_what_a_part_of_a_picture_measures():
+    assert batch("in", "out").exit_code == 0
+    done = batch("out", "back", "--decompress", "--crop", "5,6,7,8", "--json")
+    again = batch("out", "back", "--decompress", "--crop", "5,6,7,8", "--json")  # it is there by now
+    for record in map(json.loads, (done.stdout, again.stdout)):
+        assert (record["width"], record["height"]) == (7, 8)
+
+
+def test_what_is_missing_is_said():
+    assert batch("in", "out", "--lossy").exit_code == 0
+    whole = Path("out/deep/a.aec").read_bytes()
+    Path("out/deep/b.aec").write_bytes(whole[: 3 * len(whole) // 4])
+    refused = batch("out", "none", "--decompress", "--json")
+    assert refused.exit_code == 1 and "b.aec: the file ends too early" in refused.stderr
+    done = batch("out", "back", "--decompress", "--partial", "--json")
+    lack = f"the last {len(whole) - 3 * len(whole) // 4} of {len(whole)} bytes are missing"
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert done.exit_code == 0 and f"b.aec: {lack}" in done.stderr and "a.aec" not in done.stderr
+    assert "missing" not in first and second["missing"].startswith(lack)
+
+
 def test_a_score():
     pytest.importorskip("ssimulacra2")
     assert batch("in", "out", "--ssimulacra2", "30").exit_code == 0
@@ -85,6 +107,7 @@ def test_a_score():
         (["--scale", "1/2"], "--scale needs --decompress"),
         (["--crop", "0,0,1,1"], "--crop needs --decompress"),
         (["--fast"], "--fast needs --decompress"),
+        (["--partial"], "--partial needs --decompress"),
     ],
 )
 def test_each_option_has_its_direction(options, word):

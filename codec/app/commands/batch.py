@@ -12,7 +12,7 @@ from ...distributed.transfer import Settings
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown, text
-from ..arguments import DECODING, LIMIT, MODEL, PICTURE, PRESERVE, REGION, SPEECH, STRIP, TARGET, WORK, check_encoding
+from ..arguments import DECODING, LIMIT, MODEL, PICTURE, PRESERVE, SPEECH, STRIP, TARGET, WORK, check_encoding
 from ..bundle import Bundle, Parameter, given, names, takes
 from ..options import Options
 from ..report import Failure, Outcome
@@ -84,7 +84,7 @@ def batch(
         raise click.UsageError("--ray takes --actors instead of -j")
     if decompress and psnr:
         raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
-    for option in given(QUALITY if decompress else REGION):
+    for option in given(QUALITY if decompress else DECODING.options):
         raise click.UsageError(f"{option} {'excludes' if decompress else 'needs'} --decompress")
     if options.preserve and None in (transfer.local(source), transfer.local(destination)):
         raise click.UsageError("--preserve needs directories of this machine on both sides")
@@ -152,7 +152,7 @@ class Rows:
         when = f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"
         line = f"{shown(job.source)} -> {shown(job.target)}: {what}, {when}"
         lost = row["lost"].split("; ") if row["lost"] else ()
-        return Outcome(record, line, pixels=row["width"] * row["height"], lost=lost)
+        return Outcome(record, line, pixels=row["width"] * row["height"], lost=lost, note=row["missing"] or "")
 
     def of(self, job: Job) -> dict[str, Any]:
         if job.source in self.rows:
