@@ -140,7 +140,10 @@ def run(
     ours = not ray.is_initialized()
     try:
         if ours:
-            _connect(ray, address, actors)
+            try:
+                _connect(ray, address, actors)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise ClusterError(f"there is no such cluster: {_line(error, 0)}") from None
         ray.data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what happens to files is said as rows
         ray._private.worker._worker_logs_enabled = False  # Ray tells of deaths on standard output, where --json is
@@ -165,15 +168,16 @@ def run(
             if row["source"] not in done:  # else by an actor that died before Ray knew of it
                 done.add(row["source"])
                 yield row
-    except ray.exceptions.RayError as error:
-        raise ClusterError(
-            f"the cluster failed: {(str(error).strip().splitlines() or [type(error).__name__])[-1]}"
-        ) from None
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(f"there is no such cluster: {str(error).strip().splitlines()[0]}") from None
+    except (ray.exceptions.RayError, ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"the cluster failed: {_line(error, -1)}") from None
     finally:
         if ours:
             ray.shutdown()
+
+
+def _line(error: Exception, number: int) -> str:
+    """One line of what an exception says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[number]
 
 
 class Attempts:
