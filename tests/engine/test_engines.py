@@ -6,8 +6,9 @@ import torch
 
 from codec.bitstream import container
 from codec.engine.native.engine import NativeEngine
-from codec.engine.native.library import Missing, load
+from codec.engine.native.library import load
 from codec.engine.torch.engine import TorchEngine
+from codec.errors import Missing
 from codec.model.fixed import SAMPLE
 from codec.model.weights import path_of
 from tests.fuzz import tiny
@@ -50,3 +51,10 @@ def test_latents_payloads_and_pixels_are_the_same(engines, height, width, channe
     peeked = [engine.peek(tile.payload[: len(tile.payload) // 2], height, width, quality) for engine in engines]
     (known,), (found,) = (engine.render([y], [quality], 3, 8) for engine, (y, _) in zip(engines, peeked))
     assert np.array_equal(found, known) and peeked[0][1] == peeked[1][1] < 5
+
+
+def test_an_engine_that_was_sent_on_is_sent_on_as_before():
+    """What was asked for counts on the next machine too: auto is another device there, perhaps."""
+    engine = TorchEngine.opened("default", "auto")
+    make, arguments = engine.__reduce__()
+    assert make(*arguments).__reduce__() == (make, arguments)

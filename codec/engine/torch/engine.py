@@ -236,7 +236,7 @@ def _unpickled(
     engine = TorchEngine.opened(name, device, threads)
     if engine.model.id != id:
         raise BadWeights(f"the model {name!r} is {engine.model.id.hex()} here, and {id.hex()} is needed")
-    return TorchEngine(engine.model, *networks) if networks else engine
+    return TorchEngine(engine.model, *networks) if any(networks) else engine
 
 
 def _batch(latents: Sequence[Tensor]) -> Tensor:
