@@ -22,6 +22,7 @@ from PIL import Image, ImageFile
 from .bitstream import container, layout
 from .errors import BadOption, CodecError
 from .pixels import metadata
+from .pixels.terms import KINDS
 
 FORMAT = "AEC"
 
@@ -50,7 +51,7 @@ class AecImageFile(ImageFile.ImageFile):
         deep_gray = header.channels == 1 and header.depth == 16 and not header.alpha
         self._mode = "I;16" if deep_gray else ("L" if header.channels == 1 else "RGB") + ("A" if header.alpha else "")
         sections = {}
-        for kind in metadata.KINDS:
+        for kind in KINDS:
             with suppress(CodecError):  # what is damaged or missing is left out: load refuses the file
                 sections[kind] = reader.section(kind)
         self.info.update(metadata.named(**sections, gray=header.channels == 1))

@@ -1,8 +1,7 @@
 """What the latents know besides pictures, on the codec's own weight file and bitstream. In order of use:
 
 features (a vector per picture, near-duplicates), anomaly (what is unusual, and where), denoise (an encoder that cleans
-while it compresses), generate (draws from the priors, walks between latents); `files` joins them to .aec files,
-`commands` to the command line.
+while it compresses), generate (draws from the priors, walks between latents); `files` joins them to .aec files.
 
     from codec import Codec, latents
     coder = Codec("psnr")          # the model that the figures were measured with

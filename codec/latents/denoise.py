@@ -23,7 +23,7 @@ from ..model.config import Config
 from ..model.networks import Analysis, Gain, HyperAnalysis
 from ..model.weights import read_metadata, refusing
 from ..pipeline.codec import Codec
-from ..pixels.picture import MAX_PIXELS
+from ..pixels.terms import MAX_PIXELS
 
 FORMAT = "aecodec encoder 1"
 INSTALLED = Path(__file__).with_name("denoise.safetensors")

@@ -15,7 +15,7 @@ from ..bitstream import container
 from ..coding import tiles
 from ..errors import BadOption
 from ..pipeline.options import hundredths_of
-from ..pixels.picture import MAX_PIXELS
+from ..pixels.terms import MAX_PIXELS
 from . import files
 
 if TYPE_CHECKING:

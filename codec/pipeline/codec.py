@@ -12,8 +12,9 @@ from PIL import Image
 from ..engine import opened
 from ..engine.seam import Engine, Weights
 from ..pixels import picture as pictures
-from ..pixels.picture import MAX_PIXELS, Picture
+from ..pixels.picture import Picture
 from ..pixels.strips import Scan
+from ..pixels.terms import MAX_PIXELS
 from ..stages import stage
 from .damage import Damage
 from .decoder import Decoder, File

@@ -21,8 +21,8 @@ from ..engine.seam import Engine
 from ..errors import BadOption, CodecError, Corrupt, TooLarge
 from ..model.config import STRIDE
 from ..model.weights import name_of
-from ..pixels.picture import MAX_PIXELS
 from ..pixels.strips import Region, Scan
+from ..pixels.terms import MAX_PIXELS
 from ..stages import stage
 from .batches import Batch
 from .damage import Damage

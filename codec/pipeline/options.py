@@ -8,9 +8,7 @@ from numbers import Integral, Real
 from typing import TypedDict
 
 from ..errors import BadOption
-from ..pixels.metadata import kinds_of
-from ..pixels.picture import MAX_PIXELS
-from ..pixels.strips import SCALES
+from ..pixels.terms import MAX_PIXELS, SCALES, kinds_of
 
 MOST_EFFORT = 9
 TARGETS = ("target_size", "bpp", "psnr", "ssimulacra2")  # what may be asked for in place of a quality

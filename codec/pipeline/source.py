@@ -13,9 +13,9 @@ from ..bitstream import container, layout
 from ..bitstream.container import Tile
 from ..coding import alpha, drawn
 from ..coding.spread import Range
-from ..pixels.metadata import KINDS
 from ..pixels.picture import Picture
 from ..pixels.strips import Scan
+from ..pixels.terms import KINDS
 from ..stages import stage
 
 

@@ -14,9 +14,9 @@ from ..coding.spread import Range
 from ..engine.seam import Engine, Latents
 from ..errors import Corrupt, Truncated
 from ..model.config import STRIDE
-from ..pixels.metadata import KINDS
 from ..pixels.picture import Picture
 from ..pixels.strips import Region, Scan, Window
+from ..pixels.terms import KINDS
 from .damage import Damage
 from .options import DecodeOptions
 

@@ -8,23 +8,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import BadOption
 from . import colour
 from . import exif as blocks
 from . import xmp as packets
+from .terms import KINDS
 
 RAW = re.compile("Raw profile type (exif|app1|xmp|icc|icm)", re.IGNORECASE)
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
-KINDS = ("exif", "icc", "xmp", "cicp")
-
-
-def kinds_of(words: str | Iterable[str]) -> tuple[str, ...]:
-    """The kinds of metadata that a word or several name: those of KINDS, and "all". Raises BadOption for another."""
-    words = {words} if isinstance(words, str) else set(words)
-    if unknown := words - {"all", *KINDS}:
-        unlike = ", ".join(sorted(map(str, unknown)))
-        raise BadOption(f"metadata to strip must be among all, {', '.join(KINDS)}, not {unlike}")
-    return tuple(kind for kind in KINDS if kind in words or "all" in words)
 
 
 def from_pil(image: Any, gray: bool, notes: Iterable[str] = (), code: bytes | None = None) -> dict[str, Any]:

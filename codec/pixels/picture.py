@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from . import exif, metadata, xmp
-
-MAX_PIXELS = 2**28  # of the largest picture, unless another limit is asked for
+from .terms import kinds_of
 
 
 @dataclass(eq=False)
@@ -77,7 +76,7 @@ def without(picture: Any, kinds: str | Iterable[str]) -> Any:
 
     Without its EXIF a picture would turn, so that its orientation is applied to the pixels first.
     """
-    kinds = metadata.kinds_of(kinds)
+    kinds = kinds_of(kinds)
     if not kinds:
         return picture
     if "exif" in kinds:

@@ -19,7 +19,8 @@ from ..errors import BadImage, CodecError, TooLarge
 from . import colour, deep, exif, metadata, pil, xmp
 from .formats import ancillary, avif, bmp, jpeg, jpeg2000, planes, png, tiff
 from .formats.chunks import SIGNATURE
-from .picture import MAX_PIXELS, Picture
+from .picture import Picture
+from .terms import MAX_PIXELS
 
 
 def load(source: Any, max_pixels: int = MAX_PIXELS) -> Picture:

@@ -16,9 +16,10 @@ from ..stages import stage
 from . import metadata, pil
 from .formats import png, ppm, tiff
 from .formats.chunks import SIGNATURE
-from .picture import MAX_PIXELS, Picture
+from .picture import Picture
 from .read import check_size, load, load_file, open_file
 from .strips import Scan
+from .terms import KINDS, MAX_PIXELS
 
 SMALL_PIXELS = 1 << 22  # pixels up to which a picture is read whole
 CUT = {"PNG": png.cut, "TIFF": tiff.cut, "PPM": ppm.cut}
@@ -67,7 +68,7 @@ def _scan(file: BinaryIO, suffix: str, max_pixels: int) -> Scan | None:
     small, pieces = parts
     first = load(small, max_pixels=0)
     if name == "PNG":  # its small file has all metadata
-        described = {kind: getattr(first, kind) for kind in (*metadata.KINDS, "notes")}
+        described = {kind: getattr(first, kind) for kind in (*KINDS, "notes")}
     else:
         described = metadata.from_pil(whole, first.gray, first.notes)
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadOption
 from .picture import Picture
-
-SCALES = 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16
+from .terms import SCALES
 
 
 @dataclass(eq=False)

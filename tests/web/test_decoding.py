@@ -9,8 +9,9 @@ from conftest import photograph
 from PIL import Image
 
 import codec
-from codec.pixels.picture import MAX_PIXELS, Picture, join, shallow, turned
+from codec.pixels.picture import Picture, join, shallow, turned
 from codec.pixels.read import load
+from codec.pixels.terms import MAX_PIXELS
 from tests.golden.make import BAD, GOOD
 from tests.web import node
 
