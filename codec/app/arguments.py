@@ -1,6 +1,7 @@
 """What the commands take: names, checks and help of arguments and options, in one list per theme. Before: `commands`.
 
-What is wrong by itself is found here, and raises click.UsageError (exit code 2).
+What is wrong by itself is found here, and raises click.UsageError (exit code 2). Defaults and limits that `terms` does
+not have are those of the engines and of EncodeOptions, whose import takes longer than `info`; a test compares.
 """
 
 import math
@@ -9,9 +10,8 @@ from typing import Any
 
 import click
 
+from ..pixels.terms import KINDS, MAX_PIXELS, SCALES, TARGETS
 from .bundle import Bundle, Parameter
-
-METADATA = ("exif", "icc", "xmp", "cicp")
 
 
 def _device(_context: Any, _parameter: Any, value: str) -> str:
@@ -29,9 +29,9 @@ def _quality(_context: Any, _parameter: Any, value: float) -> float:
 def _strip(_context: Any, _parameter: Any, value: str) -> tuple[str, ...]:
     kinds = tuple(kind for kind in value.split(",") if kind)
     for kind in kinds:
-        if kind not in (*METADATA, "all"):
-            raise click.BadParameter(f"'{kind}' is not one of {', '.join(METADATA)}, all")
-    return METADATA if "all" in kinds else kinds
+        if kind not in (*KINDS, "all"):
+            raise click.BadParameter(f"'{kind}' is not one of {', '.join(KINDS)}, all")
+    return KINDS if "all" in kinds else kinds
 
 
 def _crop(_context: Any, _parameter: Any, value: str | None) -> tuple[int, ...] | None:
@@ -110,7 +110,7 @@ LIMIT: list[Parameter] = [
     click.option(
         "--max-pixels",
         type=click.IntRange(min=0),
-        default=2**28,
+        default=MAX_PIXELS,
         show_default=True,
         help="Refuse larger pictures; 0 is no limit.",
     )
@@ -146,7 +146,7 @@ STRIP: list[Parameter] = [
         "--strip",
         default="",
         callback=_strip,
-        metavar="exif,icc,xmp,cicp|all",
+        metavar=f"{','.join(KINDS)}|all",
         help="Leave out this metadata; all of it is kept otherwise.",
     )
 ]
@@ -184,7 +184,7 @@ REGION: list[Parameter] = [
     ),
     click.option(
         "--scale",
-        type=click.Choice(["1", "1/2", "1/4", "1/8", "1/16"]),
+        type=click.Choice(["1", *(f"1/{round(1 / scale)}" for scale in SCALES[1:])]),
         default="1",
         callback=_scale,
         help="Smaller: the means of squares of pixels.",
@@ -263,8 +263,7 @@ DECODING = Bundle("decoding", REGION + PARTIAL)  # as `Codec.scan` takes them
 
 def check_encoding(encoding: dict[str, Any]) -> None:
     """Raises click.UsageError where more than one thing says how large the files become."""
-    targets = ("target_size", "bpp", "psnr", "ssimulacra2")
-    asked = [f"--{name.replace('_', '-')}" for name in targets if encoding.get(name) is not None]
+    asked = [f"--{name.replace('_', '-')}" for name in TARGETS if encoding.get(name) is not None]
     if asked and click.get_current_context().get_parameter_source("quality") is click.core.ParameterSource.COMMANDLINE:
         asked.append("-q")
     if asked and encoding["lossless"]:

@@ -15,6 +15,7 @@ from ..errors import BadWeights, CodecError
 from ..files import output
 from ..files.jobs import AEC, PICTURES, STREAM, Job, streams
 from ..files.words import shown
+from ..pixels.terms import MAX_PIXELS
 from . import jobs as inputs
 from .report import Failure, passed_over
 
@@ -38,7 +39,7 @@ class Options:
     engine: str = "auto"
     jobs: int = 1
     no_progress: bool = True
-    max_pixels: int = 2**28
+    max_pixels: int = MAX_PIXELS
     destination: str | None = None
     output_dir: str | None = None
     stdout: bool = False

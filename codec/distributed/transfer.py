@@ -19,6 +19,7 @@ from ..errors import CodecError
 from ..files import output
 from ..files.jobs import Job, apart, is_hidden, is_odd
 from ..files.words import reason, text
+from ..pixels.terms import MAX_PIXELS
 
 # File systems that are not local and rename in one step. Of the others, stores of objects, an object is there once all
 # of it is.
@@ -51,7 +52,7 @@ class Settings:
     device: str = "auto"
     threads: int | None = None
     engine: str = "auto"
-    max_pixels: int = 2**28
+    max_pixels: int = MAX_PIXELS
     psnr: bool = False
     force: bool = False
     preserve: bool = False  # whether outputs get the times and permissions of inputs: local ones

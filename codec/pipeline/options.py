@@ -8,10 +8,9 @@ from numbers import Integral, Real
 from typing import TypedDict
 
 from ..errors import BadOption
-from ..pixels.terms import MAX_PIXELS, SCALES, kinds_of
+from ..pixels.terms import MAX_PIXELS, SCALES, TARGETS, kinds_of
 
 MOST_EFFORT = 9
-TARGETS = ("target_size", "bpp", "psnr", "ssimulacra2")  # what may be asked for in place of a quality
 
 
 @dataclass(frozen=True)

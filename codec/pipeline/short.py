@@ -14,8 +14,8 @@ from ..engine.native.loaded import Loaded, filtered
 from ..errors import CodecError
 from ..model.config import STRIDE
 from ..pixels.formats.chunks import LEVEL, beginning, chunk
+from ..pixels.terms import KINDS
 
-METADATA = {"exif", "icc", "xmp", "cicp"}
 MOST_ICC = 2**20  # bytes that readers of PNG take
 TIFF = b"II*\0", b"MM\0*"  # how EXIF begins that a PNG can hold
 
@@ -63,7 +63,7 @@ def _is_plain(header: Header, metadata: dict[str, bytes], loaded: Loaded, max_pi
         and header.depth == 8
         and header.model == loaded.id
         and (not max_pixels or header.width * header.height <= max_pixels)
-        and metadata.keys() <= METADATA
+        and metadata.keys() <= {*KINDS}
         and metadata.get("exif", TIFF[0])[:4] in TIFF
         and len(metadata.get("icc", b"")) <= MOST_ICC
     )

@@ -6,6 +6,7 @@ from ..errors import BadOption
 
 MAX_PIXELS = 2**28  # of the largest picture, unless another limit is asked for
 SCALES = 1, 1 / 2, 1 / 4, 1 / 8, 1 / 16
+TARGETS = ("target_size", "bpp", "psnr", "ssimulacra2")  # what may be asked for in place of a quality
 KINDS = ("exif", "icc", "xmp", "cicp")  # of metadata
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 
 import cli_files
 import click
@@ -18,9 +19,11 @@ from PIL import Image
 import codec
 from codec.app.cli import COMMANDS, cli
 from codec.app.report import Outcome, Report
+from codec.engine import ENGINES
 from codec.files.jobs import PICTURES
 from codec.model.purpose import PURPOSES
 from codec.pipeline.encoder import Encoder
+from codec.pipeline.options import MOST_EFFORT, DecodeOptions, EncodeOptions
 
 samples = pytest.fixture(scope="module")(cli_files.samples)
 folder = pytest.fixture(cli_files.folder)
@@ -270,3 +273,14 @@ def test_signal_does_not_wait_for_a_worker(folder, signum, code):
     assert process.stderr.read().strip() == b""
     process.stdin.close()
     process.stderr.close()
+
+
+@pytest.mark.parametrize(("name", "options"), [("compress", EncodeOptions), ("decompress", DecodeOptions)])
+def test_defaults_and_limits_are_those_of_the_library(name, options):
+    """The command line writes some of them down once more, as it does not import what has them."""
+    command = cli.get_command(None, name)
+    given = command.make_context(name, ["a"]).params
+    assert options(**{field.name: given[field.name] for field in fields(options)}) == options()
+    types = {parameter.name: parameter.type for parameter in command.params}
+    assert tuple(types["engine"].choices) == ENGINES
+    assert name == "decompress" or types["effort"].max == MOST_EFFORT
