@@ -88,8 +88,6 @@ def inflated(file: BinaryIO, kinds: set[bytes]) -> Iterator[bytes]:
     missing = _size(width, height, depth * SAMPLES.get(colour, 0), interlaced)
     inflate = zlib.decompressobj()
     for kind, data in chunks(file):
-        if kind == b"IDAT" and colour == 3 and b"PLTE" not in kinds:
-            raise BadImage("the picture is a broken PNG file (it has no palette)")
         kinds.add(kind)
         if kind == b"IDAT" and colour == PALETTE and b"PLTE" not in kinds:
             raise BadImage("the picture is a broken PNG file (it has no palette)")
@@ -276,7 +274,7 @@ def cut(file: BinaryIO, opened: object) -> tuple[bytes, Callable[[], Iterator[by
 
     def pieces() -> Iterator[bytes | NDArray[Any]]:
         for raw in rows(file, set()):
-            if colour == 3 or depth < 8 or b"tRNS" in kinds:
+            if colour == PALETTE or depth < 8 or b"tRNS" in kinds:
                 yield small(raw, colouring)
             else:
                 yield raw.view(f">u{depth // 8}").reshape(len(raw), width, -1)
