@@ -149,7 +149,7 @@ class DenoisingAnalysis(Analysis):
         return super().forward(clean, q, *options, **named)
 
 
-class Encoder:
+class EncoderFile:
     """A loaded encoder file: `analysis`, `hyper_analysis` and the `model` id (4 bytes) they belong to."""
 
     def __init__(self, data: bytes, device: str | torch.device = "cpu"):
@@ -195,7 +195,7 @@ def attach(coder: Codec, path: str | Path | None = None) -> Denoiser:
         return _over(coder, untrained(coder), coder.engine.torch.model.floats.hyper_analysis)
     path = Path(path or INSTALLED)
     try:
-        encoder = Encoder(path.read_bytes(), coder.device)
+        encoder = EncoderFile(path.read_bytes(), coder.device)
     except BadWeights as error:
         raise BadWeights(f"{path.name!r}: {error}") from None
     except OSError as error:

@@ -18,7 +18,7 @@ from codec.bitstream import container
 from codec.engine.torch import payload
 from codec.errors import BadOption, BadWeights
 from codec.latents import files, sheet
-from codec.latents.denoise import Encoder, attach, fill
+from codec.latents.denoise import EncoderFile, attach, fill
 from codec.training import denoise
 from codec.training.checkpoint import trained
 
@@ -144,7 +144,7 @@ def test_an_encoder_of_another_model_or_a_broken_one_is_refused(coder, encoder_f
         data.replace(b'"latent', b'"patent'),
     ):
         with pytest.raises(BadWeights):
-            Encoder(broken)
+            EncoderFile(broken)
 
 
 def test_denoise_on_the_command_line(encoder_file, tmp_path):
