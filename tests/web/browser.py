@@ -47,14 +47,17 @@ COMMANDS = {
 
 
 class Firefox(Browser):
-    """One window, as `Browser`; it is no phone, but may be as narrow as one."""
+    """One window, as `Browser`; it is no phone, but may be as narrow as one. private: as strict against tracking as it
+    can be.
+    """
 
-    def __init__(self, width: int, height: int, dark: bool = False):
+    def __init__(self, width: int, height: int, dark: bool = False, private: bool = False):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         self._profile = tempfile.mkdtemp(prefix="aecodec-firefox-")
         wanted = PREFERENCES | {"marionette.port": port, "ui.systemUsesDarkTheme": int(dark)}
+        wanted["privacy.resistFingerprinting"] = private
         lines = [f'user_pref("{name}", {json.dumps(value)});\n' for name, value in wanted.items()]
         Path(self._profile, "user.js").write_text("".join(lines))
         command = [_firefox(), "--marionette", "--headless", "--no-remote", "--profile", self._profile]

@@ -181,7 +181,7 @@ def test_a_file_alone_shows_itself_and_its_facts(wide, decoded, file):
     assert np.array_equal(pixels(wide, 0, 0, WIDTH, HEIGHT), decoded)
     wide.click("#facts summary")
     facts = wide.text("#facts")
-    assert "480 × 320" in facts and f"{len(file)} bytes" in facts and "Quality" in facts
+    assert "480 × 320" in facts and f"{len(file)} bytes" in facts and "Decoded in" in facts
 
 
 def test_files_are_dropped_chosen_and_closed(wide, picture):
@@ -350,6 +350,16 @@ def test_fingers_move_divider_and_picture(phone):
     phone.drag((x + 100, y - 120), (x + 60, y - 120), kind="touch")
     assert (pixels(phone, 180, 0, 120, 30) == before).all(), "by 40 points of 3 pixels"
     assert int(phone.run("return document.querySelector('#handle').getAttribute('aria-valuenow')")) == share
+
+
+def test_a_browser_that_falsifies_pixels_is_told_apart(page):
+    opened = studio.window("firefox", page, 800, 600, private=True)
+    try:
+        opened.open(opened.page)
+        said = opened.wait("return document.querySelector('#errors p')?.innerText", seconds=30)
+        assert "gives pages other pixels than it shows" in said
+    finally:
+        opened.close()
 
 
 def test_dark_and_light(wide, phone):

@@ -176,10 +176,9 @@ export class Panel {
     at("#progress i").style.width = `${(100 * done) / total}%`;
   }
 
+  // Nothing is being made.
   settled() {
-    const { milliseconds, decoding } = this.#state.entry?.coded ?? {};
-    const times = [["Coded", milliseconds], ["Decoded", decoding]].filter(([, time]) => time);
-    at("#status").textContent = times.map(([what, time]) => `${what} in ${words.duration(time)}.`).join(" ");
+    at("#status").textContent = "";
     at("#progress").hidden = true;
   }
 
@@ -207,7 +206,7 @@ const VIEW_NOTES = {
   bits: "Where the bits of the .aec file go.",
 };
 
-function facts({ info, quality, bytes }) {
+function facts({ info, quality, bytes, milliseconds, decoding }) {
   const { width, height, channels, depth, alpha, model, tiles, lossless, bytes: parts } = info;
   const { file, ...sizes } = parts;
   return [
@@ -218,7 +217,9 @@ function facts({ info, quality, bytes }) {
     ["Tiles", String(tiles)],
     ["File", `${bytes.length} bytes`],
     ...Object.entries(sizes).map(([name, size]) => [`– ${name}`, `${size} bytes`]),
-  ];
+    ["Coded in", milliseconds && words.duration(milliseconds)],
+    ["Decoded in", decoding && words.duration(decoding)],
+  ].filter(([, value]) => value);
 }
 
 // What each side is called: the right one also while its tiles arrive.

@@ -2,6 +2,7 @@
 
 export const MOST_PIXELS = 64e6; // of a picture
 export const TOO_LARGE = "it has more than 64 megapixels, which is what this page takes";
+const FALSE_PIXELS = "this browser gives pages other pixels than it shows, as a protection against tracking";
 const KEPT = 3; // of those last asked for: an original and two made of it
 const ENOUGH = 2 ** 21; // pixels of a picture that needs no smaller copy beside it
 
@@ -41,6 +42,7 @@ export class Pixels {
 
 // Of a file that the browser reads. Rejects with one sentence.
 export async function read(blob) {
+  if (!isTrue()) throw new Error(FALSE_PIXELS);
   const bitmap = await createImageBitmap(blob).catch(() => {
     throw new Error("this browser cannot read it as a picture");
   });
@@ -50,4 +52,12 @@ export async function read(blob) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return { width, height, data: context.getImageData(0, 0, width, height).data };
+}
+
+// Whether pixels that are drawn are those that are read: some browsers, and some settings, add noise.
+function isTrue() {
+  const drawn = Uint8ClampedArray.from({ length: 4096 }, (_, i) => (i % 4 === 3 ? 255 : (i * 37) % 256));
+  const context = new OffscreenCanvas(32, 32).getContext("2d", { willReadFrequently: true });
+  context.putImageData(new ImageData(drawn, 32, 32), 0, 0);
+  return context.getImageData(0, 0, 32, 32).data.every((value, i) => value === drawn[i]);
 }

@@ -145,6 +145,7 @@ async function steps(entry, signal) {
   const from = state.view === "difference" ? picture : undefined;
   await draw("right", tagged(coded, from, `.aec ${quality(coded.quality)}`), "Decoding", { layer: layer(coded), from });
   if (!from) coded.decoding ??= entry.shown.right.milliseconds;
+  panel.render();
   if (state.view === "bits" && entry.shown.bits?.tag !== coded.key)
     put(entry, "bits", { ...(await call("Counting bits", "bits", { layer: layer(coded) })), tag: coded.key });
   else show(entry);
