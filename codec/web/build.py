@@ -14,21 +14,11 @@ from . import parts
 
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER.parent / "engine" / "native"
-EXPORTED = [
-    "aec_use",
-    "aec_load",
-    "aec_unload",
-    "aec_read",
-    "aec_peek",
-    "aec_render",
-    "aec_room",
-    "aec_analyse",
-    "aec_write",
-]
+EXPORTED = ["aec_load", "aec_unload", "aec_read", "aec_peek", "aec_render", "aec_room", "aec_analyse", "aec_write"]
 MOST_MEMORY = 1 << 30  # bytes
 FIRST_MEMORY = 1 << 22  # bytes, of threads; `engine.js` has it too
 STACK = 1 << 18  # bytes
-COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-std=c11", "-O2", "-s"]
+COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-std=c11", "-Os", "-s"]
 LINKED = [
     "-mexec-model=reactor",
     f"-Wl,-z,stack-size={STACK}",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import photograph
 
 import codec
 from codec.pixels.read import load
@@ -104,3 +105,63 @@ def test_real_photographs(page, server, kodak):
         (server.folders["files"] / f"{number}.aec").write_bytes(file)
     found = page(DECODE, "files", [f"{number}.aec" for number in range(len(files))], {"format": "rgb"})["found"]
     assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]
+
+
+CACHE = """
+const [id] = given, url = new URL(`/models/${id}.decoder.gz`, location.href).href;
+const kept = async () => (await (await caches.match(url))?.arrayBuffer())?.byteLength ?? 0;
+const sizes = [], opened = async () => { (await open({models})).close(); sizes.push(await kept()); };
+sizes.push(await kept());
+await opened();
+await opened();
+await (await caches.open("aecodec")).put(url, new Response("damaged"));
+sizes.push(await kept());
+await opened();
+return sizes;
+"""
+
+
+def test_a_model_is_fetched_once(window, server, web_models):
+    """And again where what the browser kept is damaged."""
+    asked = []
+
+    class Listening(browser.Handler):
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def end_headers(self):
+            self.send_header("Cache-Control", "no-store")  # what is kept is kept by the page
+            super().end_headers()
+
+    id = json.loads((web_models / "models.json").read_text())["default"]
+    with browser.served(server.folders, handler=Listening) as url:
+        sizes = paged(window, url)(CACHE, id)
+    whole = (web_models / f"{id}.decoder.gz").stat().st_size
+    assert sizes == [0, whole, whole, 7, whole]
+    assert sum(path.endswith(".decoder.gz") for path in asked) == 2
+    assert not any(path.endswith(".encoder.gz") for path in asked)
+
+
+BUSY = """
+const [name] = given, file = await get(`/files/${name}`), codec = await open({models}), seen = [];
+const picture = await codec.decode(file, {progress: (tile) => seen.push(tile.done)});
+await codec.encode(picture);
+codec.close();
+return seen;
+"""
+
+
+@pytest.mark.parametrize("window", ["chromium"], indirect=True)
+def test_the_page_stays_responsive(page, window, server):
+    """While a picture of several tiles is decoded and encoded its thread has less to do, in all, than would be noticed
+    at once; Chromium tells how much.
+    """
+    file = codec.Codec("default", engine="native").encode(photograph(1100, 1200), 50, lossless=False)
+    (server.folders["files"] / "large.aec").write_bytes(file)
+    ask = lambda command, **given: window._call("POST", "/goog/cdp/execute", {"cmd": command, "params": given})
+    spent = lambda: {one["name"]: one["value"] for one in ask("Performance.getMetrics")["metrics"]}["TaskDuration"]
+    ask("Performance.enable", timeDomain="threadTicks")
+    before = spent()
+    assert page(BUSY, "large.aec") == [1, 2, 3, 4]
+    assert spent() - before < 0.05  # s of processor time

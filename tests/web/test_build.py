@@ -3,9 +3,15 @@
 import gzip
 import importlib.util
 import json
+import re
+import shutil
+import subprocess
+import tomllib
 
 import pytest
 
+import codec
+from codec.model import weights
 from codec.web import build, parts
 from tests.fuzz import tiny
 from tests.web import node
@@ -32,3 +38,38 @@ def test_a_damaged_model_is_refused(web_models, tmp_path):
     (tmp_path / name).write_bytes(decoder)
     assert node.run("opening.mjs", tmp_path) == {"model": parts.model_id(data)}
     assert node.run("opening.mjs", tmp_path, opening={"model": "other"})["error"] == "UnknownModel"
+
+
+def test_the_code_is_small():
+    """Without comments and indentation, which whoever packs pages takes away, and with gzip: the module, its worker and
+    aec.wasm.
+    """
+    scripts = [path.read_text() for path in sorted(build.FOLDER.glob("*.js")) if path.name != "img.js"]
+    code = re.sub(r"(?m)/\*\*[^/]*\*/|^\s*//.*$| // [^\"'`]*$|^\s+", "", "\n".join(scripts)).encode()
+    sizes = [len(gzip.compress(part)) for part in (code, (build.FOLDER / "aec.wasm").read_bytes())]
+    assert sum(sizes) <= 40_000, sizes
+
+
+def test_the_models_are_small():
+    for path in weights.FOLDER.glob("*.safetensors"):
+        assert all(len(packed) <= 4_500_000 for packed in parts.split(path.read_bytes(), level=4).values())
+
+
+def test_the_package_for_npm_is_whole(tmp_path):
+    if not shutil.which("npm"):
+        pytest.skip("install npm")
+    done = subprocess.run(["npm", "pack", "--dry-run", "--json"], cwd=build.FOLDER, capture_output=True, text=True)
+    packed = {file["path"] for file in json.loads(done.stdout)[0]["files"]}
+    wanted = {path.name for kind in ("*.js", "*.wasm", "*.d.ts") for path in build.FOLDER.glob(kind)}
+    assert wanted | {"README.md", "package.json"} <= packed and not any(name.endswith(".py") for name in packed)
+    assert json.loads((build.FOLDER / "package.json").read_text())["version"] == codec.__version__
+
+
+def test_the_package_of_python_has_all_of_it():
+    """As package-data, so that an installed package can build pages."""
+    settings = tomllib.loads((build.FOLDER.parents[1] / "pyproject.toml").read_text())
+    patterns = settings["tool"]["setuptools"]["package-data"]["codec"]
+    for path in build.FOLDER.rglob("*.*"):
+        name = path.relative_to(build.FOLDER.parent)
+        if path.is_file() and not {"__pycache__", "models"} & set(name.parts) and path.suffix != ".py":
+            assert any(name.match(pattern) for pattern in patterns), name
