@@ -15,10 +15,11 @@ from . import parts
 FOLDER = Path(__file__).parent
 SOURCES = FOLDER.parent / "engine" / "native"
 EXPORTED = ["aec_load", "aec_unload", "aec_read", "aec_peek", "aec_render", "aec_room", "aec_analyse", "aec_write"]
+KERNEL = "simd_wasm.c"  # built for speed, the rest for size
 MOST_MEMORY = 1 << 30  # bytes
 FIRST_MEMORY = 1 << 22  # bytes, of threads; `engine.js` has it too
 STACK = 1 << 18  # bytes
-COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-std=c11", "-Os", "-s"]
+COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-msimd128", "-std=c11", "-s"]
 LINKED = [
     "-mexec-model=reactor",
     f"-Wl,-z,stack-size={STACK}",
@@ -39,10 +40,14 @@ MODULES: dict[str, list[str]] = {"aec.wasm": [], "aec-threads.wasm": THREADED}
 
 def wasm(flags: list[str]) -> bytes:
     """A module without imports, but with flags THREADED its memory."""
+    features = [flag for flag in flags if flag.startswith("-m")]
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "aec.wasm"
-        sources = [path.name for path in sorted(SOURCES.glob("*.c"))]
-        subprocess.run([*COMPILER, *LINKED, *flags, *sources, "-o", str(made)], cwd=SOURCES, check=True)
+        made, kernel = Path(folder) / "aec.wasm", Path(folder) / "kernel.o"
+        sources = [path.name for path in sorted(SOURCES.glob("*.c")) if path.name != KERNEL]
+        steps = [["-O2", *features, "-c", KERNEL, "-o", str(kernel)]]
+        steps.append(["-Os", *LINKED, *flags, *sources, str(kernel), "-o", str(made)])
+        for step in steps:
+            subprocess.run([*COMPILER, *step], cwd=SOURCES, check=True)
         return made.read_bytes()
 
 
