@@ -61,10 +61,9 @@ export function headerEnd(bytes) {
   if (SIGNATURE.some((byte, i) => i < bytes.length && bytes[i] !== byte))
     refuse("NotAec", "this is not an .aec file: it does not begin with the signature of one");
   if (bytes.length < SMALLEST_FILE) tooShort(`at least ${SMALLEST_FILE}`, bytes.length);
-  const cursor = new Cursor(bytes, 5);
+  const cursor = new Cursor(bytes, 5), size = cursor.varint("header_size", 1, 2 ** 28 - 1);
   if (bytes[4] !== VERSION)
     refuse("UnsupportedVersion", `the file has format version ${bytes[4]} and this decoder reads version ${VERSION}`);
-  const size = cursor.varint("header_size", 1, 2 ** 28 - 1);
   return cursor.at + size + CRC;
 }
 

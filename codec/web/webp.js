@@ -107,10 +107,7 @@ function readCode(bits, size) {
   if (bits.read(1)) {
     const two = bits.read(1), first = bits.read(bits.read(1) ? 8 : 1);
     const symbols = two ? [first, bits.read(8)] : [first];
-    for (const symbol of symbols) {
-      if (symbol >= size) broken("a symbol is beyond its alphabet");
-      lengths[symbol] = 1;
-    }
+    for (const symbol of symbols) if (symbol < size) lengths[symbol] = 1; // as libwebp, which passes over others
     return new Code(lengths);
   }
   const own = new Uint8Array(19);
