@@ -105,9 +105,12 @@ class AecImageFile(ImageFile.ImageFile):
     def draft(self, mode: str | None, size: tuple[int, int] | None) -> Any:
         """Makes the picture smaller, by 2, 4, 8 or 16 and not below `size`, before it is decoded; `thumbnail` calls it.
 
-        The whole is then never in memory.
+        The whole is then never in memory. Raises ValueError for a picture that was closed before it was decoded.
         """
-        if not self.tile or not size or self._step > 1:
+        if not self.tile:
+            return None
+        _ = self._file  # `thumbnail` may need no more than this, and would show a picture without pixels
+        if not size or self._step > 1:
             return None
         width, height = self.size
         room = min(width // max(1, size[0]), height // max(1, size[1]))

@@ -190,6 +190,7 @@ def test_after_the_file_is_gone(tmp_path, monkeypatch):
     uses = [np.asarray, np.array, lambda im: im.load(), Image.Image.copy, Image.Image.tobytes]
     uses += [lambda im: im.convert("L"), lambda im: im.resize((4, 4)), lambda im: im.save(io.BytesIO(), "PNG")]
     uses += [lambda im: im.thumbnail((4, 4)), lambda im: im.getpixel((0, 0))]
+    uses += [lambda im: im.thumbnail((20, 16)), lambda im: im.draft("RGB", (20, 16)), lambda im: im.draft("RGB", None)]
     for make in (entered, lambda: after("close"), lambda: after("verify")):
         for use in uses:
             with pytest.raises(ValueError, match="closed image"):
