@@ -48,8 +48,13 @@ def sentence(error: Exception) -> str | None:
     if name is None and not isinstance(error, ImportError):
         return None
     if isinstance(error, MemoryError):
-        return f"{name} cannot be loaded: there is not enough memory{_limit()}"
+        return f"{name} cannot be loaded: {no_memory()}"
+    # Numpy puts advice around the reason, of one line or, behind an empty one, of many.
+    while isinstance(cause := error.__cause__ or (str(error).startswith("\n") and error.__context__), ImportError):
+        error = cause
     reason = (str(error).splitlines() or [""])[0] or type(error).__name__
+    if "cannot allocate memory" in reason.lower() or "failed to map segment" in reason:
+        reason = no_memory()
     if isinstance(error, ModuleNotFoundError) and name in EXTRA:
         reason += "; pip install 'aecodec[torch]' brings it"
     return f"{name or 'a part of the codec'} cannot be loaded: {reason}"
@@ -84,6 +89,11 @@ def _probe() -> None:
         code = done.returncode
         reason = signal.Signals(-code).name if code < 0 else (done.stderr.split("\n")[-2:] or [""])[0] or f"code {code}"
         raise Missing(f"torch cannot be loaded: trying it ended with {reason}{_limit()}")
+
+
+def no_memory() -> str:
+    """What is said where the system refuses memory before any file is in hand."""
+    return f"there is not enough memory{_limit()}"
 
 
 def _limit() -> str:

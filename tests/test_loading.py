@@ -4,6 +4,7 @@ library.
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -111,11 +112,14 @@ def test_little_memory_is_said_and_nobody_waits(folder):
 
     ends = set()
     Image.fromarray(photograph(64, 64)).save("p.png")
-    for size in range(100, 220, 10):
+    (folder / "q.aec").write_bytes(codec.compress("p.png"))
+    lines = [(size, "compress -f p.png") for size in range(100, 220, 10)]
+    for size, line in [*lines, (100, "decompress -f q.aec -o q.jpg"), (106, "verify q.aec")]:
         limit = functools.partial(resource.setrlimit, resource.RLIMIT_AS, (size * 10**6, size * 10**6))
-        done = run(*COMMAND, "compress", "-f", "p.png", preexec_fn=limit)
+        done = run(*COMMAND, *line.split(), preexec_fn=limit)
         assert done.returncode in (0, 1) and len(done.stderr.splitlines()) == done.returncode, (size, done)
         assert "Traceback" not in done.stderr and "unexpected" not in done.stderr, (size, done)
+        assert not done.returncode or re.search("(not enough|no) memory", done.stderr), (size, done)
         ends.add(done.returncode)
     assert 1 in ends
 

@@ -7,6 +7,7 @@ info and a usage error answer at once. Exit codes: 0 all done, 1 a file failed, 
 SIGTERM.
 """
 
+import errno
 import importlib
 import io
 import os
@@ -75,7 +76,7 @@ def main() -> None:
     except click.Abort:
         code = 1
     except OSError as error:  # standard output is full, or has another trouble
-        Failure(str(error.strerror or error)).show()
+        Failure(loading.no_memory() if error.errno == errno.ENOMEM else str(error.strerror or error)).show()
         code = 1
     except Exception as error:
         if (said := loading.sentence(error)) is None:

@@ -1,5 +1,6 @@
 """Names of files, and what went wrong with them, as one line of text."""
 
+from .. import loading
 from ..errors import CodecError
 
 
@@ -26,5 +27,7 @@ def reason(name: str, error: Exception) -> str:
         return "its name holds bytes that are no UTF-8, which cannot be"
     if isinstance(error, MemoryError):
         return "there is not enough memory for it"
+    if isinstance(error, ImportError) and (sentence := loading.sentence(error)):
+        return shown(sentence)
     summary = (str(error).splitlines() or ["no message"])[0]
     return f"unexpected {type(error).__name__}: {shown(summary)} (-v shows where)"
