@@ -87,12 +87,23 @@ class Encoder:
         return batch.results()
 
     def _file(self, scan: Picture | Scan, options: EncodeOptions) -> bytes | BadOption:
-        """The file of one picture; what nobody sees of it is flat where samples win, and smooth where latents do."""
+        """The file of one picture; what nobody sees of it is flat where samples win, and smooth where latents do.
+
+        Scattered zeros break labels and steps, so that the picture without loss, all of it as it is, may cost less.
+        """
         if not hides(scan, options):
             return self._files([Source(scan)], options)[0]
         if options.lossless is None:
             file = self._files([Source(hidden.flat(scan))], options)[0]
-            if isinstance(file, bytes) and has_samples(file):
+            samples = isinstance(file, bytes) and has_samples(file)
+            most = options.target_size or (options.bpp or 0) * scan.width * scan.height / 8
+            if samples or most:
+                kept = self._encode([Trial(Source(scan), options.hundredths, True)], options.effort)[0]
+                if isinstance(file, bytes) and samples:
+                    most = len(file) - 1  # of equal ones the flat one, which says less of what nobody sees
+                if len(kept) <= most:
+                    return kept
+            if samples:
                 return file
         return self._files([Source(hidden.smoothed(scan))], options)[0]
 

@@ -118,6 +118,21 @@ def test_drawn_pictures_stay_exact_where_they_are_seen(coder):
     assert len(file) == len(coder.encode(hidden.flat(sprite), exact=True))
 
 
+@pytest.mark.parametrize("dtype, factor", [("u1", 5), ("u2", 7)])
+@pytest.mark.parametrize("options", [{}, {"target_size": 8000}])
+def test_scattered_holes_do_not_break_labels(coder, dtype, factor, options):
+    labels = np.kron(np.random.default_rng(0).integers(0, 40, (16, 16)), np.ones((8, 8), int)) * factor
+    seen = np.random.default_rng(1).random(labels.shape) > 0.2
+    picture = Picture(labels.astype(dtype)[..., None], (seen * np.iinfo(dtype).max).astype(dtype))
+    file = coder.encode(picture, **options)
+    assert len(file) <= len(coder.encode(picture, lossless=True))
+    assert (coder.decode_picture(file).pixels[seen] == picture.pixels[seen]).all()
+    noise = np.random.default_rng(2).integers(0, 256, picture.pixels.shape).astype(dtype)
+    noisy = Picture(np.where(seen[..., None], picture.pixels, noise), picture.alpha)
+    flat = coder.encode(hidden.flat(picture), exact=True)
+    assert options or coder.encode(noisy) == flat
+
+
 def test_targets_and_batches(coder):
     pictures = [noisy(96, 112, kind, seed=seed)[0] for seed, kind in enumerate(KINDS)] + [Picture(photograph(96, 112))]
     assert coder.encode_batch(pictures, 50) == [coder.encode(picture, 50) for picture in pictures]
