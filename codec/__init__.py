@@ -64,8 +64,7 @@ def decompress(
     """PIL.Image (L, LA, RGB, RGBA or I;16) of an .aec file, given as bytes or as its path.
 
     Options: crop: (left, top, width, height) in stored pixels; scale: 1, 1/2, 1/4, 1/8 or 1/16; only the tiles they
-    need are decoded. fast: in floats, where torch is the engine: samples of
-    photographs are then off by a level.
+    need are decoded. fast: in floats, where torch is the engine: samples of photographs are then off by a level.
     partial: whether a file that ends too early gives the picture of what there is, else it is refused.
     max_pixels: 0 for no limit. Raises CodecError, and OSError for a path.
     """

@@ -120,7 +120,7 @@ def run(kodak, count, threads=(1, 2, 4), every=1, only=None):
         "pictures": len(expected),
         "settings": ", ".join(chosen),
         "threads": ", ".join(map(str, threads)),
-        "plain and torch take one of": every,
+        "of plain and torch one in": every,
         "compared": compared,
         "differences": len(wrong),
         "model": coder.model.id.hex(),
@@ -145,5 +145,5 @@ if __name__ == "__main__":
         figures, wrong = run(options.kodak, options.odd, options.threads, options.every, options.only)
         for setting, name in wrong:
             print(f"differs: {setting}, {name}", file=sys.stderr)
-        campaigns.write(options.log, "equality", figures)
+        campaigns.write(options.log, f"equality, {figures.pop('settings')}", figures)
         sys.exit(bool(wrong))
