@@ -139,7 +139,9 @@ class Options:
         return None if self.jobs == 1 else max(1, (os.cpu_count() or 1) // self.jobs)
 
     def loaded(self) -> "Loaded | None":
-        """The model in the C library alone; None where another engine runs it, or for an error that `coder` raises."""
+        """The model in the C library alone, to decode; None where another engine runs it, or for an error that `coder`
+        raises.
+        """
         from ..engine import is_native
 
         if self.engine == "torch" or not is_native(self.device):
@@ -149,7 +151,7 @@ class Options:
         try:
             if self.threads:
                 library.load().aec_threads(self.threads)
-            return loaded.load(self.model)
+            return loaded.load(self.model, encodes=False)
         except CodecError:
             return None
 

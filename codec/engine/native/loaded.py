@@ -25,6 +25,7 @@ from . import library
 
 MAX_RESIDUAL = 1 << 14
 KEPT = "table.", "prior.gain_y", "prior.exp2"  # of the tensors, for what Python asks
+ENCODING = "analysis.", "hyper_analysis.", "thresholds"  # what only an encoder needs, half of a weight file
 TYPECODES = {"I8": "b", "I16": "h", "I32": "i", "F32": "f"}
 CORRUPT = {
     library.SIZE: "{size} bytes cannot be the entropy-coded data of a tile",
@@ -52,15 +53,15 @@ class Loaded:
     address, qualities in hundredths.
     """
 
-    def __init__(self, data: bytes | mmap.mmap, path: Path | None = None):
-        """`data`: the bytes of a weight file. Raises BadWeights."""
+    def __init__(self, data: bytes | mmap.mmap, path: Path | None = None, encodes: bool = True):
+        """`data`: the bytes of a weight file; encodes: whether it does more than decode. Raises BadWeights."""
         self._handle = None
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
         self.path: Any = path  # None of a model that is no file, which no engine runs
         with refusing("the weight file does not hold a model"):
             header = read_header(data)
             self.config = Config(**json.loads(metadata_of(header, FORMAT)["config"]))
-            found = list(entries(data, header))
+            found = [entry for entry in entries(data, header) if encodes or not entry.name.startswith(ENCODING)]
             described, held = _described(data, found)
         self.kept = [(entry, data[entry.begin : entry.end]) for entry in found if entry.name.startswith(KEPT)]
         self._library = library.load()
@@ -177,16 +178,18 @@ if hasattr(os, "register_at_fork"):  # Windows does not fork
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
-def load(name: str | Path) -> Loaded:
-    """The weight file of that name or path, read once per process. Raises UnknownModel, BadWeights."""
+def load(name: str | Path, encodes: bool = True) -> Loaded:
+    """The weight file of that name or path, read once per process, or twice: to decode only too. Raises UnknownModel,
+    BadWeights.
+    """
     path = path_of(name).absolute()
     with _lock:
-        return _load(path, path.stat().st_mtime_ns)
+        return _load(path, path.stat().st_mtime_ns, encodes)
 
 
 @functools.lru_cache(16)
-def _load(path: Path, _modified: int) -> Loaded:
-    return Loaded(_content(path), path)
+def _load(path: Path, _modified: int, encodes: bool) -> Loaded:
+    return Loaded(_content(path), path, encodes)
 
 
 def _content(path: Path) -> bytes | mmap.mmap:
