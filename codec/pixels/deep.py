@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import BadImage
 from . import pil
 
+UNKNOWN, MULTIPLIED = 0, 1  # kinds of extra samples of a TIFF
 ALIKE = 3  # levels of 8 bits that two decoders may differ by
 
 
@@ -32,6 +33,8 @@ def read(file: BinaryIO, image: Any) -> NDArray[Any] | None:
         return _read_ppm(file, image, offset, arguments[1])
     if image.format == "TIFF" and image.mode.startswith("I;16"):
         return _read_gray_tiff(image, rawmode)
+    if image.format == "TIFF" and pil.is_deep_gray_alpha(image.tag_v2):
+        return _read_gray_alpha_tiff(image)
     if image.mode not in ("RGB", "RGBA"):
         return None
     if rawmode == "LA;16B":  # as many bytes per pixel as RGBA
@@ -44,11 +47,16 @@ def read(file: BinaryIO, image: Any) -> NDArray[Any] | None:
     plain = "RGBA" if layout == "RGBa" else layout
     samples = _decode(image, f"{plain};16{high}").astype(np.uint16) << 8
     samples |= _decode(pil.reopen(image, file), f"{plain};16{low}")
-    if layout == "RGBa":  # colours are stored multiplied by alpha
-        alpha = samples[..., 3:].astype(np.uint32)
-        colours = (samples[..., :3].astype(np.uint32) * 65535 + alpha // 2) // np.maximum(alpha, 1)
-        samples[..., :3] = np.minimum(colours, 65535)
+    if layout == "RGBa":
+        _divide(samples)
     return samples
+
+
+def _divide(samples: NDArray[Any]) -> None:
+    """Makes of colours that are multiplied by alpha, the last channel, those that are not."""
+    alpha = samples[..., -1:].astype(np.uint32)
+    colours = (samples[..., :-1].astype(np.uint32) * 65535 + alpha // 2) // np.maximum(alpha, 1)
+    samples[..., :-1] = np.minimum(colours, 65535)
 
 
 def _decode(image: Any, rawmode: str) -> NDArray[Any]:
@@ -65,6 +73,19 @@ def _read_gray_tiff(image: Any, rawmode: str) -> NDArray[Any]:
     if rawmode == "I;12":
         samples = samples << 4 | samples >> 8
     return ~samples if image.tag_v2.get(262, 0) == 0 else samples
+
+
+def _read_gray_alpha_tiff(image: Any) -> NDArray[Any]:
+    """16-bit gray with another sample, which was opened as RGBA of 8 bits: alpha, by which gray may be multiplied, or
+    something unknown that is passed over, as at 8 bits.
+    """
+    tags = image.tag_v2
+    order = "=" if image.tile[0].codec_name == "libtiff" else "<" if tags.prefix == b"II" else ">"
+    samples = _decode(image, "RGBA").view(f"{order}u2").astype(np.uint16)
+    (kind,) = tags[pil.EXTRA]
+    if kind == MULTIPLIED:
+        _divide(samples)
+    return samples[..., :1] if kind == UNKNOWN else samples
 
 
 def _read_ppm(file: BinaryIO, image: Any, offset: int, maximum: int) -> NDArray[Any]:

@@ -45,7 +45,8 @@ COMPRESSIONS = {
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
-PLANAR, SAMPLES, BITS = 284, 277, 258  # tags of a TIFF
+PHOTOMETRIC, PLANAR, SAMPLES, BITS, EXTRA = 262, 284, 277, 258, 338  # tags of a TIFF
+GRAY, RGB, ALPHA = 1, 2, 2  # photometrics, and the kind of extra sample that is alpha by itself
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
 
 
@@ -148,28 +149,45 @@ def open_picture(file: BinaryIO) -> Any:
             if factory and accept and accept(prefix) is True:
                 file.seek(0)
                 with refusing(f"the picture is a broken or unsupported {name} file"):
-                    return _understood((_planar(factory) if name == "TIFF" else factory)(file, ""))
+                    return _understood((_of_tiff(factory) if name == "TIFF" else factory)(file, ""))
     raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
 
 
 @functools.cache
-def _planar(factory: Any) -> Any:
-    """Pillow's class of TIFF images, which opens those with planes as if their samples lay side by side: `planes` makes
-    them so.
+def _of_tiff(factory: Any) -> Any:
+    """Pillow's class of TIFF images, which opens two kinds that it has no mode for.
 
-    Of planes Pillow forgets polarity, palette and depth where there is one, and fails where some mean nothing.
+    Those with planes as if their samples lay side by side: `planes` makes them so. Of planes Pillow forgets polarity,
+    palette and depth where there is one, and fails where some mean nothing. And 16-bit gray with alpha as if it were
+    RGBA of 8 bits, which has as many bytes: `deep` takes them for what they are.
     """
 
-    class Planar(factory):
+    class Understood(factory):
         def _setup(self) -> None:
-            planes = self.tag_v2.get(PLANAR) == 2
-            if planes:
-                self.tag_v2[PLANAR] = 1
+            tags, instead = self.tag_v2, {}
+            if is_deep_gray_alpha(tags):
+                instead = {PHOTOMETRIC: RGB, SAMPLES: 4, BITS: (8,) * 4, EXTRA: (ALPHA,)}
+            if tags.get(PLANAR) == 2:
+                instead[PLANAR] = 1
+            before = {tag: tags[tag] for tag in instead}
+            tags.update(instead)
             super()._setup()
-            if planes and self.tag_v2.get(SAMPLES, 1) > 1:
-                self.tag_v2[PLANAR] = 2
+            if tags.get(SAMPLES, 1) == 1:
+                before.pop(PLANAR, None)  # one plane is all there is
+            tags.update(before)
 
-    return Planar
+    return Understood
+
+
+def is_deep_gray_alpha(tags: Any) -> bool:
+    """Whether a TIFF says that it holds 16-bit gray and one sample more."""
+    depths = tags.get(BITS)
+    return (
+        tags.get(PHOTOMETRIC) == GRAY
+        and tags.get(SAMPLES) == 2
+        and depths in ((16,), (16, 16))
+        and len(tags.get(EXTRA, ())) == 1
+    )
 
 
 def _understood(image: Any) -> Any:

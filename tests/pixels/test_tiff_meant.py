@@ -49,11 +49,37 @@ def samples_of(data):
 @pytest.mark.parametrize("planar", ["contig", "separate"])
 def test_layouts_compressions_predictors_and_planes(compression, planar):
     for layout, predictor, channels, depth in itertools.product(LAYOUTS, (False, True), (1, 2, 3, 4), (8, 16)):
-        if predictor and compression in (None, "packbits") or channels == 2 and depth == 16:
+        if predictor and compression in (None, "packbits"):
             continue
         samples = photo(45, 52, channels, depth)
         data = written(samples, planar, compression=compression, predictor=predictor, **layout)
         assert np.array_equal(samples_of(data), samples), (layout, predictor, channels, depth)
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_gray_of_16_bits_multiplied_by_alpha_or_beside_something_unknown(order, compression):
+    samples = photo(45, 52, 2, 16)
+    gray, alpha = (samples[..., i].astype(np.uint32) for i in range(2))
+    samples[..., 0] = gray * alpha // 65535
+    for kind, channels in (("assocalpha", 2), ("unspecified", 1)):
+        file = io.BytesIO()
+        tifffile.imwrite(
+            file,
+            samples,
+            photometric="minisblack",
+            planarconfig="contig",
+            extrasamples=[kind],
+            compression=compression,
+            byteorder=order,
+        )
+        found = samples_of(file.getvalue())
+        assert found.shape == (45, 52, channels)
+        if channels == 1:
+            assert np.array_equal(found[..., 0], samples[..., 0])
+        else:  # a level of what was multiplied is as many of what was not
+            assert np.array_equal(found[..., 1], alpha)
+            assert (np.abs(found[..., 0] - gray.astype(float)) <= 65535 / np.maximum(alpha, 1) + 0.5).all()
 
 
 def test_a_predictor_that_libtiff_passes_over_is_refused():

@@ -83,7 +83,7 @@ class Writer:
     ):
         alpha = channels in (2, 4)
         self._file, self._type = file, f"<u{depth // 8}"
-        # Pillow and others, this module too, read no 16-bit gray with alpha.
+        # Pillow and others read no 16-bit gray with alpha.
         self._spread = channels == 2 and depth == 16
         channels = 4 if self._spread else channels
         row = width * channels * depth // 8
