@@ -36,6 +36,7 @@ COLUMNS = {
     "seconds": "float64",
     "lost": "string",
     "missing": "string",
+    "damage": "string",
     "error": "string",
 }
 
@@ -55,6 +56,7 @@ class Settings:
     max_pixels: int = MAX_PIXELS
     psnr: bool = False
     force: bool = False
+    recover: bool = False  # whether damaged files are decoded as far as they go
     preserve: bool = False  # whether outputs get the times and permissions of inputs: local ones
 
 
@@ -81,7 +83,7 @@ class Transfer:
         start = time.perf_counter()
         try:
             existing = self._existing(target)
-            data, lost, missing = self._made(source) if existing is None else (existing, (), "")
+            data, said = self._made(source) if existing is None else (existing, {})
             fresh = existing is None
             if fresh:
                 try:
@@ -96,7 +98,7 @@ class Transfer:
             if self.settings.psnr and not self.settings.decompress:
                 row["psnr"] = self._psnr(source, data)
             row |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-            row |= {"lost": "; ".join(lost) or None, "missing": missing or None}
+            row |= {name: words or None for name, words in said.items()}
             if fresh:
                 row["seconds"] = round(time.perf_counter() - start, 6)
         except Exception as error:
@@ -108,8 +110,10 @@ class Transfer:
         pairs = zip(batch["source"], batch["output"], strict=True)
         return _table([self.row(os.fsdecode(source), os.fsdecode(target)) for source, target in pairs])
 
-    def _made(self, source: str) -> tuple[bytes, tuple[str, ...], str]:
-        """(output, what of the metadata it has no place for, what the input lacks that ends too early)."""
+    def _made(self, source: str) -> tuple[bytes, dict[str, str]]:
+        """(output, what is said of it: `lost` metadata that it has no place for, what is `missing` of an input that
+        ends too early, and what `damage` was passed over).
+        """
         from ..pipeline.damage import Damage
         from ..pixels import scanner, write
         from ..pixels.picture import without
@@ -118,12 +122,16 @@ class Transfer:
         if not settings.decompress:
             path = local(source)  # by rows where it is huge
             with scanner.opened(read(source) if path is None else path, settings.max_pixels) as picture:
-                return self._coder.encoder.encode(picture, self._encoding), picture.notes, ""
-        file, damage = io.BytesIO(), Damage(recover=False) if self._decoding.partial else None
+                return self._coder.encoder.encode(picture, self._encoding), {"lost": "; ".join(picture.notes)}
+        collected = settings.recover or self._decoding.partial
+        file, damage = io.BytesIO(), Damage(settings.recover) if collected else None
         with self._coder.decoder.scan(read(source), self._decoding, damage) as scan:
             lost = write.save(without(scan, settings.encoding.get("strip", ())), file, settings.format)
-        missing = damage.missing.sentence(damage.header.tile_count) if damage and damage.header else ""
-        return file.getvalue(), lost, missing
+        said = {"lost": "; ".join(lost)}
+        if damage and damage.header:
+            said["missing"] = damage.missing.sentence(damage.header.tile_count)
+            said["damage"] = "; ".join(damage.sentences())
+        return file.getvalue(), said
 
     def _existing(self, target: str) -> bytes | None:
         """What stands at the target, if it is what it should be by its header; None if there is nothing or it is to be

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -92,6 +93,32 @@ def test_what_is_missing_is_said():
     assert "missing" not in first and second["missing"].startswith(lack)
 
 
+def test_what_is_damaged_is_said():
+    assert batch("in", "out", "--lossy").exit_code == 0
+    whole = Path("out/deep/a.aec").read_bytes()
+    Path("out/deep/b.aec").write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+    refused = batch("out", "none", "--decompress")
+    assert refused.exit_code == 1 and os.listdir("none/deep") == ["a.png"]
+    done = batch("out", "back", "--decompress", "--recover", "--json")
+    lack = "the exif section is damaged and left out"
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert done.exit_code == 1 and f"b.aec: {lack}" in done.stderr and "a.aec" not in done.stderr
+    assert "damage" not in first and second["damage"][0].startswith(lack)
+    with Image.open("back/deep/a.png") as one, Image.open("back/deep/b.png") as other:
+        assert np.array_equal(np.asarray(one), np.asarray(other)) and one.getexif() and not other.getexif()
+
+
+def test_every_option_of_both_commands_is_there():
+    """But for those of inputs and outputs, of which batch has trees."""
+
+    def words(name):
+        command = cli.get_command(click.Context(cli), name)
+        return {word for option in command.params for word in option.opts if word[:2] == "--"}
+
+    of_files = {"--recursive", "--filelist", "--output", "--output-dir", "--stdout", "--no-clobber", "--keep", "--rm"}
+    assert (words("compress") | words("decompress")) - words("batch") == of_files
+
+
 def test_a_score():
     pytest.importorskip("ssimulacra2")
     assert batch("in", "out", "--ssimulacra2", "30").exit_code == 0
@@ -108,6 +135,7 @@ def test_a_score():
         (["--crop", "0,0,1,1"], "--crop needs --decompress"),
         (["--fast"], "--fast needs --decompress"),
         (["--partial"], "--partial needs --decompress"),
+        (["--recover"], "--recover needs --decompress"),
     ],
 )
 def test_each_option_has_its_direction(options, word):

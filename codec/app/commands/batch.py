@@ -12,7 +12,7 @@ from ...distributed.transfer import Settings
 from ...errors import CodecError
 from ...files.jobs import AEC, PICTURES, Job
 from ...files.words import shown, text
-from ..arguments import DECODING, LIMIT, MODEL, PICTURE, PRESERVE, SPEECH, STRIP, TARGET, WORK, check_encoding
+from ..arguments import DECODING, LIMIT, MODEL, PICTURE, PRESERVE, RECOVER, SPEECH, STRIP, TARGET, WORK, check_encoding
 from ..bundle import Bundle, Parameter, given, names, takes
 from ..options import Options
 from ..report import Failure, Outcome
@@ -55,7 +55,7 @@ ENCODING = Bundle("encoding", QUALITY + STRIP)
 
 
 @click.command()
-@takes(PLACES, TREE, PRESERVE, ENCODING, DECODING, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
+@takes(PLACES, TREE, PRESERVE, ENCODING, DECODING, RECOVER, MODEL, CLUSTER, WORK, LIMIT, SPEECH)
 def batch(
     options: Options,
     source: str,
@@ -63,6 +63,7 @@ def batch(
     decoding: dict[str, Any],
     cluster: dict[str, Any],
     decompress: bool,
+    recover: bool,
     format: str,
     psnr: bool,
     manifest: str | None,
@@ -84,7 +85,7 @@ def batch(
         raise click.UsageError("--ray takes --actors instead of -j")
     if decompress and psnr:
         raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
-    for option in given(QUALITY if decompress else DECODING.options):
+    for option in given(QUALITY if decompress else [*DECODING.options, *RECOVER]):
         raise click.UsageError(f"{option} {'excludes' if decompress else 'needs'} --decompress")
     if options.preserve and None in (transfer.local(source), transfer.local(destination)):
         raise click.UsageError("--preserve needs directories of this machine on both sides")
@@ -103,6 +104,7 @@ def batch(
         max_pixels=options.max_pixels,
         psnr=psnr,
         force=options.force,
+        recover=recover,
         preserve=options.preserve,
     )
     passed: list[str] = []
@@ -151,8 +153,8 @@ class Rows:
         what = "{bytes:,} bytes, {bpp:.3f} bpp, {width}x{height}".format(**row)
         when = f"{row['seconds']:.2f} s" if row["seconds"] is not None else "was there"
         line = f"{shown(job.source)} -> {shown(job.target)}: {what}, {when}"
-        lost = row["lost"].split("; ") if row["lost"] else ()
-        return Outcome(record, line, pixels=row["width"] * row["height"], lost=lost, note=row["missing"] or "")
+        lost, damage = (row[name].split("; ") if row[name] else () for name in ("lost", "damage"))
+        return Outcome(record, line, damage, row["width"] * row["height"], lost, row["missing"] or "")
 
     def of(self, job: Job) -> dict[str, Any]:
         if job.source in self.rows:
