@@ -8,7 +8,10 @@ Whatever a packet says is untrusted.
 import hashlib
 import re
 
+from .elements import Edit, edited, elements
+
 TIFF = "http://ns.adobe.com/tiff/1.0/"
+ORIENTATION = TIFF, "Orientation"
 # The packet that stays in a JPEG's first segment when all of it goes into an extension.
 EXTENDED = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -27,8 +30,6 @@ RDF, META = rb"<%s:RDF\b[^<>]*>" % NAME, rb"<%s:(?:xmpmeta|xapmeta)\b[^<>]*>" % 
 SPACES = re.compile(rb"""\s(xmlns:%s)%s=%s("[^"<>]*"|'[^'<>]*')""" % (NAME, GAP, GAP))
 MOST_PREFIXES = 9  # for one namespace
 TIFF_PATTERN = re.escape(TIFF).encode()
-START_TAG = re.compile(rb"""<[^\s/>]+(?:\s+[^\s=/>]+\s*=\s*(?:"[^"]*"|'[^']*'))*\s*/?>""")
-ATTRIBUTE = re.compile(rb"""\s(?P<name>[^\s=/>]+)\s*=\s*(?P<quote>["'])(?P<value>.*?)(?P=quote)""", re.DOTALL)
 # What a packet in another of Unicode's encodings begins with, the longer marks first.
 ENCODINGS = {
     b"\xff\xfe\0\0": "utf-32-le",
@@ -58,78 +59,33 @@ def in_utf8(xmp: bytes) -> bytes:
 def upright(xmp: bytes) -> bytes:
     """The packet with the orientation 1 wherever it says one, as an attribute or as an element, under any prefix."""
     places = _orientations(xmp)
-    if places is None:
-        return _upright_by_pattern(xmp)
-    parts, done = [], 0
-    for start, end, instead in places:
-        parts += [xmp[done:start], instead]
-        done = end
-    return b"".join([*parts, xmp[done:]])
+    return _upright_by_pattern(xmp) if places is None else edited(xmp, places)
 
 
-def _orientations(xmp: bytes) -> list[tuple[int, int, bytes]] | None:
-    """[(start, end, what says 1 instead)] of all that says an orientation; None of what is no XML, or more than an XMP
-    may be.
-    """
-    from xml.parsers import expat  # a millisecond, which most pictures do not need
-
-    found: list[tuple[int, int, bytes]] = []
-    spaces = [{"tiff"}]  # of each open element the prefixes that stand for TIFF's names
-    depth = start = content = 0  # of an orientation's element: how deep in it, and where its start tag begins and ends
-    plain = True  # whether it holds nothing but text
-    parser = expat.ParserCreate("UTF-8")
-
-    def begin(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth, start, content, plain
-        own = {key[6:]: uri for key, uri in attributes.items() if key == "xmlns" or key.startswith("xmlns:")}
-        known = spaces[-1] - own.keys() | {prefix for prefix, uri in own.items() if uri == TIFF} if own else spaces[-1]
-        if len(known) > MOST_PREFIXES:
-            raise ValueError("more prefixes than anybody needs")
-        spaces.append(known)
-        if depth:
-            depth, plain = depth + 1, False
-            return
-        is_one, named = _is_orientation(name, known), any(":" in k and _is_orientation(k, known) for k in attributes)
-        tag = START_TAG.match(xmp, parser.CurrentByteIndex) if is_one or named else None
-        if is_one and tag:
-            depth, (start, content) = 1, tag.span()
-            plain = not tag[0].endswith(b"/>") and not any(key.endswith(":value") for key in attributes)
-        elif tag:
-            for attribute in ATTRIBUTE.finditer(xmp, *tag.span()):
-                if _is_orientation(attribute["name"].decode(), known):
-                    found.append((*attribute.span("value"), _one(attribute["value"])))
-
-    def end(name: str) -> None:
-        nonlocal depth
-        spaces.pop()
-        if depth != 1:
-            depth -= depth > 0
-            return
-        depth = 0
-        place = parser.CurrentByteIndex
-        if plain:
-            found.append((content, place, _one(xmp[content:place])))
-        else:
-            prefix = name.rpartition(":")[0]
-            space = f"xmlns:{prefix}" if prefix else "xmlns"
-            stop = content if xmp[content - 2 : content] == b"/>" else xmp.index(b">", place) + 1
-            found.append((start, stop, f'<{name} {space}="{TIFF}">1</{name}>'.encode()))
-
-    def refuse(*_: object) -> None:
-        raise ValueError("a document type, which no XMP has")
-
-    parser.StartElementHandler, parser.EndElementHandler, parser.StartDoctypeDeclHandler = begin, end, refuse
+def _orientations(xmp: bytes) -> list[Edit] | None:
+    """Edits that say 1 in place of every orientation; None of what is no XML, or more than an XMP may be."""
     try:
-        parser.Parse(xmp, True)
-    except (expat.ExpatError, ValueError):
-        if len(spaces) > 1 or not found:  # what comes behind the packet is nobody's business
-            return None
-    return found
-
-
-def _is_orientation(name: str, prefixes: set[str]) -> bool:
-    prefix, _, local = name.rpartition(":")
-    return local == "Orientation" and prefix in prefixes
+        tags, whole = elements(xmp, {"tiff": TIFF})
+    except ValueError:
+        return None
+    found: list[Edit] = []
+    done = 0  # where the last orientation ends that is an element
+    for tag in tags:
+        if tag.start < done:
+            continue
+        if tag.full(tag.name) == ORIENTATION:
+            done = tag.stop
+            if tag.plain and not any(key.endswith(":value") for key in tag.attributes):
+                found.append((tag.content, tag.close, _one(xmp[tag.content : tag.close])))
+                continue
+            prefix = tag.name.rpartition(":")[0]
+            space = f"xmlns:{prefix}" if prefix else "xmlns"
+            found.append((tag.start, tag.stop, f'<{tag.name} {space}="{TIFF}">1</{tag.name}>'.encode()))
+        elif any(tag.full(key, prefixed=True) == ORIENTATION for key in tag.attributes):
+            for attribute in tag.spelled(xmp):
+                if tag.full(attribute["name"].decode(), prefixed=True) == ORIENTATION:
+                    found.append((*attribute.span("value"), _one(attribute["value"])))
+    return found if found or whole else None
 
 
 def _one(value: bytes) -> bytes:
