@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from . import colour
+from . import colour, companions
 from . import exif as blocks
 from . import xmp as packets
 from .terms import KINDS
@@ -47,6 +47,11 @@ def from_pil(image: Any, gray: bool, notes: Iterable[str] = (), code: bytes | No
         block = blocks.current(image, block)
     xmp = xmp.encode() if isinstance(xmp, str) else xmp
     xmp = packets.in_utf8(xmp) if isinstance(xmp, bytes) else None
+    if xmp:
+        if packets.extension(xmp):  # of a PIL image, which holds the first segment only
+            xmp = packets.without_note(xmp)
+        xmp, named = companions.without(xmp)
+        notes = companions.noted(notes, named)
     found = {"exif": blocks.bare(block), "icc": icc, "xmp": xmp, "cicp": code}
     return {kind: data or None for kind, data in found.items()} | {"notes": tuple(notes)}
 

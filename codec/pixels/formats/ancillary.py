@@ -12,6 +12,7 @@ import zlib
 from typing import Any, BinaryIO
 
 from .. import metadata
+from ..companions import GAIN_MAP
 from . import png
 from .chunks import SIGNATURE
 
@@ -60,7 +61,7 @@ def described(file: BinaryIO) -> tuple[dict[str, Any], list[str]]:
         elif kind.upper() in (b"MDCV", b"CLLI"):  # written in two ways
             lost.append(f"its {kind.decode()} (levels of light for HDR displays)")
         elif kind == b"gMAP":
-            lost.append("its gain map (what HDR displays add to it)")
+            lost.append(GAIN_MAP)
         elif kind in (b"iCCP", b"tEXt", b"zTXt", b"iTXt"):
             keyword, _, rest = data.partition(b"\0")
             name = keyword.decode("latin-1")

@@ -3,12 +3,20 @@
 import struct
 from collections.abc import Iterator
 
+from ..companions import DEPTH_MAP, GAIN_MAP, PICTURES
 from . import av1
 from .boxes import boxes
 
 MOST_SIDE, MOST_PIXELS = 32768, 2**28  # of a picture that libavif, and with it Pillow and the browsers, reads
 LIGHT = b"mdcv", b"clli", b"cclv", b"amve"  # properties for HDR displays
-GAIN_MAP = "its gain map (what HDR displays add to it)"
+# What the names of an item's kind end with, and what the item is; alpha is read.
+AUXILIARY = {
+    b"auxiliary:depth": DEPTH_MAP,
+    b"auxid:2": DEPTH_MAP,
+    b"aux:hdrgainmap": GAIN_MAP,
+    b"auxiliary:alpha": None,
+    b"auxid:1": None,
+}
 FIRST = 1 << 16  # bytes of an item that are looked at
 Place = tuple[int, int]  # where the content of a box begins and ends
 BROKEN = (KeyError, ValueError, struct.error, IndexError)  # what reading a broken file comes to
@@ -36,6 +44,7 @@ def described(data: bytes) -> tuple[tuple[int, int] | None, int, list[str]]:
             lost.append(GAIN_MAP)
         if code is None and not has_profile:
             code = av1.colours(meta.coded())
+        lost += (name for name in meta.auxiliaries() if name not in lost)
     except BROKEN:
         pass
     return code, depth, lost
@@ -85,6 +94,17 @@ class _Meta:
             number, _, kind = struct.unpack_from(">IH4s" if wide else ">HH4s", self._data, place + 4)
             found[number] = kind
         return found
+
+    def auxiliaries(self) -> list[str]:
+        """What items beside the pictures are, but for alpha."""
+        inner = {kind: place for kind, *place in boxes(self._data, *self.parts[b"iprp"])}
+        found: dict[str, None] = {}
+        for kind, start, end in boxes(self._data, *inner[b"ipco"]):
+            if kind == b"auxC":
+                urn = self._data[start + 4 : end].partition(b"\0")[0]
+                name = next((name for ending, name in AUXILIARY.items() if urn.endswith(ending)), PICTURES)
+                found |= {name: None} if name else {}
+        return list(found)
 
     def coded(self) -> bytes:
         """The AV1 data of the primary picture, or of the first of those that it is put together of."""

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from .. import xmp as packets
+from ..companions import GAIN_MAP, PICTURES, VIDEO
 
 APP1, APP2 = 0xE1, 0xE2
+START = b"\xff\xd8\xff"  # of a JPEG
 SEGMENT = 65533  # bytes that a segment holds
 STANDARD, EXTENSION = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
 PIECE = 65400  # bytes of an extension in a segment, a little less than fit
@@ -17,24 +19,27 @@ MOST_XMP, MOST_EXIF, MOST_ICC = SEGMENT - len(STANDARD), SEGMENT - len(b"Exif\0\
 
 # What says that another picture of the file is a gain map: Adobe's XMP and ISO 21496-1 in the first, Apple's XMP in it.
 GAIN_MAPS = b"http://ns.adobe.com/hdr-gain-map/1.0/", b"urn:iso:std:iso:ts:21496:-1", b"aux:hdrgainmap"
-GAIN_MAP = "its gain map (what HDR displays add to it)"
-PICTURES, ATTRIBUTE, TYPE, VIEWS = 0xB002, "Attribute", "MPType", "Multi-Frame"  # of a file of several pictures
+# What says that a video lies behind the pixels: Samsung's mark before it, or XMP, and then the beginning of an MP4.
+MOTION, MOVING, MP4 = b"MotionPhoto_Data", (b"MotionPhoto", b"MicroVideo"), b"ftyp"
+ENTRIES, ATTRIBUTE, TYPE, VIEWS = 0xB002, "Attribute", "MPType", "Multi-Frame"  # of a file of several pictures
 
 
 def lost(file: BinaryIO, opened: Any) -> list[str]:
-    """What of an opened JPEG no Picture has: its gain map, or other views. Smaller copies of it are no loss."""
-    if any(GAIN_MAPS[0] in data or data.startswith(GAIN_MAPS[1]) for _, data in _segments(file)):
-        return [GAIN_MAP]
-    if opened.format != "MPO":
-        return []
+    """What of an opened JPEG no Picture has: its gain map, video, or other views. Smaller copies of it are no loss."""
     file.seek(0)
-    data = file.read()
-    if any(mark in data for mark in GAIN_MAPS):
-        return [GAIN_MAP]
-    with contextlib.suppress(KeyError, TypeError, IndexError, AttributeError):
-        if any(entry[ATTRIBUTE][TYPE].startswith(VIEWS) for entry in opened.mpinfo[PICTURES][1:]):
-            return ["the other pictures in it"]
-    return []
+    data, parts = file.read(), [part for _, part in _segments(file)]
+    others = data.find(START, file.tell()) >= 0  # which the coded pixels cannot hold
+    found = []
+    if any(part.startswith(GAIN_MAPS[1]) for part in parts) or others and any(mark in data for mark in GAIN_MAPS):
+        found.append(GAIN_MAP)
+    elif opened.format == "MPO":
+        with contextlib.suppress(KeyError, TypeError, IndexError, AttributeError):
+            if any(entry[ATTRIBUTE][TYPE].startswith(VIEWS) for entry in opened.mpinfo[ENTRIES][1:]):
+                found.append(PICTURES)
+    xmp = opened.info.get("xmp") or b""
+    if MOTION in data or MP4 in data and any(word in xmp for word in MOVING):
+        found.append(VIDEO)
+    return found
 
 
 def with_extension(file: BinaryIO, xmp: bytes | None) -> tuple[bytes | None, bool]:
