@@ -1,10 +1,16 @@
-// The answer in one sentence, one card per other codec, and at the foot of the page everything needed to repeat the measurement.
+// The answer in one sentence, one card per other codec, and at the foot of the page everything needed to repeat the
+// measurement.
 
 const bdEntry = (codec, anchor, metric, method = "pchip", scope = "set") =>
-  run.bd_rate.find((e) => e.codec === codec && e.anchor === anchor && e.metric === metric && e.method === method && e.scope === scope);
-const warm = (codec) => run.speed.find((e) => e.codec === codec && e.device === "cpu" && e.batch === 1) ?? run.speed.find((e) => e.codec === codec);
+  run.bd_rate.find(
+    (e) => e.codec === codec && e.anchor === anchor && e.metric === metric && e.method === method && e.scope === scope,
+  );
+const warm = (codec) =>
+  run.speed.find((e) => e.codec === codec && e.device === "cpu" && e.batch === 1) ??
+  run.speed.find((e) => e.codec === codec);
 
-// Time of `codec` over time of `anchor`, as the run states it, else from the medians; null when either was not measured.
+// Time of `codec` over time of `anchor`, as the run states it, else from the medians; null when either was not
+// measured.
 function ratio(codec, anchor, direction) {
   const one = warm(codec);
   const other = warm(anchor);
@@ -14,7 +20,9 @@ function ratio(codec, anchor, direction) {
 
 function cost(verb, value) {
   if (value > 0.95 && value < 1.05) return [verb + " takes as long"];
-  return value > 1 ? [verb + " takes ", el("b", {}, times(value)), " the time"] : [verb + " is ", el("b", {}, times(1 / value)), " as fast"];
+  return value > 1
+    ? [verb + " takes ", el("b", {}, times(value)), " the time"]
+    : [verb + " is ", el("b", {}, times(1 / value)), " as fast"];
 }
 
 function headline() {
@@ -61,16 +69,29 @@ function price() {
     [both((e) => e.encode.median, seconds), " to encode"],
     [both((e) => e.decode.median, seconds), " to decode"],
     [both((e) => e.cold?.decode, seconds), " to decode as a new program"],
-    [both((e) => e.peak_mb && Math.max(...Object.values(e.peak_mb)), (value) => fixed(value, 0) + " MiB"), " of memory"],
+    [
+      both(
+        (e) => e.peak_mb && Math.max(...Object.values(e.peak_mb)),
+        (value) => fixed(value, 0) + " MiB",
+      ),
+      " of memory",
+    ],
   ].filter(([found]) => found);
-  return [`A picture of ${fixed(area, 2)} megapixels takes `, listed(parts.map(([found, what]) => [found[0], what, found[1]])), "."];
+  return [
+    `A picture of ${fixed(area, 2)} megapixels takes `,
+    listed(parts.map(([found, what]) => [found[0], what, found[1]])),
+    ".",
+  ];
 }
 
 // How the codecs compare by the metrics other than the leading one, which may not agree with it.
 const others = (anchor) =>
   beside.map((metric) => {
     const value = bdEntry(ours, anchor, metric)?.value;
-    return [el("dt", {}, metricName(metric)), el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value))];
+    return [
+      el("dt", {}, metricName(metric)),
+      el("dd", { class: value < 0 ? "good" : value > 0 ? "bad" : null }, percent(value)),
+    ];
   });
 
 function card(anchor) {
@@ -81,13 +102,30 @@ function card(anchor) {
     "div",
     { class: "card", "data-anchor": anchor },
     el("h3", {}, `against ${label(anchor)}`),
-    el("div", { class: "big " + (bd?.value < 0 ? "good" : bd?.value > 0 ? "bad" : ""), title: bd?.reason }, percent(bd?.value)),
-    el("div", { class: "note", style: { margin: 0 } }, bd && bd.value === null ? "no common range" : `bytes at the same ${metricName(leading)}${beside.length ? ", or:" : ""}`),
+    el(
+      "div",
+      { class: "big " + (bd?.value < 0 ? "good" : bd?.value > 0 ? "bad" : ""), title: bd?.reason },
+      percent(bd?.value),
+    ),
+    el(
+      "div",
+      { class: "note", style: { margin: 0 } },
+      bd && bd.value === null
+        ? "no common range"
+        : `bytes at the same ${metricName(leading)}${beside.length ? ", or:" : ""}`,
+    ),
     el(
       "dl",
       {},
       others(anchor),
-      encode === null ? null : [el("dt", {}, "encode time"), el("dd", {}, times(encode)), el("dt", {}, "decode time"), el("dd", {}, times(decode))],
+      encode === null
+        ? null
+        : [
+            el("dt", {}, "encode time"),
+            el("dd", {}, times(encode)),
+            el("dt", {}, "decode time"),
+            el("dd", {}, times(decode)),
+          ],
     ),
   );
 }
@@ -111,7 +149,12 @@ function facts() {
     el(
       "div",
       { class: "facts" },
-      el("div", {}, el("h3", {}, "Settings of the codecs"), list(Object.values(run.codecs).map((codec) => [codec.label, codec.settings]))),
+      el(
+        "div",
+        {},
+        el("h3", {}, "Settings of the codecs"),
+        list(Object.values(run.codecs).map((codec) => [codec.label, codec.settings])),
+      ),
       el(
         "div",
         {},
@@ -150,7 +193,13 @@ function facts() {
             "ul",
             {},
             run.failures.map((f) =>
-              el("li", {}, [f.image, f.codec, f.quality].filter((part) => part !== null && part !== undefined).join(", ") + ": " + f.error),
+              el(
+                "li",
+                {},
+                [f.image, f.codec, f.quality].filter((part) => part !== null && part !== undefined).join(", ") +
+                  ": " +
+                  f.error,
+              ),
             ),
           ),
         )
@@ -159,14 +208,15 @@ function facts() {
     el(
       "p",
       { class: "note" },
-      "Bits per pixel (bpp) are 8 × the bytes of the whole file, headers included, divided by width × height. PSNR is taken over the three RGB ",
-      "channels of 8-bit pictures, PSNR-Y on BT.601 luma, PSNR-CbCr on its two colour differences. MS-SSIM is computed on RGB, IW-SSIM on luma; both are drawn as ",
-      "−10·log10(1 − value). Butteraugli’s 3-norm is a distance and drawn as −10·log10 of it. CVVDP is in just-objectionable differences on its display ",
-      "standard_4k. Every curve is the ",
-      "arithmetic mean over the pictures at one setting. “Bytes at the same quality” is the Bjøntegaard rate difference: the mean horizontal ",
-      "distance of two curves on a logarithmic rate axis, over the qualities both reach and never beyond. Means of single pictures are means of ratios; ",
-      "their 95 % interval comes from drawing the pictures again and again (bootstrap). Times are medians of warm runs in one ",
-      "process, all codecs interleaved; “cold” is a new process.",
+      "Bits per pixel (bpp) are 8 × the bytes of the whole file, headers included, divided by width × height. PSNR is ",
+      "taken over the three RGB channels of 8-bit pictures, PSNR-Y on BT.601 luma, PSNR-CbCr on its two colour ",
+      "differences. MS-SSIM is computed on RGB, IW-SSIM on luma; both are drawn as −10·log10(1 − value). ",
+      "Butteraugli’s 3-norm is a distance and drawn as −10·log10 of it. CVVDP is in just-objectionable differences on ",
+      "its display standard_4k. Every curve is the arithmetic mean over the pictures at one setting. “Bytes at the ",
+      "same quality” is the Bjøntegaard rate difference: the mean horizontal distance of two curves on a logarithmic ",
+      "rate axis, over the qualities both reach and never beyond. Means of single pictures are means of ratios; their ",
+      "95 % interval comes from drawing the pictures again and again (bootstrap). Times are medians of warm runs in ",
+      "one process, all codecs interleaved; “cold” is a new process.",
     ),
     el(
       "details",
@@ -185,10 +235,14 @@ function startAnswer() {
   const entry = warm(ours);
   $("basis").textContent =
     `Measured on ${run.images.length} picture${run.images.length === 1 ? "" : "s"}` +
-    (bd && bd.value !== null ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}`.trimEnd() : "") +
+    (bd && bd.value !== null
+      ? `, over the range both reach: ${fixed(bd.low, 1)} to ${fixed(bd.high, 1)} ${unit}`.trimEnd()
+      : "") +
     (entry ? `. Times: ${entry.threads} thread${entry.threads === 1 ? "" : "s"}, ${run.machine.cpu}` : "") +
     "." +
-    (metrics.some((metric) => trained.has(metric)) ? " ¹ The model was trained on this measure; the others had no part in it." : "");
+    (metrics.some((metric) => trained.has(metric))
+      ? " ¹ The model was trained on this measure; the others had no part in it."
+      : "");
   $("price").replaceChildren(...[judged(), price()].flat(Infinity));
   $("cards").replaceChildren(...anchors.map(card));
   $("facts").replaceChildren(...facts().filter(Boolean));

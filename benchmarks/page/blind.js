@@ -1,5 +1,6 @@
-// The blind comparison: two codecs at equal bytes, called A and B in an order drawn anew for every picture. One flips between them in place and says which is
-// better; which was which is told when one asks for the tally. Votes live in this page only: no address, no storage, no network.
+// The blind comparison: two codecs at equal bytes, called A and B in an order drawn anew for every picture. One flips
+// between them in place and says which is better; which was which is told when one asks for the tally. Votes live in
+// this page only: no address, no storage, no network.
 
 const EQUAL_BYTES = 0.03; // relative: pairs further apart are left out
 const blind = { pair: [], deck: [], trial: null, shown: "A", seen: new Set(), votes: [], token: 0 };
@@ -33,10 +34,13 @@ function blindStart() {
   $("blind-tally").replaceChildren();
   const usable = blind.pair[0] !== blind.pair[1] && blindDeck(blind.pair).length;
   $("blind-stage").hidden = !usable;
-  if (usable) blindNext().then(() => $("blind-stage").scrollIntoView({ block: "center" })); // keys belong to what one sees
+  if (usable)
+    blindNext().then(() => $("blind-stage").scrollIntoView({ block: "center" })); // keys belong to what one sees
   else {
     blind.trial = null;
-    $("blind-tally").replaceChildren("These two cannot be compared: choose two codecs that came to the same bytes somewhere.");
+    $("blind-tally").replaceChildren(
+      "These two cannot be compared: choose two codecs that came to the same bytes somewhere.",
+    );
   }
 }
 
@@ -48,7 +52,10 @@ function blindNext() {
   return blindShow("A");
 }
 
-const blindImage = (shown) => (shown === "O" ? blind.trial.picture.original : blind.trial.picture.versions[blind.trial[shown]][blind.trial.size].image);
+const blindImage = (shown) =>
+  shown === "O"
+    ? blind.trial.picture.original
+    : blind.trial.picture.versions[blind.trial[shown]][blind.trial.size].image;
 
 async function blindShow(shown) {
   const token = ++blind.token; // a later choice overtakes one still being decoded
@@ -86,7 +93,8 @@ function blindVote(choice) {
 
 function blindSay() {
   const count = blind.votes.length;
-  $("blind-count").textContent = blind.seen.size < 2 && count === 0 ? "Flip to see both, then choose." : `${count} judged.`;
+  $("blind-count").textContent =
+    blind.seen.size < 2 && count === 0 ? "Flip to see both, then choose." : `${count} judged.`;
 }
 
 // How likely an outcome at least as lopsided is if both were equally good: the two-sided sign test.
@@ -112,18 +120,35 @@ function blindTally() {
     el(
       "table",
       {},
-      el("thead", {}, el("tr", {}, ["preferred", ...blind.pair.map(label), "no difference"].map((text) => el("th", { scope: "col" }, text)))),
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          ["preferred", ...blind.pair.map(label), "no difference"].map((text) => el("th", { scope: "col" }, text)),
+        ),
+      ),
       el(
         "tbody",
         {},
-        rows.map(([text, votes]) => el("tr", {}, [text, ...[...blind.pair, null].map((winner) => String(count(votes, winner)))].map((cell) => el("td", {}, cell)))),
+        rows.map(([text, votes]) =>
+          el(
+            "tr",
+            {},
+            [text, ...[...blind.pair, null].map((winner) => String(count(votes, winner)))].map((cell) =>
+              el("td", {}, cell),
+            ),
+          ),
+        ),
       ),
     ),
     el(
       "p",
       { class: "note" },
       wins + losses
-        ? `If both were equally good, a result at least as lopsided would come about in ${fixed(100 * chance(wins, losses), 1)} % of such series.`
+        ? "If both were equally good, a result at least as lopsided would come about in " +
+            `${fixed(100 * chance(wins, losses), 1)} % of such series.`
         : "Nothing has been preferred yet.",
     ),
   );
@@ -139,7 +164,14 @@ const BLIND_KEYS = {
 };
 
 function blindPress(event) {
-  if (!blind.trial || event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select")) return;
+  if (
+    !blind.trial ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey ||
+    event.target.closest?.("input, textarea, select")
+  )
+    return;
   const box = $("blind-stage").getBoundingClientRect();
   if (box.bottom < 0 || box.top > innerHeight) return; // keys belong to what one sees
   const action = BLIND_KEYS[event.key.toLowerCase()];
@@ -151,17 +183,26 @@ function blindPress(event) {
 
 function startBlind() {
   if (explorer.codecs.length < 2) return;
-  const select = (id, text) => el("select", { id: "blind-" + id, "aria-label": text, onchange: () => blind.trial && blindStart() }, explorer.codecs.map((name) => el("option", { value: name }, label(name))));
-  const button = (key, text) => el("button", { type: "button", "data-key": key, onclick: () => BLIND_KEYS[key]() }, text);
+  const select = (id, text) =>
+    el(
+      "select",
+      { id: "blind-" + id, "aria-label": text, onchange: () => blind.trial && blindStart() },
+      explorer.codecs.map((name) => el("option", { value: name }, label(name))),
+    );
+  const button = (key, text) =>
+    el("button", { type: "button", "data-key": key, onclick: () => BLIND_KEYS[key]() }, text);
   const first = explorer.codecs.includes(ours) ? ours : explorer.codecs[0];
-  const second = anchors.find((name) => explorer.codecs.includes(name) && name !== first) ?? explorer.codecs.find((name) => name !== first);
+  const second =
+    anchors.find((name) => explorer.codecs.includes(name) && name !== first) ??
+    explorer.codecs.find((name) => name !== first);
   $("blind").replaceChildren(
     el("h3", {}, "Judge blind"),
     el(
       "p",
       { class: "lead" },
-      "Two codecs at the same bytes, called A and B in an order drawn anew for each picture and size. Flip between them in place and say which is closer to the ",
-      "original. The tally says which was which; it stays in this page and is gone when the page is closed.",
+      "Two codecs at the same bytes, called A and B in an order drawn anew for each picture and size. Flip between ",
+      "them in place and say which is closer to the original. The tally says which was which; it stays in this page ",
+      "and is gone when the page is closed.",
     ),
     el(
       "div",
@@ -174,8 +215,21 @@ function startBlind() {
       "div",
       { id: "blind-stage", hidden: "" },
       el("div", { class: "blind-picture" }, blindCanvas, blindBadge),
-      el("div", { class: "controls", id: "blind-looks" }, button(" ", "Flip (space)"), button("o", "Original (O)"), button("t", "Tally (T)"), el("span", { id: "blind-count", class: "note" })),
-      el("div", { class: "controls", id: "blind-votes" }, button("a", "A is better (A)"), button("b", "B is better (B)"), button("n", "No difference (N)")),
+      el(
+        "div",
+        { class: "controls", id: "blind-looks" },
+        button(" ", "Flip (space)"),
+        button("o", "Original (O)"),
+        button("t", "Tally (T)"),
+        el("span", { id: "blind-count", class: "note" }),
+      ),
+      el(
+        "div",
+        { class: "controls", id: "blind-votes" },
+        button("a", "A is better (A)"),
+        button("b", "B is better (B)"),
+        button("n", "No difference (N)"),
+      ),
     ),
     el("div", { id: "blind-tally", class: "scroll" }),
   );

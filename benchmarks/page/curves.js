@@ -23,7 +23,9 @@ function series() {
         ? run.points
             .filter((p) => p.codec === codec && p.image === scope)
             .map((p) => ({ bpp: p.bpp, value: pointValue(p, metric), quality: p.quality }))
-        : run.curves.filter((c) => c.codec === codec).map((c) => ({ bpp: c.bpp, value: c[METRICS[metric].curve], quality: c.quality })),
+        : run.curves
+            .filter((c) => c.codec === codec)
+            .map((c) => ({ bpp: c.bpp, value: c[METRICS[metric].curve], quality: c.quality })),
     }));
   if (publishedFits())
     for (const name of names("published")) {
@@ -37,7 +39,8 @@ function series() {
           points: rows.map((p) => ({ bpp: p.bpp, value: pointValue(p, metric), quality: p.quality })),
         });
     }
-  for (const line of lines) line.points = line.points.filter((p) => p.value !== null && p.bpp > 0).sort((a, b) => a.bpp - b.bpp);
+  for (const line of lines)
+    line.points = line.points.filter((p) => p.value !== null && p.bpp > 0).sort((a, b) => a.bpp - b.bpp);
   return lines
     .filter((line) => line.points.length)
     .sort((a, b) => (a.codec === ours) - (b.codec === ours) || (a.codec !== null) - (b.codec !== null));
@@ -48,7 +51,8 @@ const PUBLISHED_DASHES = [
   [6, 3, 1, 3],
   [3, 3],
 ]; // none of them solid, as none of them was measured here
-// Figures of other projects are means over the 24 Kodak pictures: beside any other set or a single picture they would mislead.
+// Figures of other projects are means over the 24 Kodak pictures: beside any other set or a single picture they would
+// mislead.
 const published =
   run.images.length === 24 && run.images.every((image) => image.name.startsWith("kodim"))
     ? // Spaces that do not break: the state joins names with ordinary ones.
@@ -57,7 +61,8 @@ const published =
 const publishedLabels = [...new Set(published.map((p) => p.label))];
 const publishedLook = (name) => spare(publishedLabels.indexOf(name), PUBLISHED_DASHES);
 const publishedFits = () => state.scope === "" && ["psnr", "msssim"].includes(state.metric);
-const publishedOn = (row) => row.metric_set !== "ms-ssim" || state.metric === "msssim"; // optimised for MS-SSIM: on PSNR they would look worse than they are
+// Optimised for MS-SSIM: on PSNR they would look worse than they are.
+const publishedOn = (row) => row.metric_set !== "ms-ssim" || state.metric === "msssim";
 
 // uPlot wants one common x for all curves, with gaps where a curve has no point.
 function aligned(lines) {
@@ -74,7 +79,9 @@ function drawChart() {
   const all = (measured.length ? measured : lines).flatMap((line) => line.points.map((p) => p.bpp));
   if (!all.length) {
     plot = null;
-    host.replaceChildren(el("p", { class: "note" }, "No curve to show: every name below is switched off, or this picture has no values."));
+    host.replaceChildren(
+      el("p", { class: "note" }, "No curve to show: every name below is switched off, or this picture has no values."),
+    );
     return;
   }
   const [low, high] = [Math.min(...all) * 0.9, Math.max(...all) * 1.08];
@@ -125,11 +132,15 @@ function drawChart() {
     host,
   );
   plot.root.setAttribute("role", "img");
-  plot.root.setAttribute("aria-label", `${metric.name} against bits per pixel, one curve per codec; the table below holds the same points`);
+  plot.root.setAttribute(
+    "aria-label",
+    `${metric.name} against bits per pixel, one curve per codec; the table below holds the same points`,
+  );
   plot.over.append(...pointing(lines));
 }
 
-// The tip and the dot over the chart, which name the measured point nearest to pointer or finger, if one is within 40 px.
+// The tip and the dot over the chart, which name the measured point nearest to pointer or finger, if one is within 40
+// px.
 function pointing(lines) {
   const tip = el("div", { id: "tip", hidden: "" });
   const dot = el("div", { id: "dot", hidden: "" });
@@ -138,8 +149,13 @@ function pointing(lines) {
   const show = (event) => {
     const box = chart.over.getBoundingClientRect();
     const near = lines
-      .flatMap((line) => line.points.map((p) => ({ line, p, x: chart.valToPos(p.bpp, "x"), y: chart.valToPos(p.value, "y") })))
-      .map((found) => ({ ...found, distance: Math.hypot(found.x - event.clientX + box.left, found.y - event.clientY + box.top) }))
+      .flatMap((line) =>
+        line.points.map((p) => ({ line, p, x: chart.valToPos(p.bpp, "x"), y: chart.valToPos(p.value, "y") })),
+      )
+      .map((found) => ({
+        ...found,
+        distance: Math.hypot(found.x - event.clientX + box.left, found.y - event.clientY + box.top),
+      }))
       .reduce((a, b) => (b.distance < a.distance ? b : a), { distance: 40 });
     tip.hidden = dot.hidden = !near.line;
     if (!near.line) return;
@@ -183,10 +199,16 @@ function drawLegend() {
       text,
     );
   const focused = document.activeElement?.closest?.(".legend button")?.dataset.name;
-  $("legend").replaceChildren(...codecs.map((codec) => button("hidden", codec, label(codec), !off.has(codec), mark(codec))));
-  const rows = published.filter((p, i) => publishedOn(p) && published.findIndex((other) => other.label === p.label) === i);
+  $("legend").replaceChildren(
+    ...codecs.map((codec) => button("hidden", codec, label(codec), !off.has(codec), mark(codec))),
+  );
+  const rows = published.filter(
+    (p, i) => publishedOn(p) && published.findIndex((other) => other.label === p.label) === i,
+  );
   $("published").hidden = !rows.length || !publishedFits();
-  $("published-legend").replaceChildren(...rows.map((p) => button("published", p.label, p.label, on.has(p.label), swatch(publishedLook(p.label)))));
+  $("published-legend").replaceChildren(
+    ...rows.map((p) => button("published", p.label, p.label, on.has(p.label), swatch(publishedLook(p.label)))),
+  );
   if (focused)
     document.querySelectorAll(".legend button").forEach((node) => {
       if (node.dataset.name === focused) node.focus();
@@ -212,7 +234,10 @@ function startCurves() {
     ["log", "log"],
     ["linear", "linear"],
   ]);
-  choice($("scope"), "scope", [["", `mean of all ${run.images.length}`], ...run.images.map((image) => [image.name, image.name])]);
+  choice($("scope"), "scope", [
+    ["", `mean of all ${run.images.length}`],
+    ...run.images.map((image) => [image.name, image.name]),
+  ]);
   onState(["metric", "scale", "scope", "hidden", "published", "theme"], drawChart);
   onState(["metric", "scope", "hidden", "published"], drawLegend);
   onWidth($("chart"), drawChart);

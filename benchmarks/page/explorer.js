@@ -8,14 +8,22 @@ function describe(side) {
   const off = (chosen.bytes / target - 1) * 100;
   return [
     el("b", {}, bytes(chosen.bytes)),
-    Math.abs(off) >= 3 ? el("span", { class: "bad" }, ` (${fixed(Math.abs(off), 0)} % ${off > 0 ? "more" : "fewer"} than asked: its nearest)`) : null,
+    Math.abs(off) >= 3
+      ? el(
+          "span",
+          { class: "bad" },
+          ` (${fixed(Math.abs(off), 0)} % ${off > 0 ? "more" : "fewer"} than asked: its nearest)`,
+        )
+      : null,
     ` · ${fixed(chosen.bpp, 3)} bpp · `,
     el("b", {}, `${fixed(chosen.psnr, 2)} dB`),
     ...[
       ["ssimulacra2", 1],
       ["butteraugli", 2],
       ["msssim", 4],
-    ].map(([metric, digits]) => (typeof chosen[metric] === "number" ? ` · ${METRICS[metric].name} ${fixed(chosen[metric], digits)}` : null)),
+    ].map(([metric, digits]) =>
+      typeof chosen[metric] === "number" ? ` · ${METRICS[metric].name} ${fixed(chosen[metric], digits)}` : null,
+    ),
     ` · quality ${chosen.quality}`,
   ];
 }
@@ -43,7 +51,12 @@ function startExplorer() {
   const groups = Object.fromEntries(
     ["size", "view", "zoom"].map((key) => [
       key,
-      el("div", { class: "segments", id: key, role: "group", "aria-label": { size: "Size of the files", view: "What to show", zoom: "Zoom" }[key] }),
+      el("div", {
+        class: "segments",
+        id: key,
+        role: "group",
+        "aria-label": { size: "Size of the files", view: "What to show", zoom: "Zoom" }[key],
+      }),
     ]),
   );
   const keys = [
@@ -88,7 +101,16 @@ function startExplorer() {
         picture.name,
         picture.gain === null
           ? null
-          : el("span", { title: `bytes of ${label(ours)} against ${label(anchors[0])} on this picture at the same ${metricName(leading)}` }, el("br"), percent(picture.gain) + " bytes"),
+          : el(
+              "span",
+              {
+                title:
+                  `bytes of ${label(ours)} against ${label(anchors[0])} on this picture ` +
+                  `at the same ${metricName(leading)}`,
+              },
+              el("br"),
+              percent(picture.gain) + " bytes",
+            ),
       );
     }),
   );
@@ -146,7 +168,8 @@ function press(event) {
   const box = stage.getBoundingClientRect();
   if (box.bottom < 0 || box.top > innerHeight) return; // keys belong to the picture only while one sees it
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-  const neighbour = (step) => choosePicture(pictures[(pictures.indexOf(state.picture) + step + pictures.length) % pictures.length]);
+  const neighbour = (step) =>
+    choosePicture(pictures[(pictures.indexOf(state.picture) + step + pictures.length) % pictures.length]);
   const actions = {
     " ": event.target.closest?.("button, a, summary") ? null : flip,
     Escape: split,

@@ -47,7 +47,8 @@ function errorMap(original, decoded) {
   return canvas;
 }
 
-// A canvas as large as the picture: cells of bits over the picture in grey. `bits`: {width, height, cell, data: base64, 255 = the top}.
+// A canvas as large as the picture: cells of bits over the picture in grey. `bits`: {width, height, cell, data: base64,
+// 255 = the top}.
 function bitsMap(original, bits) {
   const [canvas, context] = sheet(original.width, original.height);
   context.filter = "grayscale(1)";

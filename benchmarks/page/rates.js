@@ -1,7 +1,8 @@
 // The table of bytes at equal quality, from the run's BD-rates, and the points of the curves as a table.
 
 // Mean of percents as ratios of sizes, as the benchmark takes it.
-const mean = (values) => 100 * (Math.exp(values.reduce((sum, value) => sum + Math.log1p(value / 100), 0) / values.length) - 1);
+const mean = (values) =>
+  100 * (Math.exp(values.reduce((sum, value) => sum + Math.log1p(value / 100), 0) / values.length) - 1);
 
 function bdCell(codec, metric, widest) {
   const { anchor, method, scope } = state;
@@ -14,14 +15,26 @@ function bdCell(codec, metric, widest) {
   const spread =
     !scope && each?.interval
       ? [
-          el("small", { title: "95 % interval of the mean of the pictures" }, each.interval.map((edge) => fixed(edge, 0)).join(" … ")),
-          el("small", { title: worst.map(([name, own]) => `${name}: ${percent(own)}`).join(", ") }, `worst ${fixed(mean(worst.map(([, own]) => own)), 0)}`),
+          el(
+            "small",
+            { title: "95 % interval of the mean of the pictures" },
+            each.interval.map((edge) => fixed(edge, 0)).join(" … "),
+          ),
+          el(
+            "small",
+            { title: worst.map(([name, own]) => `${name}: ${percent(own)}`).join(", ") },
+            `worst ${fixed(mean(worst.map(([, own]) => own)), 0)}`,
+          ),
         ]
       : null;
   const strength = Math.round(Math.min(100, 100 * Math.sqrt(Math.abs(value) / widest)));
   return el(
     "td",
-    { style: { background: `color-mix(in srgb, var(${value < 0 ? "--good-soft" : "--bad-soft"}) ${strength}%, transparent)` } },
+    {
+      style: {
+        background: `color-mix(in srgb, var(${value < 0 ? "--good-soft" : "--bad-soft"}) ${strength}%, transparent)`,
+      },
+    },
     percent(value),
     spread,
   );
@@ -32,11 +45,15 @@ function drawTable() {
   const value = (codec) =>
     codec === anchor
       ? 0
-      : ((scope ? bdEntry(codec, anchor, leading, method, "picture")?.by_picture?.[scope] : bdEntry(codec, anchor, leading, method)?.value) ??
-        Infinity);
+      : ((scope
+          ? bdEntry(codec, anchor, leading, method, "picture")?.by_picture?.[scope]
+          : bdEntry(codec, anchor, leading, method)?.value) ?? Infinity);
   const order = [...codecs].sort((a, b) => value(a) - value(b));
   const entries = run.bd_rate.filter((e) => e.anchor === anchor && e.method === method);
-  const widest = Math.max(30, ...entries.filter((e) => e.scope === "set" && e.value !== null).map((e) => Math.abs(e.value)));
+  const widest = Math.max(
+    30,
+    ...entries.filter((e) => e.scope === "set" && e.value !== null).map((e) => Math.abs(e.value)),
+  );
   $("bd").replaceChildren(
     el(
       "thead",
@@ -66,7 +83,10 @@ function drawTable() {
     anchor === undefined
       ? "No two codecs of this run were compared."
       : `Negative: fewer bytes than ${label(anchor)} for the same quality. ` +
-        (scope ? `For ${scope} alone. ` : "Below each value: the 95 % interval of the mean of the single pictures, and the mean of the worst 5 % of them. ") +
+        (scope
+          ? `For ${scope} alone. `
+          : "Below each value: the 95 % interval of the mean of the single pictures, " +
+            "and the mean of the worst 5 % of them. ") +
         refused.map((e) => `${label(e.codec)}, ${METRICS[e.metric]?.name ?? e.metric}: ${e.reason}. `).join("");
 }
 
@@ -79,8 +99,8 @@ function drawPoints() {
       el(
         "tr",
         {},
-        ["codec", "quality setting", "bits per pixel", `${metric.name}${metric.unit ? ", " + metric.unit : ""}`].map((text) =>
-          el("th", { scope: "col" }, text),
+        ["codec", "quality setting", "bits per pixel", `${metric.name}${metric.unit ? ", " + metric.unit : ""}`].map(
+          (text) => el("th", { scope: "col" }, text),
         ),
       ),
     ),
@@ -104,7 +124,9 @@ function drawPoints() {
 }
 
 function startRates() {
-  $("bd").closest(".split").classList.toggle("stacked", metrics.length > 4); // a wide table needs the page's width
+  $("bd")
+    .closest(".split")
+    .classList.toggle("stacked", metrics.length > 4); // a wide table needs the page's width
   segments($("method"), "method", [
     ["pchip", "PCHIP"],
     ["akima", "Akima"],

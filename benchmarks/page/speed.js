@@ -1,13 +1,19 @@
-// What it costs: speed against size as a picture (SVG), every time as a table, and the stages of our codec where the run profiled them.
+// What it costs: speed against size as a picture (SVG), every time as a table, and the stages of our codec where the
+// run profiled them.
 
 const entryName = (entry) =>
-  label(entry.codec) + (entry.device === "cpu" ? "" : `, ${entry.device}`) + (entry.batch > 1 ? `, batches of ${entry.batch}` : "");
+  label(entry.codec) +
+  (entry.device === "cpu" ? "" : `, ${entry.device}`) +
+  (entry.batch > 1 ? `, batches of ${entry.batch}` : "");
 
 function drawSpeedChart() {
   const host = $("speed-chart");
   const width = host.clientWidth;
   const rows = run.speed
-    .map((entry) => ({ entry, y: entry.codec === state.anchor ? 0 : (bdEntry(entry.codec, state.anchor, metrics[0])?.value ?? null) }))
+    .map((entry) => ({
+      entry,
+      y: entry.codec === state.anchor ? 0 : (bdEntry(entry.codec, state.anchor, metrics[0])?.value ?? null),
+    }))
     .filter((row) => row.y !== null);
   if (!width || !rows.length) {
     host.replaceChildren();
@@ -23,7 +29,8 @@ function drawSpeedChart() {
   const y0 = Math.min(...values) - spread * 0.12;
   const y1 = Math.max(...values) + spread * 0.12;
   const x = (rate) => pad.left + ((Math.log10(rate) - x0) / (x1 - x0)) * (width - pad.left - pad.right);
-  const y = (value) => pad.top + ((value - y0) / (y1 - y0)) * (height - pad.top - pad.bottom); // fewer bytes lie higher: up and right is better, as people expect
+  // Fewer bytes lie higher: up and right is better, as people expect.
+  const y = (value) => pad.top + ((value - y0) / (y1 - y0)) * (height - pad.top - pad.bottom);
   const svg = el("svg", {
     viewBox: `0 0 ${width} ${height}`,
     role: "img",
@@ -41,8 +48,18 @@ function drawSpeedChart() {
   const step = [2, 5, 10, 20, 50, 100, 200].find((s) => (y1 - y0) / s <= 7) ?? 500;
   for (let value = Math.ceil(y0 / step) * step; value <= y1; value += step)
     svg.append(
-      el("line", { class: value === 0 ? "zero" : "grid", x1: pad.left, x2: width - pad.right, y1: y(value), y2: y(value) }),
-      el("text", { x: pad.left - 8, y: y(value) + 4, "text-anchor": "end" }, (value > 0 ? "+" : "") + fixed(value, 0) + " %"),
+      el("line", {
+        class: value === 0 ? "zero" : "grid",
+        x1: pad.left,
+        x2: width - pad.right,
+        y1: y(value),
+        y2: y(value),
+      }),
+      el(
+        "text",
+        { x: pad.left - 8, y: y(value) + 4, "text-anchor": "end" },
+        (value > 0 ? "+" : "") + fixed(value, 0) + " %",
+      ),
     );
   svg.append(
     el("text", { x: width - pad.right, y: height - 6, "text-anchor": "end" }, "megapixels per second →"),
@@ -67,7 +84,8 @@ function drawSpeedChart() {
       el(
         "title",
         {},
-        `${entryName(entry)}: encodes ${fixed(entry.encode.mp_s, 2)} MP/s, decodes ${fixed(entry.decode.mp_s, 2)} MP/s, ${percent(value)} bytes`,
+        `${entryName(entry)}: encodes ${fixed(entry.encode.mp_s, 2)} MP/s, ` +
+          `decodes ${fixed(entry.decode.mp_s, 2)} MP/s, ${percent(value)} bytes`,
       ),
     );
     const line = el("line", { x1: from, x2: to, y1: at, y2: at, "stroke-width": mine ? 4 : 2.5 });
@@ -76,7 +94,11 @@ function drawSpeedChart() {
     line.style.stroke = ring.style.stroke = dot.style.fill = color;
     ring.style.fill = "var(--paper)";
     const text = entry.device === "cpu" ? label(entry.codec) : `${label(entry.codec)} (${entry.device})`;
-    const name = el("text", { class: "name", ...place(text, from, to, at, width - pad.right, boxes), "text-anchor": "middle" }, text);
+    const name = el(
+      "text",
+      { class: "name", ...place(text, from, to, at, width - pad.right, boxes), "text-anchor": "middle" },
+      text,
+    );
     name.style.fill = color;
     group.append(line, ring, dot, name);
     svg.append(group);
@@ -108,8 +130,10 @@ function drawSpeedTable() {
   const has = (test) => run.speed.some(test);
   const anchor = state.anchor;
   const relative = (entry, direction) =>
-    entry.ratios?.[anchor]?.[direction] ?? (warm(anchor) ? entry[direction].median / warm(anchor)[direction].median : null);
-  const range = (low, high) => (high < 1 ? `${fixed(low * 1000, 1)} … ${fixed(high * 1000, 1)}` : `${fixed(low, 2)} … ${fixed(high, 2)}`);
+    entry.ratios?.[anchor]?.[direction] ??
+    (warm(anchor) ? entry[direction].median / warm(anchor)[direction].median : null);
+  const range = (low, high) =>
+    high < 1 ? `${fixed(low * 1000, 1)} … ${fixed(high * 1000, 1)}` : `${fixed(low, 2)} … ${fixed(high, 2)}`;
   const time = (entry, direction) =>
     el(
       "td",
@@ -119,7 +143,12 @@ function drawSpeedTable() {
     );
   const cold = (entry, direction) => {
     const span = entry.cold_range?.[direction];
-    return el("td", { title: "least and most of whole new processes" }, seconds(entry.cold?.[direction]), span && el("small", {}, range(...span)));
+    return el(
+      "td",
+      { title: "least and most of whole new processes" },
+      seconds(entry.cold?.[direction]),
+      span && el("small", {}, range(...span)),
+    );
   };
   const columns = [
     [
@@ -144,7 +173,10 @@ function drawSpeedTable() {
   if (has((e) => e.cold))
     columns.push(["cold encode", (e) => cold(e, "encode")], ["cold decode", (e) => cold(e, "decode")]);
   if (has((e) => e.peak_mb))
-    columns.push(["MiB", (e) => el("td", {}, e.peak_mb ? `${fixed(Math.max(e.peak_mb.encode ?? 0, e.peak_mb.decode ?? 0), 0)}` : "–")]);
+    columns.push([
+      "MiB",
+      (e) => el("td", {}, e.peak_mb ? `${fixed(Math.max(e.peak_mb.encode ?? 0, e.peak_mb.decode ?? 0), 0)}` : "–"),
+    ]);
   $("speed-table").replaceChildren(
     el(
       "thead",
@@ -180,7 +212,9 @@ function stageBar(title, parts, text) {
     el(
       "div",
       { class: "stages", "aria-hidden": "true" },
-      parts.map((part) => el("span", { title: part.name, style: { flexGrow: part.size / total, background: color(part.name) } })),
+      parts.map((part) =>
+        el("span", { title: part.name, style: { flexGrow: part.size / total, background: color(part.name) } }),
+      ),
     ),
     el(
       "p",
@@ -216,8 +250,9 @@ function drawProfile() {
       if (stages.length)
         nodes.push(
           ...stageBar(
-            `${label("aec")}, ${profile.device}, ${profile.threads} thread${profile.threads === 1 ? "" : "s"}: stages of ` +
-              `${direction === "encode" ? "encoding" : "decoding"} ${profile.picture} at quality ${profile.quality}` +
+            `${label("aec")}, ${profile.device}, ${profile.threads} thread${profile.threads === 1 ? "" : "s"}: ` +
+              `stages of ${direction === "encode" ? "encoding" : "decoding"} ${profile.picture} ` +
+              `at quality ${profile.quality}` +
               (whole ? ", " + seconds(whole.seconds) : ""),
             stages.map((s) => ({ name: s.stage, size: s.seconds, gflops: s.gflops })),
             (part) => seconds(part.size) + (part.gflops ? ` at ${fixed(part.gflops, 0)} GFLOP/s` : ""),
@@ -239,9 +274,9 @@ function drawProfile() {
 
 function startSpeed() {
   $("speed-lead").textContent = run.speed.length
-    ? "Higher up the files are smaller, further right it is faster. The ring is encoding, the disc decoding; the byte counts are those of " +
-      "the table above. Medians of warm runs, with the middle half of all runs below each; cold is a " +
-      "new process for one picture."
+    ? "Higher up the files are smaller, further right it is faster. The ring is encoding, the disc decoding; the " +
+      "byte counts are those of the table above. Medians of warm runs, with the middle half of all runs below each; " +
+      "cold is a new process for one picture."
     : "Speed was not measured in this run.";
   $("speed-table").hidden = !run.speed.length;
   if (run.speed.length) {

@@ -1,13 +1,15 @@
 "use strict";
-// What every part of the page shares: the data, the state and its copy in the URL's hash, numbers as text, and elements. Read first; curves.js, speed.js ... follow.
+// What every part of the page shares: the data, the state and its copy in the URL's hash, numbers as text, and
+// elements. Read first; curves.js, speed.js ... follow.
 
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const $ = (id) => document.getElementById(id);
 const run = read("run");
 const explorer = read("explorer-data");
 
-// In the order in which they are shown, those that follow the eye first. `curve` names the value on the axis and in "curves"; `digits` what is printed after
-// the decimal point; `rest` what is left of a value where it is equal to the original's, for curves in dB.
+// In the order in which they are shown, those that follow the eye first. `curve` names the value on the axis and in
+// "curves"; `digits` what is printed after the decimal point; `rest` what is left of a value where it is equal to the
+// original's, for curves in dB.
 const METRICS = {
   ssimulacra2: { name: "SSIMULACRA2", unit: "", digits: 1, curve: "ssimulacra2" },
   butteraugli: { name: "Butteraugli 3-norm", unit: "dB", digits: 2, curve: "butteraugli_db", rest: (value) => value },
@@ -28,7 +30,8 @@ const trained = new Set(run.codecs[ours]?.trained_on ?? []);
 const metricName = (metric) => (METRICS[metric]?.name ?? metric) + (trained.has(metric) ? " ¹" : "");
 const leading = metrics.find((metric) => !trained.has(metric)) ?? metrics[0];
 
-// Okabe and Ito's colours, which most kinds of colour blindness keep apart, adapted to both themes in page.css; a dash pattern tells codecs apart without any colour.
+// Okabe and Ito's colours, which most kinds of colour blindness keep apart, adapted to both themes in page.css; a dash
+// pattern tells codecs apart without any colour.
 const LOOKS = {
   aec: ["--ours", []],
   jpeg: ["--c-gray", [7, 4]],
@@ -43,7 +46,10 @@ const LOOKS = {
 };
 const SPARE = ["--c-sky", "--c-brown", "--c-ochre"];
 const DASHES = [[], [2, 3], [7, 4], [9, 3, 2, 3]];
-const spare = (rank, dashes) => ({ variable: SPARE[rank % SPARE.length], dash: dashes[Math.floor(rank / SPARE.length) % dashes.length] });
+const spare = (rank, dashes) => ({
+  variable: SPARE[rank % SPARE.length],
+  dash: dashes[Math.floor(rank / SPARE.length) % dashes.length],
+});
 function look(codec) {
   if (Object.hasOwn(LOOKS, codec)) return { variable: LOOKS[codec][0], dash: LOOKS[codec][1] };
   const others = Object.keys(run.codecs).filter((name) => !Object.hasOwn(LOOKS, name));
@@ -51,9 +57,14 @@ function look(codec) {
 }
 const css = (variable) => getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 
-// The state: one value per key; each key has a default and the values it may take, so that a hash from anywhere can only ever choose among them.
+// The state: one value per key; each key has a default and the values it may take, so that a hash from anywhere can
+// only ever choose among them.
 const anchors = ["avif444", "avif", "jxl", "webp", "jpeg", ...codecs].filter(
-  (name, i, all) => codecs.includes(name) && name !== ours && all.indexOf(name) === i && run.bd_rate.some((entry) => entry.anchor === name),
+  (name, i, all) =>
+    codecs.includes(name) &&
+    name !== ours &&
+    all.indexOf(name) === i &&
+    run.bd_rate.some((entry) => entry.anchor === name),
 );
 const pictures = explorer.pictures.map((picture) => picture.name);
 const sides = explorer.codecs.length ? ["original", ...explorer.codecs] : [];
@@ -68,7 +79,10 @@ const KEYS = {
   picture: { start: pictures[explorer.start], values: pictures },
   left: { start: sides.includes(ours) ? ours : sides[1], values: sides },
   right: {
-    start: sides.find((name) => name === anchors[0]) ?? sides.find((name) => name !== ours && name !== "original") ?? "original",
+    start:
+      sides.find((name) => name === anchors[0]) ??
+      sides.find((name) => name !== ours && name !== "original") ??
+      "original",
     values: sides,
   },
   size: { start: "1", values: explorer.sizes.map((_, i) => String(i)) },
@@ -98,8 +112,10 @@ function setState(patch) {
   Object.assign(state, patch);
   for (const { keys, render } of listeners) if (keys.some((key) => changed.includes(key))) render();
   const hash = new URLSearchParams();
-  for (const [key, { start }] of Object.entries(KEYS)) if (state[key] !== start && state[key] !== undefined) hash.set(key, state[key]);
-  history.replaceState(null, "", "#" + hash); // an empty "#" rather than none: without it the page would be a new address
+  for (const [key, { start }] of Object.entries(KEYS))
+    if (state[key] !== start && state[key] !== undefined) hash.set(key, state[key]);
+  // An empty "#" rather than none: without it the page would be a new address.
+  history.replaceState(null, "", "#" + hash);
 }
 const names = (key) => new Set(state[key].split(" ").filter(Boolean));
 function toggle(key, name) {
@@ -109,17 +125,25 @@ function toggle(key, name) {
 }
 
 // Numbers. A real minus sign, as wide as a plus; null is a dash everywhere.
-const fixed = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−"));
-const percent = (value) => (value === null || value === undefined ? "–" : (value > 0 ? "+" : "") + fixed(value, 1) + " %");
+const fixed = (value, digits) =>
+  value === null || value === undefined ? "–" : value.toFixed(digits).replace("-", "−");
+const percent = (value) =>
+  value === null || value === undefined ? "–" : (value > 0 ? "+" : "") + fixed(value, 1) + " %";
 const times = (ratio) => (ratio >= 100 ? fixed(ratio, 0) : ratio >= 10 ? fixed(ratio, 1) : fixed(ratio, 2)) + "×";
 const seconds = (value) =>
-  value === null || value === undefined ? "–" : value >= 1 ? fixed(value, 2) + " s" : fixed(value * 1000, value < 0.1 ? 1 : 0) + " ms";
+  value === null || value === undefined
+    ? "–"
+    : value >= 1
+      ? fixed(value, 2) + " s"
+      : fixed(value * 1000, value < 0.1 ? 1 : 0) + " ms";
 const bytes = (count) => (count < 10000 ? count + " B" : fixed(count / 1000, 1) + " kB");
 
 const SVG = ["svg", "line", "circle", "text", "g", "title"];
 // An element; text goes in as text nodes only, so that no name in the data can become markup.
 function el(tag, attributes = {}, ...children) {
-  const node = SVG.includes(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  const node = SVG.includes(tag)
+    ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+    : document.createElement(tag);
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (key === "style") Object.assign(node.style, value);
@@ -131,7 +155,14 @@ function el(tag, attributes = {}, ...children) {
 
 // A piece of the line of a curve. `thick` for ours.
 function swatch({ variable, dash }, thick = false) {
-  const line = el("line", { x1: 0, x2: 22, y1: 5, y2: 5, "stroke-width": thick ? 4 : 2.5, "stroke-dasharray": dash.join(" ") });
+  const line = el("line", {
+    x1: 0,
+    x2: 22,
+    y1: 5,
+    y2: 5,
+    "stroke-width": thick ? 4 : 2.5,
+    "stroke-dasharray": dash.join(" "),
+  });
   line.style.stroke = `var(${variable})`;
   return el("svg", { class: "swatch", "aria-hidden": "true" }, line);
 }
@@ -155,7 +186,8 @@ function segments(host, key, choices) {
     el("button", { type: "button", "data-value": value, onclick: () => setState({ [key]: value }) }, text),
   );
   host.replaceChildren(...buttons);
-  const press = () => buttons.forEach((button) => button.setAttribute("aria-pressed", button.dataset.value === state[key]));
+  const press = () =>
+    buttons.forEach((button) => button.setAttribute("aria-pressed", button.dataset.value === state[key]));
   onState([key], press);
 }
 

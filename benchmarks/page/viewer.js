@@ -1,4 +1,5 @@
-// The two pictures of the explorer and the divider between them (img-comparison-slider): loading, heat maps, zoom, flip and moving about.
+// The two pictures of the explorer and the divider between them (img-comparison-slider): loading, heat maps, zoom, flip
+// and moving about.
 
 const view = { flip: null, layers: {}, scale: 1, center: null, token: 0 };
 const slider = document.createElement("img-comparison-slider");
@@ -58,12 +59,16 @@ function paint() {
   const scale = (view.scale = scaleOf(state.zoom, currentPicture().box));
   const w = Math.floor(Math.min(room().width, width * scale));
   const h = Math.floor(Math.min(room().height, height * scale));
-  const zoom = state.zoom === "auto" && Number.isInteger(scale) ? String(scale) : state.zoom === "auto" ? "fit" : state.zoom;
-  document.querySelectorAll("#zoom button").forEach((button) => button.setAttribute("aria-pressed", button.dataset.value === zoom));
+  const zoom =
+    state.zoom === "auto" && Number.isInteger(scale) ? String(scale) : state.zoom === "auto" ? "fit" : state.zoom;
+  document
+    .querySelectorAll("#zoom button")
+    .forEach((button) => button.setAttribute("aria-pressed", button.dataset.value === zoom));
   const sw = w / scale;
   const sh = h / scale;
   if (!view.center) view.center = state.at ? state.at.split(",").map(Number) : [];
-  const inside = (value, half, size) => Math.max(half, Math.min(size - half, Number.isFinite(value) ? value : size / 2));
+  const inside = (value, half, size) =>
+    Math.max(half, Math.min(size - half, Number.isFinite(value) ? value : size / 2));
   view.center = [inside(view.center[0], sw / 2, width), inside(view.center[1], sh / 2, height)];
   const pans = sw < width - 0.5 || sh < height - 0.5;
   slider.handle = pans; // zoomed in, only the knob moves the divider and the rest of the picture is dragged about
@@ -104,12 +109,19 @@ function labelStage() {
     badges[side].style.opacity = view.flip ? +(view.flip === side) : +(share[side] > 8);
   }
   slider.setAttribute("aria-valuenow", Math.round(slider.value));
-  slider.setAttribute("aria-valuetext", `${Math.round(slider.value)} % ${sideName("left")}, the rest ${sideName("right")}`);
+  slider.setAttribute(
+    "aria-valuetext",
+    `${Math.round(slider.value)} % ${sideName("left")}, the rest ${sideName("right")}`,
+  );
 }
 
 function pan(event) {
   const knob = slider.querySelector(".knob").getBoundingClientRect();
-  const onKnob = event.clientX >= knob.left && event.clientX <= knob.right && event.clientY >= knob.top && event.clientY <= knob.bottom;
+  const onKnob =
+    event.clientX >= knob.left &&
+    event.clientX <= knob.right &&
+    event.clientY >= knob.top &&
+    event.clientY <= knob.bottom;
   if (!slider.classList.contains("pans") || onKnob || !slider.contains(event.target)) return;
   let [x, y] = [event.clientX, event.clientY];
   const move = (next) => {
@@ -143,7 +155,11 @@ function startViewer() {
   slider.setAttribute("aria-label", "Divider between the two pictures");
   slider.setAttribute("aria-valuemin", 0);
   slider.setAttribute("aria-valuemax", 100);
-  slider.append(canvases.left, canvases.right, el("div", { slot: "handle", class: "knob", "aria-hidden": "true" }, "⇆"));
+  slider.append(
+    canvases.left,
+    canvases.right,
+    el("div", { slot: "handle", class: "knob", "aria-hidden": "true" }, "⇆"),
+  );
   stage.append(el("div", { style: { position: "relative" } }, slider, badges.left, badges.right));
   onState(["zoom", "at"], () => {
     view.center = null;

@@ -1,4 +1,5 @@
-// One plane with points: a canvas that tells which point and which cell of the decoded grid lie under the pointer. Between read.js and page.js.
+// One plane with points: a canvas that tells which point and which cell of the decoded grid lie under the pointer.
+// Between read.js and page.js.
 
 const NEAR = 14; // CSS pixels within which a point counts as pointed at
 const shownLabels = new Set(data.labels);
@@ -16,13 +17,19 @@ class Plane {
   }
   place(index) {
     const [left, right, bottom, top] = this.content.extent;
-    return [((this.content.x[index] - left) / (right - left)) * this.size, ((top - this.content.y[index]) / (top - bottom)) * this.size];
+    return [
+      ((this.content.x[index] - left) / (right - left)) * this.size,
+      ((top - this.content.y[index]) / (top - bottom)) * this.size,
+    ];
   }
   // The value at the middle of a cell, which is what was decoded there.
   value(cell) {
     const [left, right, bottom, top] = this.content.extent;
     const { side } = this.content;
-    return [left + (((cell % side) + 0.5) / side) * (right - left), top - ((Math.floor(cell / side) + 0.5) / side) * (top - bottom)];
+    return [
+      left + (((cell % side) + 0.5) / side) * (right - left),
+      top - ((Math.floor(cell / side) + 0.5) / side) * (top - bottom),
+    ];
   }
   moveTo(x, y) {
     const { side } = this.content;
@@ -48,7 +55,9 @@ class Plane {
     event.preventDefault();
     const { side } = this.content;
     const from = this.cell ?? Math.floor((side * side) / 2);
-    const [column, row] = [(from % side) + move[0], Math.floor(from / side) + move[1]].map((at) => Math.min(side - 1, Math.max(0, at)));
+    const [column, row] = [(from % side) + move[0], Math.floor(from / side) + move[1]].map((at) =>
+      Math.min(side - 1, Math.max(0, at)),
+    );
     this.moveTo(((column + 0.5) / side) * this.size, ((row + 0.5) / side) * this.size);
   }
   render(marked = this.marked) {
@@ -77,10 +86,16 @@ class Plane {
     }
     if (this.cell != null) {
       const { side } = this.content;
-      const [x, y] = [(((this.cell % side) + 0.5) / side) * this.size, ((Math.floor(this.cell / side) + 0.5) / side) * this.size];
+      const [x, y] = [
+        (((this.cell % side) + 0.5) / side) * this.size,
+        ((Math.floor(this.cell / side) + 0.5) / side) * this.size,
+      ];
       context.lineWidth = 1;
       context.beginPath();
-      for (const [dx, dy] of [[9, 0], [0, 9]]) {
+      for (const [dx, dy] of [
+        [9, 0],
+        [0, 9],
+      ]) {
         context.moveTo(x - dx, y - dy);
         context.lineTo(x + dx, y + dy);
       }

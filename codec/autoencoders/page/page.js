@@ -7,26 +7,38 @@ const planes = [0, 1].map((index) => new Plane($(`map-${index}`), data.maps[inde
 function words() {
   document.title = `${data.name}: ${data.kind} autoencoder`;
   $("brand").textContent = "aecodec ae report";
-  $("headline").textContent = `${data.name}: ${plural(data.features, "value")} in ${plural(data.latent, "number")} keep ${percent(data.score)} of the variance`;
+  $("headline").textContent =
+    `${data.name}: ${plural(data.features, "value")} in ${plural(data.latent, "number")} ` +
+    `keep ${percent(data.score)} of the variance`;
   const part = data.shown < data.rows ? ` ${count(data.shown)} of the rows are drawn.` : "";
-  $("basis").textContent = `Kind: ${data.kind}. ${plural(data.rows, "row")}. PCA of these rows with as many numbers keeps ${percent(data.pca)}.${part}`;
-  const plane = data.latent > 2 ? "The plane is that of the two widest directions of the latent, through its middle. " : "";
+  $("basis").textContent =
+    `Kind: ${data.kind}. ${plural(data.rows, "row")}. ` +
+    `PCA of these rows with as many numbers keeps ${percent(data.pca)}.${part}`;
+  const plane =
+    data.latent > 2 ? "The plane is that of the two widest directions of the latent, through its middle. " : "";
   $("plane-lead").textContent =
-    `${plane}Point at a dot to see a row and what becomes of it; anywhere else, the nearest of ${data.maps[0].side} × ${data.maps[0].side} places the decoder was run on. Arrow keys move too.`;
+    `${plane}Point at a dot to see a row and what becomes of it; anywhere else, the nearest of ` +
+    `${data.maps[0].side} × ${data.maps[0].side} places the decoder was run on. Arrow keys move too.`;
   $("caption-0").textContent = data.latent > 2 ? `Latent, two of ${data.latent} dimensions` : "Latent";
   $("caption-1").textContent = "PCA, first two components";
   const held = data.curves.validation.length ? "Held-out rows decide when to stop." : "No rows were held out.";
   const measure = { mse: "squared error", bce: "cross-entropy" }[data.loss];
-  $("curves-lead").textContent = `The objective (${measure}, with the penalty of the kind) over ${plural(data.curves.training.length, "epoch")}. ${held}`;
+  $("curves-lead").textContent =
+    `The objective (${measure}, with the penalty of the kind) over ` +
+    `${plural(data.curves.training.length, "epoch")}. ${held}`;
   const above = data.errors.rows.filter((error) => error > data.threshold).length;
   $("errors-lead").textContent =
-    `${count(above)} of ${plural(data.rows, "row")} (${percent(above / data.rows)}) lie above the threshold, the ${percent(data.quantile)} quantile of normal rows (outline).`;
+    `${count(above)} of ${plural(data.rows, "row")} (${percent(above / data.rows)}) lie above the threshold, ` +
+    `the ${percent(data.quantile)} quantile of normal rows (outline).`;
 }
 
 function legend() {
   if (data.classes.length < 2) return;
   data.classes.forEach((name, label) => {
-    const button = element("button", [element("i", "", { style: `background: ${colour(label)}` }), name], { type: "button", "aria-pressed": "true" });
+    const button = element("button", [element("i", "", { style: `background: ${colour(label)}` }), name], {
+      type: "button",
+      "aria-pressed": "true",
+    });
     button.addEventListener("click", () => {
       shownLabels.has(label) ? shownLabels.delete(label) : shownLabels.add(label);
       button.setAttribute("aria-pressed", shownLabels.has(label));
@@ -48,9 +60,26 @@ function inspector() {
   }
   box.parentElement.classList.add("table");
   const names = ["", "input", ...CAPTIONS];
-  const rows = data.look.columns.map((column) => element("tr", [element("th", column), ...names.slice(1).map(() => element("td"))]));
+  const rows = data.look.columns.map((column) =>
+    element("tr", [element("th", column), ...names.slice(1).map(() => element("td"))]),
+  );
   names.slice(1).forEach((name, index) => (places[name] = rows.map((row) => row.children[index + 1])));
-  box.append(element("div", element("table", [element("thead", element("tr", names.map((name) => element("th", name)))), element("tbody", rows)]), { class: "scroll" }));
+  box.append(
+    element(
+      "div",
+      element("table", [
+        element(
+          "thead",
+          element(
+            "tr",
+            names.map((name) => element("th", name)),
+          ),
+        ),
+        element("tbody", rows),
+      ]),
+      { class: "scroll" },
+    ),
+  );
 }
 
 function show(name, block, index) {
@@ -86,7 +115,16 @@ function sheet(title, block, across, scale = 1) {
   const context = canvas.getContext("2d");
   for (let index = 0; index < block.count; index++) {
     const from = [(index % block.across) * width, Math.floor(index / block.across) * height];
-    context.drawImage(block.image, ...from, width, height, (index % across) * (width + 1), Math.floor(index / across) * (height + 1), width, height);
+    context.drawImage(
+      block.image,
+      ...from,
+      width,
+      height,
+      (index % across) * (width + 1),
+      Math.floor(index / across) * (height + 1),
+      width,
+      height,
+    );
   }
   return element("div", [element("h3", title), canvas]);
 }
@@ -95,11 +133,17 @@ function generated() {
   const made = data.generated;
   if (!made || !pictures) return;
   $("generated").hidden = false;
-  $("generated-lead").textContent = "Decoded from places in the latent where no row was: draws from the prior, straight walks between two rows, and walks along one dimension.";
+  $("generated-lead").textContent =
+    "Decoded from places in the latent where no row was: draws from the prior, straight walks between two rows, " +
+    "and walks along one dimension.";
   $("sheets").append(
     sheet("Samples from the prior", made.samples, made.steps),
     sheet("Between two rows, left to right", made.walks, made.steps),
-    sheet(`Along ${made.dimensions.length > 1 ? "dimensions" : "dimension"} ${made.dimensions.join(", ")}, −3 to 3`, made.traversals, made.steps),
+    sheet(
+      `Along ${made.dimensions.length > 1 ? "dimensions" : "dimension"} ${made.dimensions.join(", ")}, −3 to 3`,
+      made.traversals,
+      made.steps,
+    ),
   );
 }
 
@@ -128,9 +172,19 @@ async function start() {
   drawCurves($("curves"));
   drawErrors($("errors"));
   const made = data.generated ?? {};
-  await Promise.all([data.inputs, ...data.maps.flatMap((map) => [map.rebuilt, map.plane]), made.samples, made.walks, made.traversals].map(ready));
+  await Promise.all(
+    [
+      data.inputs,
+      ...data.maps.flatMap((map) => [map.rebuilt, map.plane]),
+      made.samples,
+      made.walks,
+      made.traversals,
+    ].map(ready),
+  );
   generated();
-  for (const plane of [planes[1], planes[0]]) plane.moveTo(...plane.place(plane.nearest(plane.size / 2, plane.size / 2, Infinity))); // so that the page says at once what pointing does
+  for (const plane of [planes[1], planes[0]])
+    // So that the page says at once what pointing does.
+    plane.moveTo(...plane.place(plane.nearest(plane.size / 2, plane.size / 2, Infinity)));
   document.body.dataset.ready = "yes";
 }
 start();
