@@ -50,10 +50,11 @@ def _size(_context: Any, _parameter: Any, value: str | None) -> float | None:
     if value is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d*)?) ?(?:([kKMG])(i?))?B?", value, re.ASCII)
-    if (
-        not match
-        or not (size := float(match[1]) * (1024 if match[3] else 1000) ** " KMG".index((match[2] or " ").upper())) >= 1
-    ):
+    size = 0.0
+    if match:
+        unit: int = (1024 if match[3] else 1000) ** " KMG".index((match[2] or " ").upper())
+        size = float(match[1]) * unit
+    if not size >= 1:
         raise click.BadParameter(f"'{value}' is not a number of bytes, like 50000, 50kB or 48KiB")
     return size
 

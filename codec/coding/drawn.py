@@ -53,10 +53,10 @@ def find(pixels: NDArray[Any]) -> NDArray[Any]:
     same[:, 1:] = colours[:, 1:] == colours[:, :-1]
     same[1:] |= colours[1:] == colours[:-1]
     contrast = (_blocks(pixels).max((2, 3)) - _blocks(pixels).min((2, 3))).max(2)
-    drawn = (_blocks(same).mean((2, 3)) >= EQUAL) & (contrast >= CONTRAST)
+    drawn: NDArray[np.bool_] = (_blocks(same).mean((2, 3)) >= EQUAL) & (contrast >= CONTRAST)
     in_order = np.sort(_blocks(colours)[drawn].reshape(-1, STRIDE**2), 1)
     drawn[drawn] = (in_order[:, 1:] != in_order[:, :-1]).sum(1) < COLOURS
-    flat = contrast == 0
+    flat: NDArray[np.bool_] = contrast == 0
     drawn &= _around(drawn | flat, False) >= ALONE
     if not drawn.any():
         return drawn
@@ -100,7 +100,8 @@ def _smooth(pixels: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
     """A surface [H, W, C] that runs through the mean colours of the blocks that are not masked."""
     means = _spread(_blocks(_padded(pixels)).mean((2, 3), dtype=np.float32), ~mask)
     height, width = (side * STRIDE for side in mask.shape)
-    return np.rint(_resized(means, width, height)).astype(np.uint8)[: pixels.shape[0], : pixels.shape[1]]
+    surface: NDArray[np.uint8] = np.rint(_resized(means, width, height)).astype(np.uint8)
+    return surface[: pixels.shape[0], : pixels.shape[1]]
 
 
 def _spread(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
@@ -111,7 +112,10 @@ def _spread(values: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
         return values
     missing = [(0, side % 2) for side in known.shape]
     weights = np.pad(known, missing).astype(np.float32)
-    halves = lambda x: x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, *x.shape[2:]).sum((1, 3))
+
+    def halves(x: NDArray[Any]) -> Any:
+        return x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, *x.shape[2:]).sum((1, 3))
+
     total, count = halves(np.pad(values, (*missing, (0, 0))) * weights[..., None]), halves(weights)
     coarse = _spread(total / np.maximum(count, 1)[..., None], count > 0)
     return np.where(

@@ -42,8 +42,11 @@ def equal(pixels: NDArray[Any], step: int = 1) -> float:
         return 0.0
     if step > 1:
         rows, above = rounded(rows, step), rounded(above, step)
+
     # Channel by channel: numpy's `all` over three channels takes five times as long.
-    same_as = lambda a, b: functools.reduce(np.logical_and, np.moveaxis(a == b, 2, 0))
+    def same_as(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.bool_]:
+        return functools.reduce(np.logical_and, np.moveaxis(a == b, 2, 0))
+
     same = same_as(rows, above)
     same[:, 1:] |= same_as(rows[:, 1:], rows[:, :-1])
     return float(same.mean())
@@ -68,7 +71,8 @@ def rounded(pixels: NDArray[Any], step: int) -> NDArray[Any]:
     stays white.
     """
     unit = np.iinfo(pixels.dtype).max // 255
-    return (np.minimum(np.rint(pixels / np.float32(unit * step)) * step, 255) * unit).astype(pixels.dtype)
+    levels: NDArray[np.float32] = np.minimum(np.rint(pixels / np.float32(unit * step)) * step, 255)
+    return (levels * unit).astype(pixels.dtype)
 
 
 def encode(pixels: NDArray[Any]) -> bytes:

@@ -105,8 +105,8 @@ class Transfer:
             row["error"] = reason(source, error)
         return row
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """A batch of Ray Data, of the columns source and output, text or bytes, to one of `COLUMNS`."""
+    def __call__(self, batch: dict[str, Any]) -> Any:
+        """A batch of Ray Data, of the columns source and output, text or bytes, to a pyarrow.Table of `COLUMNS`."""
         pairs = zip(batch["source"], batch["output"], strict=True)
         return _table([self.row(os.fsdecode(source), os.fsdecode(target)) for source, target in pairs])
 
@@ -219,7 +219,8 @@ def read(url: str) -> bytes:
     from fsspec.core import url_to_fs
 
     files, path = url_to_fs(url)
-    return files.cat_file(path)
+    content: bytes = files.cat_file(path)
+    return content
 
 
 def write(url: str, data: bytes, overwrite: bool, like: os.stat_result | None = None) -> None:

@@ -62,4 +62,5 @@ def missing(blocks: NDArray[Any], count: int) -> float:
 
 def _along(rows: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
     """The products of rows [K, K] with all along the first axis of values [K, ...]."""
-    return np.einsum("ki,ij->kj", rows, values.reshape(len(rows), -1)).reshape(values.shape)
+    products: NDArray[Any] = np.einsum("ki,ij->kj", rows, values.reshape(len(rows), -1))
+    return products.reshape(values.shape)

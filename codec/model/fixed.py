@@ -188,7 +188,10 @@ class Stream:
 
 def streams(config: Config) -> list[Stream]:
     """The residual streams of a model's networks, in the order of the data; those without readers leave it."""
-    blocks = lambda count: [f"blocks.{i}" for i in range(count)]
+
+    def blocks(count: int) -> list[str]:
+        return [f"blocks.{i}" for i in range(count)]
+
     return [
         Stream("analysis", "first", blocks(config.analysis_blocks), ["down"]),
         Stream("analysis", "down", ["last_block"], ["last"]),

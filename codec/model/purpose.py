@@ -21,4 +21,5 @@ def objective_of(path: Path) -> str:
     """
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
-        return json.loads(file.read(size)).get("__metadata__", {}).get(NAME, PLAIN)
+        objective: str = json.loads(file.read(size)).get("__metadata__", {}).get(NAME, PLAIN)
+    return objective

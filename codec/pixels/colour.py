@@ -103,8 +103,8 @@ def _profile(points: tuple[tuple[float, float], ...], curve: tuple[float, ...], 
     tone = b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(_fixed(value) for value in curve)
     bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
     target = np.array(PCS)
-    cones = lambda point: (bradford * point).sum(1)
-    adapt = _product(_inverse(bradford), (cones(target) / cones(white))[:, None] * bradford)
+    cones = (bradford * target).sum(1) / (bradford * white).sum(1)
+    adapt = _product(_inverse(bradford), cones[:, None] * bradford)
     tags = {
         b"desc": _text("made from code points, gamma or chromaticities"),
         b"cprt": _text("CC0"),
@@ -125,7 +125,8 @@ def _profile(points: tuple[tuple[float, float], ...], curve: tuple[float, ...], 
 
 def _product(one: "NDArray[Any]", other: "NDArray[Any]") -> "NDArray[Any]":
     """Of two matrices, without a library for linear algebra, which may wait without end where memory is short."""
-    return (one[:, :, None] * other).sum(1)
+    product: NDArray[Any] = (one[:, :, None] * other).sum(1)
+    return product
 
 
 def _inverse(rows: "NDArray[Any]") -> "NDArray[Any]":
@@ -133,7 +134,8 @@ def _inverse(rows: "NDArray[Any]") -> "NDArray[Any]":
     import numpy as np
 
     crossed = np.stack([np.cross(rows[i - 2], rows[i - 1]) for i in range(3)], 1)
-    return crossed / (rows[0] * crossed[:, 0]).sum()
+    inverse: NDArray[Any] = crossed / (rows[0] * crossed[:, 0]).sum()
+    return inverse
 
 
 def _packed(tags: dict[bytes, bytes], space: bytes) -> bytes:

@@ -113,7 +113,10 @@ def shallow(picture: Picture) -> Picture:
     """The Picture with 8 bits per sample, rounded."""
     if picture.depth == 8:
         return picture
-    rounded = lambda plane: ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+    def rounded(plane: NDArray[Any]) -> NDArray[np.uint8]:
+        return ((plane.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
     alpha = None if picture.alpha is None else rounded(picture.alpha)
     return replace(picture, pixels=rounded(picture.pixels), alpha=alpha)
 

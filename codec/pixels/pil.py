@@ -15,11 +15,14 @@ import struct
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from PIL import Image
+from PIL import Image, _imaging
 
 from ..errors import BadImage, CodecError
+
+if TYPE_CHECKING:
+    from PIL import TiffImagePlugin
 
 # Pillow's names of the formats that are read. Each has a signature, and none runs another program (EPS would start
 # Ghostscript).
@@ -68,7 +71,7 @@ class _Quiet:
         # Without a handler, logging prints its errors when nobody configured it.
         logging.getLogger("PIL").addHandler(logging.NullHandler())
         try:  # libtiff as Pillow linked it
-            self._set_tiff_printer: Any = ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler
+            self._set_tiff_printer: Any = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
             self._set_tiff_printer.argtypes = [ctypes.c_void_p]
             self._set_tiff_printer.restype = ctypes.c_void_p
         except (OSError, AttributeError):  # Pillow without libtiff, or with a hidden one
@@ -149,22 +152,24 @@ def open_picture(file: BinaryIO) -> Any:
             if factory and accept and accept(prefix) is True:
                 file.seek(0)
                 with refusing(f"the picture is a broken or unsupported {name} file"):
-                    return _understood((_of_tiff(factory) if name == "TIFF" else factory)(file, ""))
+                    return _understood((_of_tiff() if name == "TIFF" else factory)(file, ""))
     raise BadImage(f"this is not a picture in a format that can be read ({', '.join(READABLE)})")
 
 
 @functools.cache
-def _of_tiff(factory: Any) -> Any:
+def _of_tiff() -> "type[TiffImagePlugin.TiffImageFile]":
     """Pillow's class of TIFF images, which opens two kinds that it has no mode for.
 
     Those with planes as if their samples lay side by side: `planes` makes them so. Of planes Pillow forgets polarity,
     palette and depth where there is one, and fails where some mean nothing. And 16-bit gray with alpha as if it were
     RGBA of 8 bits, which has as many bytes: `deep` takes them for what they are.
     """
+    from PIL import TiffImagePlugin  # milliseconds, which decoders do not need
 
-    class Understood(factory):
+    class Understood(TiffImagePlugin.TiffImageFile):
         def _setup(self) -> None:
-            tags, instead = self.tag_v2, {}
+            tags: Any = self.tag_v2
+            instead: dict[int, Any] = {}
             if is_deep_gray_alpha(tags):
                 instead = {PHOTOMETRIC: RGB, SAMPLES: 4, BITS: (8,) * 4, EXTRA: (ALPHA,)}
             if tags.get(PLANAR) == 2:
@@ -211,7 +216,7 @@ def decode(image: Any) -> Any:
 
     if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tile and getattr(image, "_im", 0) is None:
         # Otherwise Pillow would check its limit once more.
-        image.im = Image.core.new(image.mode, getattr(image, "_tile_size", image.size))
+        image.im = _imaging.new(image.mode, getattr(image, "_tile_size", image.size))
     image.load()
     return image
 
@@ -224,7 +229,8 @@ def reopen(image: Any, file: BinaryIO) -> Any:
 
 def bits(image: Any) -> int:
     """Most bits of a sample of an opened TIFF; numbers beyond its samples mean nothing."""
-    return max(image.tag_v2.get(BITS, (1,))[: image.tag_v2.get(SAMPLES, 1)])
+    most: int = max(image.tag_v2.get(BITS, (1,))[: image.tag_v2.get(SAMPLES, 1)])
+    return most
 
 
 def check_strips(image: Any) -> None:

@@ -181,14 +181,16 @@ def _below(upper: Picture, lower: Picture) -> Picture:
 def _means(picture: Picture, step: int) -> Picture:
     """Each square's mean; where all of a square is transparent, the plain mean of its colours."""
 
-    def sums(samples: NDArray[Any]) -> NDArray[Any]:
+    def sums(samples: NDArray[Any]) -> NDArray[np.uint64]:
         padded = np.pad(samples, [(0, -n % step) for n in samples.shape[:2]] + [(0, 0)])
         rows, columns, channels = padded.shape
         over_rows = padded.reshape(rows // step, step, columns * channels).sum(1, dtype=np.uint64)
-        return over_rows.reshape(rows // step, columns // step, step, channels).sum(2)
+        over_both: NDArray[np.uint64] = over_rows.reshape(rows // step, columns // step, step, channels).sum(2)
+        return over_both
 
-    def mean(total: NDArray[Any], count: NDArray[Any]) -> NDArray[Any]:
-        return ((2 * total + count) // (2 * count)).astype(picture.pixels.dtype)
+    def mean(total: NDArray[np.uint64], count: NDArray[np.uint64]) -> NDArray[Any]:
+        rounded: NDArray[Any] = ((2 * total + count) // (2 * count)).astype(picture.pixels.dtype)
+        return rounded
 
     counts = sums(np.ones((*picture.pixels.shape[:2], 1), np.uint8))
     means = mean(sums(picture.pixels), counts)

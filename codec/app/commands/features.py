@@ -97,7 +97,9 @@ def similar(options: Options, query: str, folder: str | None, count: int, duplic
 def _list_nearest(options: Options, query: str, asked: Any, names: list[str], vectors: Any, count: int) -> None:
     from ...latents import features
 
-    same = lambda name: os.path.exists(name) and query != STREAM and os.path.samefile(query, name)
+    def same(name: str) -> bool:
+        return os.path.exists(name) and query != STREAM and os.path.samefile(query, name)
+
     others = [i for i, name in enumerate(names) if not same(name)]
     if not others:
         raise Failure("there is nothing to compare with")

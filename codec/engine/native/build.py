@@ -28,7 +28,7 @@ class BuildLibrary(build_ext):
             extension.sources = sorted(path.as_posix() for path in folder.glob("*.c"))
             extension.depends = sorted(path.as_posix() for path in folder.glob("*.h"))
 
-    def get_export_symbols(self, ext: Extension) -> list[str]:
+    def get_export_symbols(self, ext: object) -> list[str]:
         return []
 
     def build_extension(self, ext: Extension) -> None:

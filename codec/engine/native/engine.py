@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from .. import seam
 from ..seam import NO_HALO
 from . import library
 from .model import FIXED, Model, load
+
+if TYPE_CHECKING:
+    from ..torch.engine import TorchEngine
 
 
 class Latents(np.ndarray[Any, np.dtype[Any]]):
@@ -120,18 +123,19 @@ class NativeEngine:
         y, z = self._tables
         symbols, table = (x[:, :rows, :columns].ravel().astype(np.int64) for x in (symbols, table))
         shape = self.model.config.latent, rows, columns
-        spent = np.where(table > 0, y.bits(symbols, table), 0).reshape(shape).sum(0)
+        spent: NDArray[np.float64] = np.where(table > 0, y.bits(symbols, table), 0).reshape(shape).sum(0)
         first = self.model.anchor(quality) * len(hyper)
         own = np.repeat(np.arange(first, first + len(hyper)), hyper[0].size)
         share = z.bits(hyper.ravel().astype(np.int64), own).reshape(hyper.shape).sum(0) / HYPER_STRIDE**2
-        return spent + share.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:rows, :columns]
+        spent += share.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:rows, :columns]
+        return spent
 
     @functools.cached_property
     def _tables(self) -> list[Tables]:
         return [Tables(*self.model.table(name)) for name in "yz"]
 
     @functools.cached_property
-    def torch(self) -> Any:
+    def torch(self) -> "TorchEngine":
         """The engine on torch of the same model, for what only it does. Raises Missing."""
         with loading(of_torch=True):
             from ..torch.engine import TorchEngine

@@ -131,7 +131,10 @@ class Model:
         low, part = self.config.position(quality)
         below, above = self._kept["prior.gain_y"][low : low + 2].astype(np.int64)
         log2 = -((below * (9900 - part) + above * part + 4950) // 9900)
-        return np.ldexp(self._kept["prior.exp2"][log2 & 1023].astype(np.float64), (log2 >> 10) - 15)
+        factors: NDArray[np.float64] = np.ldexp(
+            self._kept["prior.exp2"][log2 & 1023].astype(np.float64), (log2 >> 10) - 15
+        )
+        return factors
 
 
 def _at(array: NDArray[Any]) -> int:

@@ -47,8 +47,8 @@ def has_bfloat16(device: torch.device) -> bool:
     where `fast` is asked for.
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", bool)())
 
 
 @contextmanager

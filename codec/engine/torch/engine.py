@@ -106,17 +106,18 @@ class TorchEngine:
     def _transformed(self, pixels: NDArray[Any], quality: Hundredths, halo: Halo) -> Tensor:
         """`analyse` at one go."""
         most = np.iinfo(pixels.dtype).max
-        options: dict[str, Any] = {"halo": halo}
+        latents: Tensor
         with inference(self.model.networks):
             # int32 is what torch knows 16 bits as; the memory is channels_last by construction.
             x = moved(torch.from_numpy(pixels.astype(np.int32)), self.device).permute(2, 0, 1)[None]
             with stage("analysis"):
                 if not self._analysis:
                     x = samples.taken(x, most).expand(1, 3, -1, -1)
-                    return self.model.networks.analysis(x, self.model.at(quality), **options)[0] * 2.0**-SAMPLE
-                x = x.float().mul_(1 / most).sub_(0.5).expand(1, 3, -1, -1)
-                options["half"] = has_bfloat16(self.device)
-                return self._analysis(x, self.model.coordinate(quality), **options)[0]
+                    latents = self.model.networks.analysis(x, self.model.at(quality), halo=halo)[0] * 2.0**-SAMPLE
+                else:
+                    x, half = x.float().mul_(1 / most).sub_(0.5).expand(1, 3, -1, -1), has_bfloat16(self.device)
+                    latents = self._analysis(x, self.model.coordinate(quality), half, halo)[0]
+        return latents
 
     _analysed = spilling(_transformed)
 

@@ -82,7 +82,7 @@ def _like(x: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
 
 def _planes(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Y, Cb and Cr of [1,3,H,W]: each [1,1,H,W]."""
-    return torch.einsum("ij,njhw->nihw", x.new_tensor(YCBCR), x).split(1, 1)
+    return torch.split(torch.einsum("ij,njhw->nihw", x.new_tensor(YCBCR), x), 1, 1)
 
 
 def _blurred(x: torch.Tensor) -> torch.Tensor:

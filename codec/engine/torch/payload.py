@@ -78,8 +78,12 @@ def encode(
                 place(whole, t, part)
 
         unit = 2.0**-TARGET
-        steps = lambda target: rebuilt(n.pull, rounding(target, keep), residuals, rows).mul_(unit).float()
-        wanted = fit(target.mul(unit).float(), lambda target: steps(fixed(target.double() / unit)))
+
+        def rounded(wanted: torch.Tensor) -> torch.Tensor:
+            y = rounding(fixed(wanted.double() / unit), keep)
+            return rebuilt(n.pull, y, residuals, rows).mul_(unit).float()
+
+        wanted = fit(target.mul(unit).float(), rounded)
         target = fixed(wanted.double() / unit).clamp_(-MOST_TARGET, MOST_TARGET)
     encoders = [Encoder() for _ in range(count)]
 
@@ -161,7 +165,7 @@ def decode(
 def dequantised(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
     """y [N,M,h,w] of quantiser steps of 2^-TARGET, float64."""
     reciprocal = model.networks.prior.gains(quality)[1] * 2.0**-TARGET
-    return (y * reciprocal).contiguous(memory_format=torch.channels_last)
+    return torch.mul(y, reciprocal).contiguous(memory_format=torch.channels_last)
 
 
 def steps(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
@@ -261,11 +265,12 @@ def bits(model: Model, tile: Tile, h: int, w: int, quality: int) -> NDArray[Any]
     """
     z, symbols, _, rows = read(model, [tile], h, w, quality)
     symbols, rows = symbols[0, :, :h, :w], rows[0, :, :h, :w]
-    spent = np.where(_flat(rows) > 0, model.tables_y.bits(_flat(symbols), _flat(rows)), 0).reshape(symbols.shape).sum(0)
-    hyper = (
-        model.tables_z.bits(_flat(z), _z_rows(model, z.shape, quality)).reshape(z.shape[1:]).sum(0) / HYPER_STRIDE**2
-    )
-    return spent + hyper.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
+    each = np.where(_flat(rows) > 0, model.tables_y.bits(_flat(symbols), _flat(rows)), 0)
+    spent: NDArray[np.float64] = each.reshape(symbols.shape).sum(0)
+    hyper = model.tables_z.bits(_flat(z), _z_rows(model, z.shape, quality)).reshape(z.shape[1:]).sum(0)
+    share = hyper / HYPER_STRIDE**2
+    spent += share.repeat(HYPER_STRIDE, 0).repeat(HYPER_STRIDE, 1)[:h, :w]
+    return spent
 
 
 def _z_rows(model: Model, shape: Sequence[int], quality: Hundredths) -> NDArray[Any]:
@@ -304,5 +309,8 @@ def _checksum(z: torch.Tensor, y: torch.Tensor) -> int:
     """CRC-32 of z symbols and y in 2^-LATENT steps, both int32 little-endian: means count too, so that any inexactness
     shows.
     """
-    as_bytes = lambda x: np.ascontiguousarray(moved(x, CPU).numpy().astype("<i4")).data
-    return zlib.crc32(as_bytes(y), zlib.crc32(as_bytes(z)))
+
+    def whole(x: torch.Tensor) -> NDArray[np.int32]:
+        return np.ascontiguousarray(moved(x, CPU).numpy().astype("<i4"))
+
+    return zlib.crc32(whole(y).data, zlib.crc32(whole(z).data))

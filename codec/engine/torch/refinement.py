@@ -90,10 +90,11 @@ class Fit:
                 half = has_bfloat16(y.device)
                 x = self.model.floats.synthesis(y, self.model.coordinate(quality), half, halo=self.margin)
             x = x[:, :, :height, :width].clamp(-0.5, 0.5)
-            return torch.autograd.grad(self.model.config.lambda_at(quality) * error(x), y)[0]
+            gradient: torch.Tensor = torch.autograd.grad(self.model.config.lambda_at(quality) * error(x), y)[0]
+            return gradient
 
 
 def _picture(samples: NDArray[Any], device: torch.device) -> torch.Tensor:
     """[1,C,H,W] in [-0.5,0.5] of samples [H,W,C]."""
-    scaled = torch.from_numpy(samples.astype("f4")).to(device) / (2 ** (8 * samples.itemsize) - 1) - 0.5
+    scaled = torch.from_numpy(samples.astype("f4")).to(device) / ((1 << 8 * samples.itemsize) - 1) - 0.5
     return scaled.permute(2, 0, 1)[None]

@@ -243,7 +243,8 @@ def _filter(block: NDArray[Any], above: NDArray[Any], pixel: int) -> NDArray[Any
 
 def _magnitude(rows: NDArray[Any]) -> NDArray[Any]:
     """Sums of the rows' bytes read as signed."""
-    return np.minimum(rows, -rows).sum(1, dtype=np.uint64)  # -x modulo 256
+    sums: NDArray[np.uint64] = np.minimum(rows, -rows).sum(1, dtype=np.uint64)  # -x modulo 256
+    return sums
 
 
 def cut(file: BinaryIO, opened: object) -> tuple[bytes, Callable[[], Iterator[bytes | NDArray[Any]]]] | None:
