@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.test_native_portable import SOURCES, written
+from tests.native.portable import SOURCES, of_noise
 
 COMMAND = Path(__file__).parents[1] / "native" / "command.mjs"
 COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-std=c11", "-O2"]
@@ -23,10 +23,10 @@ COMPILER = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-s
 )
 @pytest.mark.parametrize("simd, flags", [("wasm", ["-msimd128"]), ("plain", [])])
 def test_a_model_of_noise_both_ways(simd, flags, tmp_path):
-    path, expected = written(tmp_path)
+    path, expected = of_noise(tmp_path)
     program = tmp_path / "portable.wasm"
     subprocess.run([*COMPILER, *flags, *SOURCES, "-o", str(program)], check=True)
     command = ["node", str(COMMAND), str(program), str(tmp_path), f"/{path.name}"]
     done = subprocess.run([*command, simd], capture_output=True, text=True)
-    assert done.returncode == 0 and done.stdout.split() == expected, done
+    assert done.returncode == 0 and done.stdout.splitlines() == expected, done
     assert subprocess.run([*command, "avx2"], capture_output=True).returncode == 2

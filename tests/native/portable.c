@@ -1,5 +1,5 @@
-/* A picture through the library, on processors that have no Python here: prints what each operation gave, as checksums.
- * Usage: portable FILE SIMD, of a file that tests/engine/test_native_portable.py writes. */
+/* Pictures and payloads through the library, on processors that have no Python here: prints what each operation gave, as
+ * checksums, a line for each. Usage: portable FILE SIMD, of a file that tests/native/portable.py writes. */
 #include "../../codec/engine/native/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +22,35 @@ static void *piece(size_t size)
     void *p = data + (at + 7) / 8 * 8;
     at = (at + 7) / 8 * 8 + size;
     return p;
+}
+
+/* The next picture, or the next payload, and back: whether anything failed. */
+static int through(const aec_model *model, int latent)
+{
+    const int quality = number(), height = number(), width = number(), channels = number(), depth = number();
+    const int given = number(); /* bytes of a payload; 0: pixels follow */
+    const int h = (height + 15) / 16, w = (width + 15) / 16, halo[4] = {0};
+    const size_t samples = (size_t)height * width * channels * (depth / 8), numbers = (size_t)h * w * latent * 4;
+    const uint8_t *source = piece(given ? (size_t)given : samples), *payload = source;
+    const int64_t room = aec_room(model, h, w);
+    int32_t *latents = malloc(numbers);
+    uint32_t *words = malloc((size_t)room * 4), check = 0, found = 0;
+    uint8_t *made = malloc(samples);
+    int64_t length = given / 4, symbols = 0;
+    if (!latents || !words || !made) return 1;
+    int result = 0;
+    if (!given) {
+        result |= aec_analyse(model, quality, source, width * channels, height, width, channels, depth, halo, latents);
+        printf("%08x ", (unsigned)aec_crc(0, latents, numbers));
+        result |= aec_write(model, quality, latents, h, w, words, room, &length, &check);
+        payload = (const uint8_t *)(words + room - length);
+        printf("%08x ", (unsigned)aec_crc(0, payload, (size_t)length * 4));
+    }
+    result |= aec_read(model, quality, payload, length * 4, h, w, latents, &found, NULL, NULL, NULL, &symbols);
+    result |= aec_render(model, quality, latents, h, w, halo, height, width, channels, depth, made);
+    printf("%08x %08x %08x\n", (unsigned)found, (unsigned)aec_crc(0, latents, numbers), (unsigned)aec_crc(0, made, samples));
+    free(latents), free(words), free(made);
+    return result | (!given && found != check);
 }
 
 int main(int argc, char **argv)
@@ -48,8 +77,6 @@ int main(int argc, char **argv)
         t->name = piece((size_t)name);
         t->data = piece((size_t)t->bytes);
     }
-    const int quality = number(), height = number(), width = number();
-    const uint8_t *pixels = piece((size_t)height * width * 3);
 
     char message[240] = "";
     const aec_model *model = aec_load(&config, tensors, count, message, sizeof message);
@@ -57,22 +84,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", message);
         return 1;
     }
-    const int h = (height + 15) / 16, w = (width + 15) / 16, halo[4] = {0};
-    const size_t latent = (size_t)h * w * config.latent * 4;
-    int32_t *latents = malloc(latent);
-    const int64_t room = aec_room(model, h, w);
-    uint32_t *words = malloc((size_t)room * 4), check = 0, found = 0;
-    uint8_t *made = malloc((size_t)height * width * 3);
-    int64_t length = 0, symbols = 0;
-    if (!latents || !words || !made) return 2;
-    int result = aec_analyse(model, quality, pixels, width * 3, height, width, 3, 8, halo, latents);
-    printf("%08x ", (unsigned)aec_crc(0, latents, latent));
-    result |= aec_write(model, quality, latents, h, w, words, room, &length, &check);
-    const uint8_t *payload = (const uint8_t *)(words + room - length);
-    printf("%08x %08x ", (unsigned)aec_crc(0, payload, (size_t)length * 4), (unsigned)check);
-    result |= aec_read(model, quality, payload, length * 4, h, w, latents, &found, NULL, NULL, NULL, &symbols);
-    result |= aec_render(model, quality, latents, h, w, halo, height, width, 3, 8, made);
-    size_t samples = (size_t)height * width * 3;
-    printf("%08x %08x\n", (unsigned)aec_crc(0, latents, latent), (unsigned)aec_crc(0, made, samples));
-    return result | (found != check);
+    for (int left = number(); left > 0; left--)
+        if (through(model, config.latent)) return 1;
+    return 0;
 }
