@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadImage
 from . import pil
+from .formats import ppm
 
 UNKNOWN, MULTIPLIED = 0, 1  # kinds of extra samples of a TIFF
 ALIKE = 3  # levels of 8 bits that two decoders may differ by
@@ -29,8 +30,8 @@ def read(file: BinaryIO, image: Any) -> NDArray[Any] | None:
         return None
     codec, _, offset, arguments = image.tile[0]
     rawmode = arguments if isinstance(arguments, str) else arguments[0]
-    if image.format == "PPM" and codec == "ppm":
-        return _read_ppm(file, image, offset, arguments[1])
+    if image.format == "PPM" and codec in ("ppm", "ppm_plain") and image.mode != "1":
+        return _read_ppm(file, image, offset, arguments[1], plain=codec == "ppm_plain")
     if image.format == "TIFF" and image.mode.startswith("I;16"):
         return _read_gray_tiff(image, rawmode)
     if image.format == "TIFF" and pil.is_deep_gray_alpha(image.tag_v2):
@@ -88,36 +89,59 @@ def _read_gray_alpha_tiff(image: Any) -> NDArray[Any]:
     return samples[..., :1] if kind == UNKNOWN else samples
 
 
-def _read_ppm(file: BinaryIO, image: Any, offset: int, maximum: int) -> NDArray[Any]:
-    """Binary PGM and PPM with any maximum, scaled to 8 or 16 bits; uint8 where that holds it."""
+def _read_ppm(file: BinaryIO, image: Any, offset: int, maximum: int, plain: bool) -> NDArray[Any]:
+    """PGM and PPM with any maximum, scaled to 8 or 16 bits; uint8 where that holds it. plain: in words, not binary."""
     stored, full = (">u2", 65535) if maximum > 255 else ("u1", 255)
     shape = (image.height, image.width, 3 if image.mode == "RGB" else 1)
     file.seek(offset)
-    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(stored).itemsize
-    data = file.read(size)
-    if len(data) < size:
-        raise BadImage(f"the picture is a truncated PPM file ({size} bytes of pixels expected, {len(data)} there)")
-    samples = np.minimum(np.frombuffer(data, stored).reshape(shape), maximum).astype(np.uint32)
-    return ((samples * full + maximum // 2) // maximum).astype(np.uint16 if full > 255 else np.uint8)
+    count = int(np.prod(shape, dtype=np.int64))
+    if plain:
+        samples = ppm.numbers(file.read(), count, maximum).reshape(shape)
+    else:
+        size = count * np.dtype(stored).itemsize
+        data = file.read(size)
+        if len(data) < size:
+            raise BadImage(f"the picture is a truncated PPM file ({size} bytes of pixels expected, {len(data)} there)")
+        samples = np.minimum(np.frombuffer(data, stored).reshape(shape), maximum).astype(np.uint32)
+    return _scaled(samples, maximum).astype(np.uint16 if full > 255 else np.uint8)
+
+
+def _scaled(samples: NDArray[Any], maximum: int) -> NDArray[Any]:
+    """From 0..maximum to the range of 8 bits, or of 16 where it takes these."""
+    full = 65535 if maximum > 255 else 255
+    return (samples.astype(np.uint32) * full + maximum // 2) // maximum
+
+
+def of_gray_boxes(samples: NDArray[Any], depth: int) -> NDArray[Any]:
+    """Samples of a JPEG 2000 file of 9 to 16 bits with white at 65535: Pillow gives them as the upper bits."""
+    return _scaled(samples >> (16 - depth), 2**depth - 1).astype(np.uint16)
 
 
 def of_boxes(data: bytes, shallow: NDArray[Any], depth: int) -> tuple[NDArray[Any], list[str]]:
     """(samples, what is lost) of an AVIF or JPEG 2000 file of more than 8 bits per sample, of which Pillow gave 8.
 
-    By imagecodecs where it is installed (`pip install aecodec[deep]`), as long as it sees the same picture.
+    By imagecodecs where it is installed (`pip install aecodec[deep]`), as long as it sees the same picture. Raises
+    BadImage for a JPEG 2000 where Pillow alone may be wrong: it rounds what is nearly white up to 256, which is black.
     """
+    kind = "AVIF" if data[4:8] == b"ftyp" else "JPEG 2000"
     try:
         import imagecodecs
     except ImportError:
-        return shallow, [f"all but 8 of its {depth} bits per sample (pip install 'aecodec[deep]' keeps them)"]
-    decode = imagecodecs.avif_decode if data[4:8] == b"ftyp" else imagecodecs.jpeg2k_decode
-    try:
-        found = decode(data)
-    except Exception:  # whatever it makes of a file that Pillow has read
-        found = shallow
-    found = found[..., None] if found.ndim == 2 else found
-    if found.shape == shallow.shape and found.dtype == np.uint16:
-        samples = ((found.astype(np.uint32) * 65535 + (2**depth - 1) // 2) // (2**depth - 1)).astype(np.uint16)
-        if np.abs((samples >> 8).astype(np.int16) - shallow).max() <= ALIKE:
-            return samples, []
-    return shallow, [f"all but 8 of its {depth} bits per sample"]
+        how = " (pip install 'aecodec[deep]' keeps them)"
+    else:
+        how = ""
+        try:
+            found = (imagecodecs.avif_decode if kind == "AVIF" else imagecodecs.jpeg2k_decode)(data)
+        except Exception:  # whatever it makes of a file that Pillow has read
+            found = shallow
+        found = found[..., None] if found.ndim == 2 else found
+        if found.shape == shallow.shape and found.dtype == np.uint16 and found.max() < 2**depth:
+            samples = _scaled(found, 2**depth - 1).astype(np.uint16)
+            distance = np.abs((samples >> 8).astype(np.int16) - shallow)
+            if np.where(shallow == 0, np.minimum(distance, 256 - distance), distance).max() <= ALIKE:
+                return samples, []
+    if kind != "AVIF" and not shallow.all():
+        raise BadImage(
+            f"the picture is a JPEG 2000 file of {depth} bits per sample, of which Pillow makes black of white{how}"
+        )
+    return shallow, [f"all but 8 of its {depth} bits per sample{how}"]

@@ -120,7 +120,9 @@ def load_file(file: BinaryIO, suffix: str, max_pixels: int) -> Picture:
             icc, depth = jpeg2000.described(data)
             if icc:
                 image.info["icc_profile"] = icc
-        if depth > 8 and not image.mode.startswith("I"):
+        if depth > 8 and image.mode.startswith("I"):
+            return _from_pil(image, file, suffix, notes, lambda decoded: (deep.of_gray_boxes(decoded, depth), []))
+        if depth > 8:
             return _from_pil(image, file, suffix, notes, lambda decoded: deep.of_boxes(data, decoded, depth))
     return _from_pil(image, file, suffix, notes)
 

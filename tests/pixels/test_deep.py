@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from image_files import SRGB
 
+from codec.errors import BadImage
 from codec.pixels.formats import avif, jpeg2000
 from codec.pixels.read import load
 
@@ -50,6 +51,29 @@ def test_jpeg_2000(bits):
     assert jpeg2000.described(data) == (None, bits)
     picture = load(data)
     assert picture.notes == () and np.array_equal(picture.pixels, widened(samples, bits))
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_white_is_white_in_jpeg_2000(bits, channels):
+    """Which Pillow rounds up to 256, and that is black; of gray it leaves it a little darker."""
+    ramp = np.linspace(0, 2**bits - 1, 45 * 70).astype(np.uint16).reshape(45, 70, 1).repeat(channels, 2)
+    data = imagecodecs.jpeg2k_encode(ramp.squeeze(), level=0, reversible=True, bitspersample=bits)
+    picture = load(data)
+    found = picture.pixels if picture.alpha is None else np.dstack([picture.pixels, picture.alpha])
+    assert picture.notes == () and np.array_equal(found, widened(ramp, bits))
+
+
+def test_where_pillow_may_have_made_black_of_white_it_is_refused(monkeypatch):
+    ramp = np.linspace(300, 65535, 45 * 70).astype(np.uint16).reshape(45, 70, 1).repeat(3, 2)
+    encoded = lambda samples: imagecodecs.jpeg2k_encode(samples, level=0, reversible=True, bitspersample=16)
+    bright, dim = encoded(ramp), encoded(ramp // 4 + 200)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    with pytest.raises(BadImage, match="black of white .*deep"):
+        load(bright)
+    picture = load(dim)
+    assert picture.depth == 8 and len(picture.notes) == 1
+    assert np.abs(picture.pixels - (ramp // 4 + 200) / 257).max() <= 1
 
 
 def test_without_the_library_it_is_said(monkeypatch):

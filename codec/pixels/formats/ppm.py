@@ -1,4 +1,4 @@
-"""Binary PGM and PPM by rows; used by `scanner` and `read`."""
+"""PGM and PPM: binary ones by rows, plain ones as numbers; used by `scanner`, `deep` and `write`."""
 
 import os
 import re
@@ -12,6 +12,8 @@ from PIL import ImageFile
 from ...errors import BadImage
 
 STRETCH = 1 << 22  # bytes read at a time
+BLOCK, MOST_DIGITS = 1 << 18, 10  # bytes of numbers read at a time; zeros may lead
+COMMENT, SPACE = re.compile(rb"#[^\r\n]*"), re.compile(rb"\s")
 HEAD = re.compile(rb"P[56](?:\s+|#[^\r\n]*[\r\n])+\d+(?:\s+|#[^\r\n]*[\r\n])+\d+(?:\s+|#[^\r\n]*[\r\n])+(\d+)")
 
 
@@ -27,6 +29,33 @@ class Writer:
 
     def close(self) -> None:
         pass
+
+
+def numbers(text: bytes, count: int, maximum: int) -> NDArray[Any]:
+    """The first `count` numbers, uint16, of a plain file behind its head, where a comment is as good as a space.
+
+    Raises BadImage unless all are there, from 0 to `maximum`.
+    """
+    if b"#" in text:
+        text = COMMENT.sub(b" ", text)
+    found, done, place = np.empty(count, np.uint16), 0, 0
+    while done < count and place < len(text):
+        gap = SPACE.search(text, place + BLOCK)
+        stop = gap.start() if gap else len(text)
+        words = text[place:stop].split()[: count - done]
+        place = stop
+        if not words:
+            continue
+        if not b"".join(words).isdigit() or max(map(len, words)) > MOST_DIGITS:
+            raise BadImage("the picture is a broken PPM file (it holds something other than numbers)")
+        values = np.array(words).astype(np.int64)
+        if values.max() > maximum:
+            raise BadImage(f"the picture is a broken PPM file (a number is larger than {maximum})")
+        found[done : done + len(values)] = values
+        done += len(values)
+    if done < count:
+        raise BadImage(f"the picture is a truncated PPM file ({count} numbers expected, {done} there)")
+    return found
 
 
 def cut(file: BinaryIO, opened: ImageFile.ImageFile) -> tuple[bytes, Callable[[], Iterator[bytes]]] | None:
