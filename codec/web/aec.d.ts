@@ -4,7 +4,14 @@ export class AecError extends Error {
   kind: string;
 }
 
-type Bytes = ArrayBuffer | ArrayBufferView;
+type Bytes = ArrayBufferLike | ArrayBufferView;
+/** Whose buffers are of the page's own, as `ImageData` and `Blob` want them; TypeScript has known that since 5.7. */
+type Clamped = Uint8ClampedArray<ArrayBuffer>;
+type FileBytes = Uint8Array<ArrayBuffer>;
+type Samples = FileBytes | Uint16Array<ArrayBuffer>;
+export type Format = "rgba" | "rgb" | "samples" | "png";
+/** What `data` is by the format. */
+type DataOf<F extends Format> = F extends "samples" ? Samples : F extends "png" ? FileBytes : Clamped;
 type Source = string | URL | Bytes;
 
 export interface OpenOptions {
@@ -23,22 +30,22 @@ export interface OpenOptions {
 }
 
 /** A part of a picture, or all of it. */
-export interface Tile {
+export interface Tile<F extends Format = "rgba"> {
   x: number;
   y: number;
   width: number;
   height: number;
-  data: Uint8ClampedArray | Uint8Array | Uint16Array;
+  data: F extends "png" ? Clamped : DataOf<F>;
   /** With format "samples" only. */
-  alpha?: Uint8Array | Uint16Array;
+  alpha?: Samples;
 }
 
-export interface DecodeOptions {
+export interface DecodeOptions<F extends Format = Format> {
   /**
    * "rgba", which is the default, and "rgb": 8 bits per sample, of whatever file; "samples": those of the file, gray or
    * RGB of 8 or 16 bits, unturned, and alpha apart; "png": the bytes of a PNG of 8 bits, with the profile.
    */
-  format?: "rgba" | "rgb" | "samples" | "png";
+  format?: F;
   /** Whether a PNG is made without compression, as it is only to be shown. */
   fast?: boolean;
   /** Whether the picture is turned as its EXIF says; true if not given. */
@@ -46,26 +53,27 @@ export interface DecodeOptions {
   /** With true, tiles come by `progress` alone, and no picture is put together. */
   tiles?: boolean;
   /** Called for each tile of up to 1024 x 1024 pixels when it is decoded. */
-  progress?: (tile: Tile & { done: number; total: number }) => void;
+  progress?: (tile: Tile<F> & { done: number; total: number }) => void;
   signal?: AbortSignal;
   maxPixels?: number;
 }
 
-export interface Picture {
+export interface Picture<F extends Format = "rgba"> {
   width: number;
   height: number;
   /** Of the file: 1 gray or 3, alpha not counted; depth 8 or 16. */
   channels: 1 | 3;
   depth: 8 | 16;
-  data: Uint8ClampedArray | Uint8Array | Uint16Array;
-  alpha?: Uint8Array | Uint16Array;
+  /** With `tiles` there is none. */
+  data: DataOf<F>;
+  alpha?: Samples;
   /** What EXIF says, 1 to 8; `data` is turned already, unless `orient` was false or `format` "samples". */
   orientation: number;
   /** The colours are those of the profile; of sRGB where there is neither that nor `cicp`. */
-  icc?: Uint8Array;
-  cicp?: Uint8Array;
-  exif?: Uint8Array;
-  xmp?: Uint8Array;
+  icc?: FileBytes;
+  cicp?: FileBytes;
+  exif?: FileBytes;
+  xmp?: FileBytes;
   quality: number;
   model: string;
 }
@@ -74,10 +82,10 @@ export interface Pixels {
   width: number;
   height: number;
   data: Uint8ClampedArray | Uint8Array;
-  icc?: Uint8Array;
-  exif?: Uint8Array;
-  xmp?: Uint8Array;
-  cicp?: Uint8Array;
+  icc?: Bytes;
+  exif?: Bytes;
+  xmp?: Bytes;
+  cicp?: Bytes;
 }
 
 export interface EncodeOptions {
@@ -107,7 +115,8 @@ export interface Info {
 }
 
 /** A tile of a picture whose file is still arriving. */
-export interface Sight extends Tile {
+export interface Sight<F extends Format = "rgba"> extends Omit<Tile<F>, "data"> {
+  data: DataOf<F>;
   /** Whether more of it is to come. */
   coarse: boolean;
   /** Of the whole picture, turned where `part` tells how; alpha and what is drawn come last, and are not there yet. */
@@ -119,14 +128,14 @@ export interface Sight extends Tile {
   of: number;
 }
 
-export interface StreamOptions extends Omit<DecodeOptions, "progress" | "tiles"> {
+export interface StreamOptions<F extends Format = Format> extends Omit<DecodeOptions<F>, "progress" | "tiles"> {
   /** Called for tiles as they come, coarse ones first; with format "png" each time for all that is there. */
-  progress?: (sight: Sight) => void;
+  progress?: (sight: Sight<F>) => void;
   /** Gives bytes of the file from another request, null if it cannot: those of the EXIF, which says how it is turned. */
   part?: (start: number, size: number) => Promise<Uint8Array | null>;
 }
 
-export interface Stream {
+export interface Stream<F extends Format = "rgba"> {
   /** Null until enough bytes have come. */
   readonly info: Info | null;
   /** The size of the picture, turned where `part` tells how. */
@@ -134,7 +143,7 @@ export interface Stream {
   /** Adds bytes; returns `info`. Throws AecError where they are no file. */
   push(chunk: Bytes): Info | null;
   /** The picture, as of `Codec.decode`, once all bytes were given. */
-  end(): Promise<Picture>;
+  end(): Promise<Picture<F>>;
   /** Lets go of everything. */
   cancel(): void;
 }
@@ -145,18 +154,19 @@ export interface BitsMap {
   values: Float32Array;
 }
 
-export class Codec {
+/** As of `open`. */
+export interface Codec {
   /** Of the model that was opened. */
   readonly model: string;
   readonly threads: number;
-  decode(bytes: Bytes, options?: DecodeOptions): Promise<Picture>;
+  decode<F extends Format = "rgba">(bytes: Bytes, options?: DecodeOptions<F>): Promise<Picture<F>>;
   /**
    * The file of 8-bit samples, gray, RGB or RGBA by their number; as a photograph, whatever it shows. Alpha that is all
    * opaque takes no byte.
    */
-  encode(picture: Pixels, options?: EncodeOptions): Promise<Uint8Array>;
+  encode(picture: Pixels, options?: EncodeOptions): Promise<FileBytes>;
   /** For a file that is still arriving. */
-  stream(options?: StreamOptions): Stream;
+  stream<F extends Format = "rgba">(options?: StreamOptions<F>): Stream<F>;
   /** Whether there are jobs that wait for the worker. */
   readonly busy: boolean;
   /**
@@ -171,4 +181,4 @@ export function open(options?: OpenOptions): Promise<Codec>;
 export function info(bytes: Bytes): Info;
 
 /** The PNG of 8-bit samples, gray, RGB or RGBA, with a profile, code points of colours and EXIF. */
-export function encodePng(picture: Pixels): Promise<Uint8Array>;
+export function encodePng(picture: Pixels): Promise<FileBytes>;

@@ -1,11 +1,13 @@
 // The codec for pages and for Node: `open` starts a worker, which decodes and encodes. README.md beside this file.
-import { AecError } from "./errors.js";
+import { AecError, refusing } from "./errors.js";
 import { Stream } from "./streaming.js";
-import { view } from "./streams.js";
+import { eightBits, view } from "./streams.js";
 
 export { AecError };
 export { info } from "./info.js";
-export { encodePng } from "./png.js";
+
+/** The bytes of a PNG: see aec.d.ts. Rejects with an AecError. */
+export const encodePng = async (picture) => (await import("./png.js")).encodePng(picture);
 
 /**
  * A Codec whose model is loaded.
@@ -24,13 +26,18 @@ export async function open({
   maxPixels,
 } = {}) {
   const parts = typeof model === "string" || model.decoder ? model : { decoder: model };
-  const modules = { wasm: plain(wasm), threaded: plain(threaded) };
-  const codec = new Codec(worker, { folder: String(models), ...modules, model: plainParts(parts), threads, maxPixels });
+  const folder = plain(String(models).replace(/\/*$/, "/")), modules = { wasm: plain(wasm), threaded: plain(threaded) };
+  const opening = { folder, ...modules, model: plainParts(parts), threads, maxPixels };
+  const codec = new Codec(typeof worker === "string" ? plain(worker) : worker, opening);
   await codec.ready;
   return codec;
 }
 
-const plain = (source) => (source instanceof URL ? source.href : source);
+const STARTING = "the decoder's worker cannot start: it cannot be loaded, or the page's security policy forbids it";
+
+/** What a worker can be sent: a URL as a string, which is relative to the page. */
+const plain = (source) =>
+  source instanceof URL || typeof source === "string" ? new URL(source, globalThis.document?.baseURI).href : source;
 
 const plainParts = (model) =>
   typeof model === "string" ? model : Object.fromEntries(Object.entries(model).map(([k, part]) => [k, plain(part)]));
@@ -50,8 +57,8 @@ export class Codec {
   }
 
   /** The bytes of the .aec file of 8-bit samples, gray, RGB or RGBA: see aec.d.ts. Rejects as `decode`. */
-  async encode({ width, height, data, icc, exif, xmp, cicp }, { quality = 60, progress, signal } = {}) {
-    const samples = view(data).slice(), picture = { width, height, data: samples, icc, exif, xmp, cicp };
+  async encode({ width, height, data, icc, exif, xmp, cicp } = {}, { quality = 60, progress, signal } = {}) {
+    const samples = eightBits(data).slice(), picture = { width, height, data: samples, icc, exif, xmp, cicp };
     return this._job("encode", { picture, quality, progress: !!progress }, [samples.buffer], { progress, signal });
   }
 
@@ -80,8 +87,12 @@ export class Codec {
   async _start() {
     const own = (this._own = {}), heeded = (fn) => (value) => own === this._own && fn(value); // of no worker before
     const answer = heeded((message) => this._answer(message)), died = heeded((error) => this._died(error));
-    this._worker = await started(this._source, answer, died);
     try {
+      const source = this._source;
+      if (typeof source === "object" && "onmessage" in source) this._source = ""; // it can be had once
+      if (!source) throw new AecError("Failed", "the worker that was given has ended");
+      this._worker = await started(source, answer, died);
+      if (this._closed) throw new AecError("Closed", "the codec was closed"); // meanwhile
       const { model, threads } = await this._ask("open", this._opening);
       Object.assign(this, { model, threads });
     } catch (error) {
@@ -130,7 +141,9 @@ export class Codec {
   }
 
   _died(error) {
-    this._fail(new AecError("Failed", `the decoder's worker ended (${error?.message || "for no known reason"})`));
+    const isUnsaid = error && !error.message; // an Event: the script or one that it imports did not come
+    const ended = `the decoder's worker ended (${error?.message ?? "for no known reason"})`;
+    this._fail(new AecError("Failed", isUnsaid ? STARTING : ended));
   }
 
   /** Lets go of the worker; the next job starts another. */
@@ -150,7 +163,8 @@ async function started(source, onMessage, onError) {
     worker.unref();
     return worker;
   }
-  const worker = source instanceof Worker ? source : new Worker(sameOrigin(source), { type: "module" });
+  const made = () => new Worker(sameOrigin(source), { type: "module" });
+  const worker = source instanceof Worker ? source : await refusing("Failed", STARTING, made);
   worker.onmessage = ({ data }) => onMessage(data);
   worker.onerror = onError;
   return worker;

@@ -33,6 +33,7 @@ THREADED = [
     "-Wl,--shared-memory",
     f"-Wl,--initial-memory={FIRST_MEMORY}",
     "-Wl,--export=aec_help",
+    "-Wl,--export=aec_lost",
     "-Wl,--export=__stack_pointer",
 ]
 MODULES: dict[str, list[str]] = {"aec.wasm": [], "aec-threads.wasm": THREADED}

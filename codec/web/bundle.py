@@ -11,6 +11,7 @@ from pathlib import Path
 
 IMPORT = re.compile(r'^(?:im|ex)port (?P<names>\{[^}]*\}|\* as \w+) from "(?P<path>\.[^"]+)";$', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (?P<name>\w+))", re.MULTILINE)
+LATER = re.compile(r'import\("(?P<path>\.[^"]+)"\)')  # a module that is loaded when it is needed
 LIST = re.compile(r'^export \{(?P<names>[\w\s,]*)\}(?: from "[^"]+")?;$', re.MULTILINE)
 OTHER = re.compile(r"^(?:import\b(?!\()|export\b).*", re.MULTILINE)
 ADDRESS = '"https://page.invalid/"'  # what import.meta.url becomes: there is nothing beside the script
@@ -32,19 +33,23 @@ def _add(path: Path, texts: dict[Path, str], above: tuple[Path, ...]) -> None:
     if path in texts:
         return
     text = path.read_text("utf-8")
-    for found in IMPORT.finditer(text):
+    for found in [*IMPORT.finditer(text), *LATER.finditer(text)]:
         _add((path.parent / found["path"]).resolve(), texts, (*above, path))
     texts[path] = text
 
 
 def _body(path: Path, text: str, names: dict[Path, str]) -> str:
+    def module(found: re.Match[str]) -> str:
+        return f'modules["{names[(path.parent / found["path"]).resolve()]}"]'
+
     def imported(found: re.Match[str]) -> str:
         what = found["names"].removeprefix("* as ").replace(" as ", ": ")
-        return f'const {what} = modules["{names[(path.parent / found["path"]).resolve()]}"];'
+        return f"const {what} = {module(found)};"
 
     exported = [found["name"] for found in EXPORT.finditer(text)]
     exported += [name for found in LIST.finditer(text) for name in re.findall(r"\w+", found["names"])]
-    body = EXPORT.sub("", LIST.sub("", IMPORT.sub(imported, text))).replace("import.meta.url", ADDRESS)
+    body = LATER.sub(lambda found: f"Promise.resolve({module(found)})", IMPORT.sub(imported, text))
+    body = EXPORT.sub("", LIST.sub("", body)).replace("import.meta.url", ADDRESS)
     if other := OTHER.search(body):
         raise ValueError(f"{path.name}: this form is not read: {other[0]}")
     return f"{body}return {{ {', '.join(exported)} }};\n"

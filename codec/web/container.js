@@ -179,12 +179,15 @@ export const payloadOf = (bytes, file, number) =>
 export function sectionOf(bytes, file, kind) {
   if (!file.sections[kind]) return undefined;
   const content = contentOf(bytes, file.sections[kind], `section ${kind}`);
-  if (kind === "cicp" && !(content.length === 4 && content[2] === 0 && content[3] < 2))
+  if (kind === "cicp" && !isCicp(content))
     refuse("Corrupt", "the section cicp does not hold code points of RGB colours");
   if (kind === "range" && !isRange(content))
     refuse("Corrupt", "the section range does not hold a least and a greatest sample");
   return content;
 }
+
+/** Whether these are code points of RGB colours. */
+export const isCicp = (content) => content.length === 4 && content[2] === 0 && content[3] < 2;
 
 const isRange = (content) => content.length === 4 && rangeOf(content).low <= rangeOf(content).high;
 

@@ -4,7 +4,6 @@ import { crc32 } from "./crc.js";
 import { STRIDE } from "./engine.js";
 import { refuse } from "./errors.js";
 import { alphaOf } from "./png.js";
-import { decodeDrawn, decodeTile } from "./webp.js";
 
 const SIDE = TILE / STRIDE; // positions of a tile along an axis
 export const MOST_PIXELS = 64e6;
@@ -23,11 +22,17 @@ export class Decoding {
     return Object.assign(new Decoding(), { bytes, file, header: file.header });
   }
 
+  /** Loads what lossless tiles, or what is `drawn`, take, which few files have. */
+  async prepare(drawn) {
+    if (this.header.lossless || drawn) this.webp ??= await import("./webp.js");
+  }
+
   /** Reads the sections, and gives them, {kind: bytes}. */
   async sections() {
     const found = {}, { width, height, depth } = this.header;
     for (const kind of SECTIONS) found[kind] = sectionOf(this.bytes, this.file, kind);
-    this.drawn = found.drawn && decodeDrawn(found.drawn, width, height);
+    await this.prepare(found.drawn);
+    this.drawn = found.drawn && this.webp.decodeDrawn(found.drawn, width, height);
     this.alpha = found.alpha && (await alphaOf(found.alpha, width, height, depth));
     this.range = found.range && rangeOf(found.range);
     return found;
@@ -102,7 +107,7 @@ export class Decoding {
 
   _exact(number, { width, height }) {
     const { channels, depth } = this.header, { symbols } = this.file.tiles[number];
-    const samples = decodeTile(payloadOf(this.bytes, this.file, number), width, height, channels, depth);
+    const samples = this.webp.decodeTile(payloadOf(this.bytes, this.file, number), width, height, channels, depth);
     const bytes = new Uint8Array(samples.buffer); // little-endian, as all machines with WebAssembly are
     if (crc32(bytes) !== symbols) refuse("Corrupt", "the pixels of a lossless tile do not match their checksum");
     return samples;
@@ -152,6 +157,6 @@ export function spans(pixels, halo) {
 /** Raises TooLarge: a line of pixels takes as much memory as 16 lines. */
 export function checkSize({ width, height }, most = MOST_PIXELS) {
   const area = Math.ceil(width / STRIDE) * Math.ceil(height / STRIDE) * STRIDE ** 2;
-  if (width * height > most || area > 2 * Math.max(most, MOST_PIXELS))
+  if (!(width * height <= most && area <= 2 * Math.max(most, MOST_PIXELS)))
     refuse("TooLarge", `${width} x ${height} pixels are more than the ${most} that maxPixels allows`);
 }

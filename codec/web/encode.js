@@ -1,9 +1,10 @@
 // From pixels to the bytes of an .aec file, tile by tile, as photographs are coded.
-import { pack, TILE } from "./container.js";
+import { isCicp, pack, TILE } from "./container.js";
 import { spans } from "./decode.js";
 import { STRIDE } from "./engine.js";
 import { refuse } from "./errors.js";
 import { encodePng } from "./png.js";
+import { view } from "./streams.js";
 
 const MOST_SIDE = 2 ** 30;
 const METADATA = ["icc", "exif", "xmp", "cicp"];
@@ -13,12 +14,15 @@ export class Encoding {
   constructor({ width, height, data, ...metadata }, quality, maxPixels) {
     const isSide = (side) => Number.isInteger(side) && side >= 1 && side <= MOST_SIDE;
     if (!isSide(width) || !isSide(height)) refuse("BadOption", `${width} x ${height} is the size of no picture`);
-    if (width * height > maxPixels)
+    if (!(width * height <= maxPixels))
       refuse("TooLarge", `${width} x ${height} pixels are more than the ${maxPixels} that maxPixels allows`);
     const each = data.length / (width * height);
     if (![1, 3, 4].includes(each))
       refuse("BadOption", `${data.length} samples are no gray, RGB or RGBA picture of ${width} x ${height} pixels`);
     if (!(quality >= 1 && quality <= 100)) refuse("BadOption", `the quality is ${quality}, outside 1 to 100`);
+    for (const kind of METADATA) if (metadata[kind]) metadata[kind] = view(metadata[kind]);
+    if (metadata.cicp?.length && !isCicp(metadata.cicp))
+      refuse("BadOption", "cicp are four bytes, the third 0 and the last 0 or 1, of RGB colours");
     Object.assign(this, { width, height, data, each, metadata, quality: Math.round(100 * quality) });
     this.channels = each === 1 ? 1 : 3;
   }

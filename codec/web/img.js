@@ -43,6 +43,7 @@
     return opening;
   }
 
+  const isHere = (img) => img.isConnected && img.ownerDocument === document;
   const pictureOf = (img) => (img.parentElement?.localName === "picture" ? img.parentElement : null);
   const sourcesOf = (img) => [...(pictureOf(img)?.querySelectorAll("source") ?? [])];
 
@@ -83,6 +84,7 @@
         this.show(data, "whole");
       } catch (error) {
         if (this.state !== "loading") return;
+        this.ended.abort(); // what is still to come
         console.warn(`${this.url}: ${error.message}`);
         this.put(BROKEN);
         this.state = "failed";
@@ -108,7 +110,7 @@
       stream.sized.then((size) => {
         if (this.state === "loading" && !this.kept.url) this.put(blank(size)); // room for it
       });
-      for (const reader = reply.body.getReader(); ;) {
+      for (const reader = (reply.body ?? new Blob().stream()).getReader(); ;) {
         const { done, value } = await reader.read();
         if (done) return stream.end();
         stream.push(value);
@@ -135,7 +137,7 @@
 
     /** Whether the page still wants of the img what it did in the beginning. */
     isCurrent(img) {
-      return (img.isConnected || this.state === "whole") && signature(img) === this.signature;
+      return (isHere(img) || this.state === "whole") && signature(img) === this.signature;
     }
 
     /** Whether the page shall hear an event of the img. */
@@ -176,14 +178,14 @@
     }
     loading?.release(img);
     loadings.delete(img);
-    if (!img.isConnected) return;
+    if (!isHere(img)) return;
     for (const source of sourcesOf(img)) if (TYPE.test(source.type)) source.removeAttribute("type");
     queueMicrotask(() => begin(img)); // when the browser has chosen
   }
 
   function begin(img) {
     const url = img.currentSrc || img.src;
-    if (loadings.has(img) || !img.isConnected || !isAec(url)) return;
+    if (loadings.has(img) || !isHere(img) || !isAec(url)) return;
     const loading = new Loading(img, url);
     loadings.set(img, loading);
     if (img.loading === "lazy") near.observe(img);
@@ -237,15 +239,45 @@
     return URL.createObjectURL(new Blob([data], { type: "image/png" }));
   }
 
-  for (const type of ["load", "error"]) document.addEventListener(type, heard, true);
   const changes = { childList: true, subtree: true, attributes: true, attributeFilter: WATCHED };
-  new MutationObserver((records) => {
+  const observer = new MutationObserver((records) => {
     const found = new Set();
     for (const { target, addedNodes, removedNodes } of records)
       for (const node of [target, ...addedNodes, ...removedNodes])
         if (node.nodeType === 1) gather(node, found, node === target);
     found.forEach(check);
-  }).observe(document.documentElement, changes);
-  document.querySelectorAll("img").forEach(check);
+    for (const { addedNodes, removedNodes } of records)
+      for (const node of [...addedNodes, ...removedNodes]) if (node.nodeType === 1) within(node);
+  });
+  const watched = new WeakSet(); // the document and shadow roots: of what happens in one no other hears
+  const roots = new WeakMap(); // shadow roots, closed ones too, by host
+
+  /** Sees to the images of a document or shadow root, and to those that it will have. */
+  function watch(root) {
+    if (!watched.has(root)) {
+      watched.add(root);
+      for (const type of ["load", "error"]) root.addEventListener(type, heard, true);
+      observer.observe(root, changes);
+    }
+    root.querySelectorAll("img").forEach(check);
+    within(root);
+  }
+
+  /** The same of the shadow roots of a node and of what it holds. */
+  function within(node) {
+    for (const host of [node, ...node.querySelectorAll("*")]) {
+      const root = roots.get(host) ?? host.shadowRoot;
+      if (root) watch(root);
+    }
+  }
+
+  const { attachShadow } = Element.prototype;
+  Element.prototype.attachShadow = function (...given) {
+    const root = attachShadow.apply(this, given);
+    roots.set(this, root);
+    watch(root);
+    return root;
+  };
+  watch(document);
   import(beside("styles.js")).then(({ dress }) => dress(isAec, pngOf));
 })();

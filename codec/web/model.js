@@ -7,18 +7,19 @@ const CACHE = "aecodec";
 const MOST = 64 << 20; // bytes of an unpacked part
 const BYTES = { I8: 1, I16: 2, I32: 4 };
 
-/** The bytes at a URL, or given. */
-export async function bytesOf(source) {
+/** The bytes at a URL, or given; `asked`: options of `fetch`. */
+export async function bytesOf(source, asked) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   const url = new URL(source);
   if (url.protocol === "file:" && typeof process === "object")
     return new Uint8Array(await (await import("node:fs/promises")).readFile(url));
-  return new Uint8Array(await (await fetched(url)).arrayBuffer());
+  return new Uint8Array(await (await fetched(url, asked)).arrayBuffer());
 }
 
-async function fetched(url) {
-  const reply = await fetch(url);
+async function fetched(url, asked) {
+  const reply = await fetch(url, asked).catch((error) =>
+    refuse("UnknownModel", `${url} cannot be loaded: ${error.message}`));
   if (!reply.ok) refuse("UnknownModel", `${url} cannot be loaded: ${reply.status} ${reply.statusText}`);
   return reply;
 }
@@ -26,18 +27,33 @@ async function fetched(url) {
 /** A part's {model, part, config, tensors: [{name, dtype, shape, data}]}, of bytes or a URL. Raises BadWeights. */
 export async function loadPart(source) {
   const isUrl = typeof source === "string" || source instanceof URL;
-  if (!isUrl || !/^https?:/.test(source) || typeof caches === "undefined") return unpacked(await bytesOf(source));
-  const cache = await caches.open(CACHE).catch(() => null); // none where the browser keeps nothing
-  const kept = await cache?.match(source);
-  if (kept)
-    try {
-      return await unpacked(new Uint8Array(await kept.arrayBuffer()));
-    } catch {
-      await cache.delete(source); // what was kept is damaged
-    }
+  if (!isUrl || !/^https?:/.test(source)) return unpacked(await bytesOf(source));
+  const cache = await opened();
+  try {
+    const kept = await cache?.match(source);
+    if (kept) return await unpacked(new Uint8Array(await kept.arrayBuffer()));
+  } catch {
+    await cache.delete(source).catch(() => {}); // what was kept is damaged
+  }
   const bytes = await bytesOf(source), part = await unpacked(bytes);
   await cache?.put(source, new Response(bytes)).catch(() => {}); // a full disk costs no picture
   return part;
+}
+
+/** What keeps parts; null where the browser keeps nothing. */
+async function opened() {
+  try {
+    return await caches.open(CACHE);
+  } catch {
+    return null;
+  }
+}
+
+/** Lets go of the parts that are kept of a folder's models, but for those with these ids. */
+export async function forgetOthers(folder, ids) {
+  const isOther = (url) => url.startsWith(folder) && !ids.some((id) => url.startsWith(`${folder}${id}.`));
+  const cache = await opened(), kept = (await cache?.keys()) ?? [];
+  for (const { url } of kept) if (isOther(url)) await cache.delete(url);
 }
 
 async function unpacked(packed) {
@@ -70,7 +86,9 @@ function taken(data, at, tensors) {
 
 /** The models of a folder by name, {name: id}. */
 export async function modelsOf(folder) {
-  return JSON.parse(new TextDecoder().decode(await bytesOf(new URL("models.json", folder))));
+  const bytes = await bytesOf(new URL("models.json", folder), { cache: "no-cache" }); // which sees what is new
+  return refusing("UnknownModel", `there is no list of models in ${folder}`, () =>
+    JSON.parse(new TextDecoder().decode(bytes)));
 }
 
 /** The URL of a part of the model with an id. */

@@ -1,7 +1,7 @@
 // PNG: the alpha plane in an .aec file, read as strictly as Python reads it, and pictures written with their profile.
 import { crc32 } from "./crc.js";
 import { refuse, refusing } from "./errors.js";
-import { deflated, inflated, joined, stored } from "./streams.js";
+import { deflated, eightBits, inflated, joined, stored, view } from "./streams.js";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10];
 const COLOURS = { 1: 0, 3: 2, 4: 6 }; // type of colour by samples per pixel
@@ -72,17 +72,21 @@ function samplesOf(rows, width, height, bytes) {
  * The PNG of 8-bit samples [height, width, 1, 3 or 4], with an ICC profile, code points of colours (cicp) and a block
  * of EXIF where these are given. fast: not compressed.
  */
-export async function encodePng({ width, height, data, icc, cicp, exif }, fast = false) {
-  const channels = data.length / (width * height), stride = width * channels;
+export async function encodePng({ width, height, data: given, icc, cicp, exif }, fast = false) {
+  const data = eightBits(given), channels = data.length / (width * height), stride = width * channels;
+  if (!(channels in COLOURS)) {
+    const size = `${width} x ${height}`;
+    refuse("BadOption", `${data.length} samples are no gray, RGB or RGBA picture of ${size} pixels`);
+  }
   const rows = new Uint8Array(height * (1 + stride));
   for (let y = 0; y < height; y++)
     if (fast) rows.set(data.subarray(y * stride, (y + 1) * stride), y * (1 + stride) + 1);
     else filtered(rows, data, y, stride, channels);
   const header = [...u32(width), ...u32(height), 8, COLOURS[channels], 0, 0, 0];
   const pieces = [SIGNATURE, chunk("IHDR", Uint8Array.from(header))];
-  if (cicp) pieces.push(chunk("cICP", cicp));
-  if (icc) pieces.push(chunk("iCCP", joined([latin("ICC profile\0\0"), await deflated(icc)])));
-  if (exif) pieces.push(chunk("eXIf", exif));
+  if (cicp) pieces.push(chunk("cICP", view(cicp)));
+  if (icc) pieces.push(chunk("iCCP", joined([latin("ICC profile\0\0"), await deflated(view(icc))])));
+  if (exif) pieces.push(chunk("eXIf", view(exif)));
   return joined([...pieces, chunk("IDAT", fast ? stored(rows) : await deflated(rows)), chunk("IEND", [])]);
 }
 

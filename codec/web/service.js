@@ -1,12 +1,10 @@
 // What a worker does for `aec.js`: an engine, its models, and one job after the other.
 import { Arriving } from "./arriving.js";
-import { bitsOf } from "./bits.js";
 import { readFile } from "./container.js";
 import { Decoding, MOST_PIXELS } from "./decode.js";
-import { Encoding } from "./encode.js";
 import { Engine } from "./engine.js";
-import { AecError, refuse } from "./errors.js";
-import { bytesOf, loadPart, modelsOf, partUrl, unknown } from "./model.js";
+import { AecError, refuse, refusing } from "./errors.js";
+import { bytesOf, forgetOthers, loadPart, modelsOf, partUrl, unknown } from "./model.js";
 import { orientationOf, turnedSize } from "./orient.js";
 import { formed, FORMATS, Preview, Whole } from "./picture.js";
 import { encodePng } from "./png.js";
@@ -35,6 +33,7 @@ export class Service {
 
   async job({ id, what, ...given }) {
     try {
+      if (this.cancelled.has(id)) refuse("Cancelled", "the job was cancelled");
       const [result, transfer] = await this[what](given, id);
       this.post({ id, result }, transfer);
     } catch (error) {
@@ -47,13 +46,17 @@ export class Service {
   /** `model`: a name, or {decoder, encoder}: URLs or bytes. */
   async open({ folder, wasm, threaded, model, threads, maxPixels = MOST_PIXELS }) {
     Object.assign(this, { folder, maxPixels });
-    this.threads = threaded ? (threads ?? (await threadsHere())) : 1;
+    this.threads = threaded ? await threadsHere(threads) : 1;
     this.memory = this.threads > 1 ? sharedMemory() : null;
     const loading = async () => {
-      this.parts = typeof model === "string" ? partsOf(folder, await idOf(folder, model)) : model;
-      return loadPart(this.parts.decoder);
+      if (typeof model !== "string") return loadPart((this.parts = model).decoder);
+      const models = await modelsOf(folder), id = idOf(models, model);
+      this.parts = partsOf(folder, id);
+      const part = await loadPart(this.parts.decoder);
+      forgetOthers(folder, Object.values(models)); // which nobody waits for
+      return checked(part, id);
     };
-    const compiling = bytesOf(this.memory ? threaded : wasm).then((bytes) => WebAssembly.compile(bytes));
+    const compiling = bytesOf(this.memory ? threaded : wasm).then(compiled);
     const [module, part] = await Promise.all([compiling, loading()]);
     this.module = module;
     this.default = part.model;
@@ -94,8 +97,7 @@ export class Service {
       const part = await loadPart(parts.decoder).catch((error) => {
         throw id === this.default ? error : unknown(id, error);
       });
-      if (part.model !== id) refuse("BadWeights", `the model ${part.model} stands where ${id} should`);
-      this.models.set(id, this.engine.load(part));
+      this.models.set(id, this.engine.load(checked(part, id)));
     }
     return this.models.get(id);
   }
@@ -131,6 +133,7 @@ export class Service {
   }
 
   async encode({ picture, quality, progress }, id) {
+    const { Encoding } = await import("./encode.js"); // which pages that show pictures need not load
     const encoding = new Encoding(picture, quality, this.maxPixels), model = await this.encoder(), tiles = [];
     for (const tile of encoding.tiles(model)) {
       tiles.push(tile);
@@ -144,6 +147,7 @@ export class Service {
   /** Where the bits of a file go. */
   async bits({ bytes, maxPixels }) {
     const { lossless, model } = readFile(bytes).header;
+    const { bitsOf } = await import("./bits.js");
     const found = bitsOf(bytes, lossless ? null : await this.model(model), maxPixels ?? this.maxPixels);
     return [found, [found.values.buffer]];
   }
@@ -151,7 +155,8 @@ export class Service {
   /** Shows what has come of a file, by bytes that follow those of the last time: its tiles, turned, as progress. */
   async look({ stream, chunk, format, turn, maxPixels }, id) {
     if (!this.arriving.has(stream)) this.arriving.set(stream, new Arriving(maxPixels ?? this.maxPixels));
-    const arriving = this.arriving.get(stream), { header } = arriving.push(chunk);
+    const arriving = this.arriving.get(stream), decoding = arriving.push(chunk), { header } = decoding;
+    await decoding.prepare();
     const form = format === "png" ? "rgba" : format, model = header.lossless ? null : await this.model(header.model);
     const picture = turnedSize(header, turn), show = (tile) => this.post({ id, progress: tile }, [tile.data.buffer]);
     const step = Math.ceil(Math.sqrt((header.width * header.height) / MOST_PREVIEWED));
@@ -181,15 +186,28 @@ export class Service {
 }
 
 /** The format of the samples that a picture is put together of. */
-const formOf = (format, transparent) => (format === "png" ? (transparent ? "rgba" : "rgb") : format);
+function formOf(format, transparent) {
+  if (format === "png") return transparent ? "rgba" : "rgb";
+  if (format in FORMATS) return format;
+  return refuse("BadOption", `the format is ${format}, and there are ${[...Object.keys(FORMATS), "png"].join(", ")}`);
+}
 
 const partsOf = (folder, id) => ({ decoder: partUrl(folder, id, "decoder"), encoder: partUrl(folder, id, "encoder") });
 
-async function idOf(folder, name) {
-  const models = await modelsOf(folder);
+function idOf(models, name) {
   const names = Object.keys(models).join(", ");
   return models[name] ?? refuse("UnknownModel", `there is no model ${name}; there are: ${names}`);
 }
+
+/** A part, which is of the model with this id. Raises BadWeights. */
+function checked(part, id) {
+  if (part.model !== id) refuse("BadWeights", `the model ${part.model} stands where ${id} should`);
+  return part;
+}
+
+/** Without SIMD, or where a content security policy forbids it, there is none. */
+const compiled = (bytes) =>
+  refusing("Failed", "this browser does not run the decoder", () => WebAssembly.compile(bytes));
 
 /** Resolves after the messages that have come; timeouts would wait for 4 ms. */
 function macrotask() {

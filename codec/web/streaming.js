@@ -1,10 +1,12 @@
 // A picture whose file is still arriving, for `aec.js`.
 import { headerEnd, readHeader } from "./container.js";
+import { refuse } from "./errors.js";
 import { described } from "./info.js";
 import { orientationOf, turnedSize } from "./orient.js";
 import { joined, view } from "./streams.js";
 
 const SMALLEST_FILE = 27; // bytes
+const MOST_BYTES = 2 ** 29;
 /** Parts of a tile's bytes from which on a look is worth its time, in pictures of one tile and of several. */
 const ONE = [0.08, 0.16, 0.3, 0.5, 0.75], SEVERAL = [0.25];
 
@@ -33,6 +35,10 @@ export class Stream {
     this._pieces.push(piece);
     this._size += piece.length;
     if (!this.info) this._begin();
+    const expected = this._file?.expected ?? this._end;
+    if (expected > MOST_BYTES) refuse("TooLarge", `the file has ${expected} bytes, more than ${MOST_BYTES}`);
+    if (this._file && this._size > expected)
+      refuse("Corrupt", `the file goes on after its end: expected ${expected} bytes, got ${this._size}`);
     this._look();
     return this.info;
   }

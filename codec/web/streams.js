@@ -1,7 +1,9 @@
 // Bytes in pieces; zlib and gzip by the streams that browsers and Node have.
+import { refuse } from "./errors.js";
 
 /** Bytes inflated, format "deflate" or "gzip"; at most so many, else an Error. */
 export async function inflated(bytes, format, most) {
+  if (!globalThis.DecompressionStream) refuse("Failed", "this browser has no DecompressionStream, which it takes");
   const pieces = [];
   let size = 0;
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream(format)), reader = stream.getReader();
@@ -46,11 +48,18 @@ export function stored(bytes) {
   return whole;
 }
 
-/** The bytes of a buffer or a view of one. */
+/** The bytes of a buffer or a view of one. Raises BadOption for anything else. */
 export function view(bytes) {
-  return ArrayBuffer.isView(bytes)
-    ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : new Uint8Array(bytes);
+  if (ArrayBuffer.isView(bytes)) return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kind = Object.prototype.toString.call(bytes).slice(8, -1); // which holds for those of other frames
+  if (/^(?:Shared)?ArrayBuffer$/.test(kind)) return new Uint8Array(bytes);
+  return refuse("BadOption", `bytes are an ArrayBuffer or a view of one, not ${kind}`);
+}
+
+/** The same of samples of 8 bits. */
+export function eightBits(data) {
+  if ((data?.BYTES_PER_ELEMENT ?? 1) > 1) refuse("BadOption", "samples have 8 bits: Uint8Array or Uint8ClampedArray");
+  return view(data);
 }
 
 export function joined(pieces) {

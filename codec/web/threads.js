@@ -1,11 +1,17 @@
 // Threads of the engine: workers that are instances of the same module in the same memory, see `threads.c`.
+import { refuse } from "./errors.js";
 
-const MOST = 4; // beyond, a picture of one tile gains little
+const MOST = 4; // if not asked for more: a picture of one tile gains little
+const MOST_ASKED = 32;
 const PAGES = { initial: 64, maximum: 1 << 14 }; // of 64 KiB: those of `build.py`
 const STACK = 1 << 18; // bytes of each
 
-/** How many threads there may be here: one where the page is not isolated from others. */
-export async function threadsHere() {
+/** How many threads there are, if so many are asked for; one where the page is not isolated from others. */
+export async function threadsHere(asked) {
+  if (asked !== undefined) {
+    if (Number.isInteger(asked) && asked >= 1 && asked <= MOST_ASKED) return asked;
+    refuse("BadOption", `threads is ${asked}, outside 1 to ${MOST_ASKED}`);
+  }
   if (typeof process === "object") return Math.min(MOST, (await import("node:os")).availableParallelism());
   return globalThis.crossOriginIsolated ? Math.min(MOST, navigator.hardwareConcurrency) : 1;
 }
@@ -34,9 +40,13 @@ export async function helpers(count, script, module, memory, { malloc }) {
   return () => workers.forEach((worker) => worker.terminate());
 }
 
-/** Becomes a thread of the engine that started this worker, for ever. */
+/** Becomes a thread of the engine that started this worker, until it fails, which ends what the engine does. */
 export function help({ module, memory, stack }) {
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   exports.__stack_pointer.value = stack;
-  exports.aec_help();
+  try {
+    exports.aec_help();
+  } catch {
+    exports.aec_lost();
+  }
 }

@@ -3,7 +3,6 @@
 import base64
 import re
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -201,10 +200,6 @@ def test_hostile_files(shown, files):
     heard(page, "a load", *(f"n{number} error" for number in range(len(names))))
     assert np.array_equal(pixels(page, "a"), files[1]["a"])
     assert page.run("return urls.size") == 1
-
-
-def test_the_script_is_small():
-    assert len(Path(build.FOLDER, "img.js").read_bytes()) < 12_000
 
 
 def test_pictures_that_are_turned_lie_right_from_the_first(shown, files):

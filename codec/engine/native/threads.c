@@ -76,7 +76,11 @@ static void serve(uint32_t seen)
 
 #if defined(__wasm__)
 /* Threads are workers of the page: instances of this module with the same memory, each with a stack of its own. They
- * sleep at the upper half of `state`, the owner of a loop at the lower. */
+ * sleep at the upper half of `state`, the owner of a loop at the lower. What a thread that ends leaves undone nobody
+ * knows: then the owner ends too, by a trap, and the page starts anew. */
+enum { LOOKS = 300 };
+static const int64_t BETWEEN = 100000000; /* ns from one look of the owner to the next */
+static atomic_int lost; /* whether a thread has ended */
 static int *half(int upper) { return (int *)(void *)&state + upper; }
 
 static void wait_for_loop(uint32_t seen)
@@ -87,8 +91,10 @@ static void wait_for_loop(uint32_t seen)
 static void wait_for_all(void)
 {
     uint32_t now;
-    while ((now = (uint32_t)atomic_load(&state)) & INSIDE)
-        __builtin_wasm_memory_atomic_wait32(half(0), (int)now, -1);
+    for (int looks = 0; (now = (uint32_t)atomic_load(&state)) & INSIDE; looks++) {
+        if (atomic_load(&lost) || looks == LOOKS) __builtin_trap();
+        __builtin_wasm_memory_atomic_wait32(half(0), (int)now, BETWEEN);
+    }
 }
 
 static void wake_owner(void) { __builtin_wasm_memory_atomic_notify(half(0), 1); }
@@ -111,6 +117,13 @@ __attribute__((visibility("default"))) void aec_help(void)
     const uint32_t seen = number();
     atomic_fetch_add(&running, 1);
     serve(seen);
+}
+
+/* Of a thread that a trap has ended. */
+__attribute__((visibility("default"))) void aec_lost(void)
+{
+    atomic_store(&lost, 1);
+    wake_owner();
 }
 #else
 #include <pthread.h>
