@@ -26,6 +26,7 @@ TEXTURE = 0.02  # weight of the channels' log-magnitudes beside the histogram, w
 FLOOR = 0.05  # of magnitudes in quantiser steps of lambda = 0.008, before their logarithm
 DUPLICATE = 0.55  # distance below which two pictures are taken for copies of one (benchmarks/latents/similar.py)
 QUALITY = 60.0
+MODEL = "aecodec model"  # what Parquet's metadata call the id of the model
 
 
 def embed(coder: "Codec", source: Any, quality: float = QUALITY, **options: Any) -> NDArray[np.float32]:
@@ -85,8 +86,9 @@ def nearest(queries: NDArray[Any], features: NDArray[Any], count: int) -> tuple[
     return indices, distances
 
 
-def save(file: BinaryIO, kind: str, names: list[str], vectors: NDArray[Any]) -> None:
-    """Writes feature vectors [N, D] into a binary file as ".npy" or ".parquet" (columns input, features).
+def save(file: BinaryIO, kind: str, names: list[str], vectors: NDArray[Any], model: str) -> None:
+    """Writes feature vectors [N, D] of a model (its id, hexadecimal) into a binary file as ".npy" or ".parquet"
+    (columns input, features; the model among the metadata).
 
     Where a name is no UTF-8 there is the column input_bytes too, as Parquet's text must be.
     """
@@ -100,11 +102,14 @@ def save(file: BinaryIO, kind: str, names: list[str], vectors: NDArray[Any]) -> 
     texts = [name.decode("utf-8", "backslashreplace") for name in encoded]
     features = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(vectors.ravel()), vectors.shape[1])
     odd = {} if texts == names else {"input_bytes": encoded}
-    parquet.write_table(pyarrow.table({"input": texts, "features": features, **odd}), file)
+    table = pyarrow.table({"input": texts, "features": features, **odd})
+    parquet.write_table(table.replace_schema_metadata({MODEL: model}), file)
 
 
-def load(path: str) -> tuple[list[str], NDArray[Any]]:
-    """Names and feature vectors [N, D] of a Parquet file that `save` wrote. Raises BadOption, OSError."""
+def load(path: str) -> tuple[list[str], NDArray[Any], str | None]:
+    """Names, feature vectors [N, D] and the model's id of a Parquet file that `save` wrote; None where that is not said
+    (by what was there before 2026-11-28). Raises BadOption, OSError.
+    """
     import pyarrow
     from pyarrow import parquet
 
@@ -115,6 +120,8 @@ def load(path: str) -> tuple[list[str], NDArray[Any]]:
         names = table["input"].to_pylist()
         if "input_bytes" in table.column_names:
             names = [name.decode("utf-8", "surrogateescape") for name in table["input_bytes"].to_pylist()]
-        return names, np.stack(table["features"].to_pylist()).astype(np.float32)
+        model = (table.schema.metadata or {}).get(MODEL.encode())
+        vectors = np.stack(table["features"].to_pylist()).astype(np.float32)
+        return names, vectors, model and model.decode("ascii", "replace")
     except (pyarrow.ArrowException, ValueError, KeyError, AttributeError) as error:
         raise BadOption(f"the file does not hold features of `aecodec embed`: {str(error).splitlines()[0]}") from None

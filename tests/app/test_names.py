@@ -79,14 +79,14 @@ def test_features_keep_names(tree):
     from codec.latents import features
 
     assert aecodec("embed", "-r", ODD, "-o", f"{ODD}.parquet").exit_code == 0
-    names, vectors = features.load(f"{ODD}.parquet")
+    names, vectors, _ = features.load(f"{ODD}.parquet")
     assert names == [f"{ODD}/{ODD}.png", f"{ODD}/plain.png"] and vectors.shape[0] == 2
     assert [row["input"] for row in rows(f"{ODD}.parquet")] == ["caf\\xe9/caf\\xe9.png", "caf\\xe9/plain.png"]
     done = aecodec("similar", f"{ODD}/plain.png", f"{ODD}.parquet")
     assert done.exit_code == 0 and "plain" not in done.stdout and "caf\\udce9.png" in done.stdout
     assert aecodec("similar", "--duplicates", ODD).exit_code == 0
     file = io.BytesIO()
-    features.save(file, ".parquet", ["a", "b"], np.zeros((2, 3), np.float32))
+    features.save(file, ".parquet", ["a", "b"], np.zeros((2, 3), np.float32), "00000000")
     (tree / "plain.parquet").write_bytes(file.getvalue())
     assert list(rows("plain.parquet")[0]) == ["input", "features"]
 

@@ -78,7 +78,7 @@ def test_embed_leaves_nothing_half_written(folder, tmp_path):
     result = run("embed", "-d", "cpu", folder / "1.png", tmp_path / "bad.png", "-o", tmp_path / "f.npy", code=1)
     assert "bad.png: " in result.stderr and "would not match" in result.stderr and not (tmp_path / "f.npy").exists()
     run("embed", "-d", "cpu", folder / "1.png", tmp_path / "bad.png", "-o", tmp_path / "f.parquet", code=1)
-    names, vectors = features.load(tmp_path / "f.parquet")
+    names, vectors, _ = features.load(tmp_path / "f.parquet")
     assert names == [str(folder / "1.png")] and vectors.shape == (1, 1130)
     assert "does not end in" in run("embed", folder / "1.png", "-o", tmp_path / "f.csv", code=2).stderr
 
@@ -97,6 +97,13 @@ def test_similar_ranks_a_folder_and_marks_copies(folder, pictures, tmp_path):
         "copy",
         str(folder / "2.png"),
     ]
+    other = run("similar", "-d", "cpu", "-m", "default", query, tmp_path / "f.parquet", code=1).stderr
+    assert f"f.parquet: is of the model {model_ids()['psnr']}, not of {model_ids()['default']}" in other
+
+
+def model_ids():
+    """{name: id} of the installed models."""
+    return {line["model"]: line["id"] for line in map(json.loads, run("models", "--json").stdout.splitlines())}
 
 
 def test_similar_finds_the_pairs_in_a_folder(pictures, tmp_path):

@@ -45,14 +45,14 @@ def embed(options: Options, quality: float) -> int:
         require("pyarrow")
     jobs = options.sources({AEC, *PICTURES})
     destination = options.check()
-    names, vectors, code = _embed(options, jobs, quality)
+    names, vectors, model, code = _embed(options, jobs, quality)
     if code and kind == ".npy" or not names:
         why = "its rows would not match the files given" if names else "there is not one vector"
         raise Failure(f"{shown(destination)} is not written: {why}")
     from ...latents import features
 
     with output.atomic(destination, overwrite=options.force) as file:
-        features.save(file, kind, names, vectors)
+        features.save(file, kind, names, vectors, model)
     return code
 
 
@@ -71,16 +71,16 @@ def similar(options: Options, query: str, folder: str | None, count: int, duplic
     if duplicates == (folder is not None):
         raise click.UsageError("give a picture and a folder, or --duplicates and a folder")
     require("sklearn", "scikit-learn")
-    place, code = folder or query, 0
+    place, code, model = folder or query, 0, None
     if os.path.isdir(place):
         tree = dataclasses.replace(options, names=(place,), recursive=True)
-        names, vectors, code = _embed(options, tree.sources({AEC, *PICTURES}), quality)
+        names, vectors, _, code = _embed(options, tree.sources({AEC, *PICTURES}), quality)
     elif place.endswith(".parquet"):
         require("pyarrow")
         from ...latents import features
 
         try:
-            names, vectors = features.load(place)
+            names, vectors, model = features.load(place)
         except (CodecError, OSError) as error:
             raise Failure(f"{shown(place)}: {getattr(error, 'strerror', None) or error}") from None
     else:
@@ -88,8 +88,10 @@ def similar(options: Options, query: str, folder: str | None, count: int, duplic
     if duplicates:
         _list_pairs(options, names, vectors)
         return code
-    _, asked, failed = _embed(options, [Job(query)], quality)
+    _, asked, own, failed = _embed(options, [Job(query)], quality)
     if not failed:
+        if model not in (None, own):
+            raise Failure(f"{shown(place)}: is of the model {model}, not of {own}: give the one it was made with by -m")
         _list_nearest(options, query, asked, names, vectors, count)
     return code | failed
 
@@ -147,14 +149,17 @@ def _nearest(queries: Any, vectors: Any, count: int) -> Any:
         raise Failure(str(error)) from None
 
 
-def _embed(options: Options, jobs: list[Job], quality: float) -> tuple[list[str], Any, int]:
-    """Names, feature vectors [N, D] and exit code of some files."""
+def _embed(options: Options, jobs: list[Job], quality: float) -> tuple[list[str], Any, str, int]:
+    """Names, feature vectors [N, D], the model's id ("" without any vector) and exit code of some files."""
     import numpy as np
 
+    models: list[str] = []
     names: list[str] = []
     vectors: list[Any] = []
 
-    def tell(job: Job, vector: Any) -> Outcome:
+    def tell(job: Job, measured: tuple[str, Any]) -> Outcome:
+        model, vector = measured
+        models.append(model)
         names.append(job.source)
         vectors.append(vector)
         record = {"input": job.source, "row": len(names) - 1, "features": len(vector)}
@@ -162,12 +167,15 @@ def _embed(options: Options, jobs: list[Job], quality: float) -> tuple[list[str]
 
     quiet = dataclasses.replace(options, as_json=options.as_json and options.destination is not None)
     code = run(quiet, jobs, partial(embedding, options, quality), tell)
-    return names, np.array(vectors), code
+    return names, np.array(vectors), models[0] if models else "", code
 
 
 def embedding(options: Options, quality: float) -> Work:
-    """The work on one file, for a worker process: it gives a feature vector."""
+    """The work on one file, for a worker process: it gives the model's id and a feature vector."""
     from ...latents import features
 
     coder = options.coder()
-    return lambda job: features.embed(coder, content(job), quality, max_pixels=options.max_pixels)
+    return lambda job: (
+        coder.model.id.hex(),
+        features.embed(coder, content(job), quality, max_pixels=options.max_pixels),
+    )
