@@ -7,6 +7,7 @@ Everything is done for a list of trials, which is one large picture or small one
 codes several of these in the time of few.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,7 @@ from .source import Parts, Source, Trial
 
 TOGETHER = 4  # tiles side by side that are analysed at once: less halo, a tenth of the time of encoding a large picture
 ALL = DecodeOptions(max_pixels=0)
+FREE = 1e9  # bits that a unit of error is worth where bits cost next to nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,25 +89,34 @@ class Encoder:
         return batch.results()
 
     def _file(self, scan: Picture | Scan, options: EncodeOptions) -> bytes | BadOption:
-        """The file of one picture; what nobody sees of it is flat where samples win, and smooth where latents do.
-
-        Scattered zeros break labels and steps, so that the picture without loss, all of it as it is, may cost less.
-        """
+        """The file of one picture; what nobody sees of it is flat where samples win, and smooth where latents do."""
         if not hides(scan, options):
             return self._files([Source(scan)], options)[0]
-        if options.lossless is None:
-            file = self._files([Source(hidden.flat(scan))], options)[0]
-            samples = isinstance(file, bytes) and has_samples(file)
-            most = options.target_size or (options.bpp or 0) * scan.width * scan.height / 8
-            if samples or most:
-                kept = self._encode([Trial(Source(scan), options.hundredths, True)], options.effort)[0]
-                if isinstance(file, bytes) and samples:
-                    most = len(file) - 1  # of equal ones the flat one, which says less of what nobody sees
-                if len(kept) <= most:
-                    return kept
-            if samples:
-                return file
-        return self._files([Source(hidden.smoothed(scan))], options)[0]
+        smoothed = Source(hidden.smoothed(scan))
+        if options.lossless is False:
+            return self._files([smoothed], options)[0]
+        flat, whole, most = Source(hidden.flat(scan)), Source(scan), options.limit(scan.width * scan.height)
+        file = self._files([flat], options)[0]
+        samples = isinstance(file, bytes) and has_samples(file)
+        if not samples and not most:
+            return self._files([smoothed], options)[0]
+        # Scattered zeros break labels and steps, so that the picture without loss, all of it as it is, may cost less.
+        kept = self._encode([Trial(whole, options.hundredths, True)], options.effort)[0]
+        if not samples:
+            return kept if len(kept) <= most else self._files([smoothed], options)[0]
+        # The edge of what is flat makes latents cost more than where it is smooth, so that samples won too easily.
+        made = [(flat, file), (whole, kept), (smoothed, self._files([smoothed], options)[0])]
+        return self._best([(source, one) for source, one in made if isinstance(one, bytes)], options, most or math.inf)
+
+    def _best(self, made: list[tuple[Source, bytes]], options: EncodeOptions, most: float) -> bytes:
+        """Of files of versions of a picture, those of up to `most` bytes, the best by what the options ask for."""
+        sources = {file: source for source, file in reversed(made) if len(file) <= most}
+        weight = self._weight(options.hundredths)
+        if options.target:  # all are good enough, so that bits count, or small enough, so that errors do
+            weight = 1 / FREE if options.target.fidelity is not None else FREE
+        candidates = [Candidate.of(file) for _, file in made if file in sources]
+        measure = lambda asked: self._measure([(sources[one.file], one) for _, one in asked])
+        return cheapest([(candidates, weight)], measure)[0].file
 
     def _files(self, sources: list[Source], options: EncodeOptions) -> Sequence[bytes | BadOption]:
         """The file of each picture, or what says that it cannot reach its target."""

@@ -86,6 +86,10 @@ class EncodeOptions:
         target = Target(self.target_size, self.bpp, self.psnr, self.ssimulacra2)
         return target if target != Target() else None
 
+    def limit(self, pixels: int) -> float:
+        """Bytes that the file of a picture of so many pixels may take, 0 where that is not said."""
+        return self.target_size or (self.bpp or 0) * pixels / 8
+
 
 @dataclass(frozen=True)
 class DecodeOptions:
