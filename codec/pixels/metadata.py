@@ -14,16 +14,19 @@ from . import xmp as packets
 from .terms import KINDS
 
 RAW = re.compile("Raw profile type (exif|app1|xmp|icc|icm)", re.IGNORECASE)
+# What is said of a file elsewhere, which no Picture has: Photoshop's resource and a TIFF's tag of IPTC, GeoTIFF's tags.
+IPTC = "its IPTC (captions and credits)"
+IPTC_RESOURCE, IPTC_TAG, GEO_TAGS = 0x0404, 33723, {33550, 33922, 34264, 34735, 34736, 34737}
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 
 
 def from_pil(image: Any, gray: bool, notes: Iterable[str] = (), code: bytes | None = None) -> dict[str, Any]:
     """{kind: bytes} and notes of a decoded PIL image, to make a Picture of; what is absent or broken is left out.
 
-    A profile is kept if it is of the pixels' colour space. Without one it is made of gamma and chromaticities. code:
-    code points that are known beside what `info` says.
+    What else it says is in the notes. A profile is kept if it is of the pixels' colour space. Without one it is made of
+    gamma and chromaticities. code: code points that are known beside what `info` says.
     """
-    info, notes = raw(image.info) | image.info | ({"cicp": code} if code else {}), list(notes)
+    info, notes = raw(image.info) | image.info | ({"cicp": code} if code else {}), [*notes, *unkept(image)]
     icc, block, xmp, code = (info.get(name) for name in ("icc_profile", "exif", "xmp", "cicp"))
     space, wanted = profile_space(icc), b"GRAY" if gray else b"RGB "
     if image.mode in ("CMYK", "LAB"):
@@ -54,6 +57,19 @@ def from_pil(image: Any, gray: bool, notes: Iterable[str] = (), code: bytes | No
         notes = companions.noted(notes, named)
     found = {"exif": blocks.bare(block), "icc": icc, "xmp": xmp, "cicp": code}
     return {kind: data or None for kind, data in found.items()} | {"notes": tuple(notes)}
+
+
+def unkept(image: Any) -> list[str]:
+    """Notes of what a PIL image says for people in ways that no Picture has."""
+    found, tags = [], getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    photoshop = image.info.get("photoshop")
+    if isinstance(photoshop, dict) and photoshop.get(IPTC_RESOURCE) or IPTC_TAG in tags:
+        found.append(IPTC)
+    if image.info.get("comment") and image.format in ("JPEG", "MPO", "GIF"):
+        found.append("its comment")
+    if any(tag in tags for tag in GEO_TAGS):
+        found.append("its place on a map (GeoTIFF)")
+    return found
 
 
 def raw(info: dict[Any, Any]) -> dict[str, bytes]:

@@ -172,7 +172,8 @@ def _from_pil(
         notes = [*notes, *more]
     pixels, alpha = _split(samples)
     key = image.info.get("transparency")
-    if alpha is None and key is not None:  # one gray level or colour that means transparent
+    # One gray level or colour may mean transparent; what PIL images of palettes had may still be there.
+    if alpha is None and np.size(key) in (1, pixels.shape[2]) and np.asarray(key).dtype.kind in "iu":
         key = np.bitwise_and(key, np.iinfo(pixels.dtype).max)
         alpha = np.where((pixels == key).all(axis=2), 0, np.iinfo(pixels.dtype).max).astype(pixels.dtype)
     described = metadata.from_pil(image, pixels.shape[2] == 1, notes, code)

@@ -20,6 +20,10 @@ UNIT = 100000  # of gAMA and cHRM
 MOST = 1 << 26  # bytes that a compressed text or profile may become
 PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}  # what Pillow gets to see
 XMP = b"XML:com.adobe.xmp"
+# Texts that tell of the file and who wrote it, not of the picture: nobody misses them.
+IDLE = re.compile("Software|Raw profile type .*|(?:date|png|jpeg|exif|icc|thumbnail):.*", re.IGNORECASE | re.DOTALL)
+RAW_IPTC = re.compile("Raw profile type (iptc|8bim)", re.IGNORECASE)
+MOST_NAMED = 5
 
 
 def bare(file: BinaryIO) -> io.BytesIO:
@@ -46,7 +50,7 @@ def described(file: BinaryIO) -> tuple[dict[str, Any], list[str]]:
     The file has been checked: its chunks are whole.
     """
     found: dict[str, Any] = {}
-    lost = []
+    lost, texts = [], []
     for kind, data in png.chunks(file, skip=(b"IDAT", b"fdAT")):
         if kind == b"eXIf":
             found["exif"] = data
@@ -67,6 +71,10 @@ def described(file: BinaryIO) -> tuple[dict[str, Any], list[str]]:
             name = keyword.decode("latin-1")
             raw = metadata.RAW.fullmatch(name)
             if kind != b"iCCP" and keyword != XMP and not raw:
+                if RAW_IPTC.fullmatch(name):
+                    lost.append(metadata.IPTC)
+                elif not IDLE.fullmatch(name):
+                    texts.append(shown(keyword))
                 continue
             content = _content(kind, rest)
             if content is None:
@@ -77,6 +85,9 @@ def described(file: BinaryIO) -> tuple[dict[str, Any], list[str]]:
                 found[name] = content.decode("latin-1")
             else:
                 found["xmp"] = content
+    if texts:
+        named = ", ".join(dict.fromkeys(texts[:MOST_NAMED])) + (", …" if len(texts) > MOST_NAMED else "")
+        lost.append(f"its texts ({named})")
     return found, lost
 
 
