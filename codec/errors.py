@@ -1,4 +1,4 @@
-"""Everything the codec refuses, as one family of exceptions; every module of the package raises these and no others.
+"""Everything the codec refuses, as one family of exceptions. Beside these only the OSError of a file reaches a caller.
 
 Each carries exactly one sentence that names the reason, without the file name: who opened the file (the command line)
 adds it.

@@ -1,7 +1,5 @@
 """Pillow plugin: `import codec.pillow` teaches Pillow, and imageio through it, to read and write .aec files.
 
-On top of pipeline.
-
     import codec.pillow                                     # or codec.pillow.register(model=..., device=...)
     image = Image.open("photo.aec")                         # header and metadata only: load() decodes
     image.save("copy.aec", quality=80, exif=image.getexif())

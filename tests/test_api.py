@@ -274,7 +274,7 @@ def test_training_is_never_imported_by_the_codec(file, tmp_path):
 
 def test_public_names():
     names = {}
-    exec("from codec import *", names)  # noqa: S102
+    exec("from codec import *", names)
     assert {"Codec", "CodecError", "compress", "decompress", "info"} == set(names) - {"__builtins__"}
     with pytest.raises(AttributeError, match="nonesuch"):
         codec.nonesuch  # noqa: B018

@@ -1,4 +1,4 @@
-"""What the commands take: names, checks and help of arguments and options, in one list per theme. Before: `commands`.
+"""What the commands take: names, checks and help of arguments and options, in one list per theme.
 
 What is wrong by itself is found here, and raises click.UsageError (exit code 2). Defaults and limits that `terms` does
 not have are those of the engines and of EncodeOptions, whose import takes longer than `info`; a test compares.

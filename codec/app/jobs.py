@@ -1,4 +1,4 @@
-"""Which inputs there are, and which output each becomes. Before: `options`. After: `runner`.
+"""Which inputs there are, and which output each becomes; `options` asks for them, and `runner` does them.
 
 Only names pass through here: nothing knows pictures, .aec data or options' defaults.
 """

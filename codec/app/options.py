@@ -1,4 +1,4 @@
-"""`Options`: what many commands are told, as one value, and the jobs that follow from it. Before: `arguments`.
+"""`Options`: what many commands are told, as one value, and the jobs that follow from it.
 
 Checks that need no work are made here and by `jobs`, and raise click.UsageError (exit code 2).
 """

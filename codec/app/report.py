@@ -1,8 +1,8 @@
 """What a run of the command line says: one JSON object or one line per file, a progress bar, one sentence per error,
 and the exit code.
 
-Used by `runner`, which hands it each outcome.
-Results go to standard output only as --json; everything else is for people and goes to standard error.
+`runner` hands it each outcome. Results go to standard output only as --json; everything else is for people and goes to
+standard error.
 """
 
 import json

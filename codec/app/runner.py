@@ -1,6 +1,6 @@
 """For each file: try, write, report; in the end the exit code. Every command that works on files goes through here.
 
-Before: `jobs`, which says what there is to do. It uses `workers` for several files at a time, and `report`.
+`jobs` says what there is to do, `workers` does several files at a time, and `report` says what became of them.
 """
 
 import functools

@@ -1,9 +1,7 @@
 """The kinds of autoencoders: each is a latent and a penalty added to the reconstruction loss, and a way of training.
 
-No kind has code of its own.
-
-After: `networks` builds the latent, `loop` adds up the objective. Every term is per value of the input, so that losses
-and weights do not depend on its width.
+No kind has code of its own: `networks` builds the latent, `loop` adds up the objective. Every term is per value of the
+input, so that losses and weights do not depend on its width.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,5 @@
 """The one network of all kinds: an encoder, a latent and a decoder, of dense or of convolutional layers.
-
-Before: `kinds`; `loop` trains it.
+`loop` trains it.
 
 Tensors are rows [N, F] on both sides; pictures are rows of H * W * C values in that order.
 """

@@ -1,5 +1,5 @@
 """`aecodec ae report`: one HTML file of a fitted estimator and rows, which needs nothing else, neither network nor
-other files. Last but `commands`.
+other files.
 
 Everything the page decodes was decoded here, on a grid over the plane drawn; the page looks the nearest place up and
 computes nothing itself. Its parts are in page/: template, style sheet, and scripts in the order of SCRIPTS.

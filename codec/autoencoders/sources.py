@@ -1,5 +1,5 @@
 """Arrays out of what people have: .npy, CSV, Parquet, IDX (MNIST's), folders of pictures, scikit-learn's digits; and
-latents into files. For `commands`.
+latents into files.
 
 The content says what a file is, not its name, so that standard input works the same.
 """

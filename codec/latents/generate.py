@@ -57,8 +57,8 @@ def sample(
         return _draw(tables, rows, rng, temperature)
 
     for i, (r, c) in enumerate(tiles.grid(height, width, 0)):
-        like = given and given.tiles[i]
-        drawn.append(engine.compose(r.stop - r.start, c.stop - c.start, hundredths, choose, like))
+        kept = given and given.tiles[i]
+        drawn.append(engine.compose(r.stop - r.start, c.stop - c.start, hundredths, choose, kept))
     return files.pack(coder, drawn, height, width, hundredths)
 
 

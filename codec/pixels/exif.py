@@ -1,5 +1,4 @@
-"""EXIF blocks: what they say of the picture, and as much of one as another format can hold; used by `metadata`,
-`tiff`, `write`.
+"""EXIF blocks: what they say of the picture, and as much of one as another format can hold.
 
 A block is kept as it is, bare, without the b"Exif\0\0" that JPEG files put before it. Whatever it says is untrusted.
 """

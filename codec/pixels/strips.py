@@ -1,7 +1,7 @@
 """Pictures by rows: a Scan is a Picture that is never whole in memory. `pipeline` codes from scans and to scans.
 
-A Picture is the scan of one strip that is there already, so that there is one path for both: `read`, `png`, `tiff` and
-`deep` know how to read and to write the strips of files.
+A Picture is the scan of one strip that is there already, so that there is one path for both. `scanner` reads the
+strips of files, and `write` writes them.
 """
 
 import math
@@ -58,9 +58,8 @@ class Window:
 
     def __init__(self, pieces: Iterable[NDArray[Any]]):
         self._pieces = iter(pieces)
-        self._held: list[
-            tuple[int, NDArray[Any]]
-        ] = []  # (first row, array), together all rows from the last top to `_bottom`
+        # (First row, array): together all rows from the last top to `_bottom`.
+        self._held: list[tuple[int, NDArray[Any]]] = []
         self._bottom = 0
 
     def rows(self, top: int, bottom: int) -> NDArray[Any]:

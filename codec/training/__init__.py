@@ -1,1 +1,1 @@
-"""Training of the default model: `data` -> `model` -> `loop` -> `export`. The codec itself never imports it."""
+"""Training of models: `data` -> `model` -> `loop` -> `export`. Only the command line imports it."""

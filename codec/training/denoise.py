@@ -19,8 +19,8 @@ from .model import Trainable
 from .thaw import thaw
 
 SIGMA = 60  # strongest noise, in 8-bit levels
-# As in `loop.objective`: what noise hides is lost at every quality, so that the loss grows faster with lambda than for
-# clean pictures.
+# The balance of `Objective`: what noise hides is lost at every quality, so that the loss grows faster with lambda than
+# for clean pictures.
 BALANCE = 0.75
 ENCODER = ("analysis", "hyper_analysis")
 

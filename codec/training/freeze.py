@@ -22,8 +22,7 @@ Tensors = dict[str, torch.Tensor]
 NETWORKS = ("analysis", "synthesis", "hyper_analysis")
 MARGIN = 1.25  # of the limits over the largest magnitude seen
 ACTIVATION = 2.0**13  # a channel's largest input in units of its layer
-# The same of latents: what text and gratings ask for depends on where they lie.
-LATENT_MARGIN = 2.0
+LATENT_MARGIN = 2.0  # of the limits of latents: what text and gratings ask for depends on where they lie
 SUM = 2.0**31 * 0.998  # what no sum passes; the rest is for rounding
 STREAM = 2.0**30  # what no residual stream passes
 # Share of the channels of a residual stream whose units the weights of a layer may make coarser.
@@ -45,7 +44,7 @@ class Ranges:
         }
         self.top: Tensors = {}
         self.out: Tensors = {}
-        # With how many numbers were added up.
+        # Sums, each with how many numbers were added up.
         self.sums: dict[str, tuple[torch.Tensor, int]] = {}
         self.squares: dict[str, tuple[torch.Tensor, int]] = {}
 

@@ -1,4 +1,4 @@
-"""anomaly fit and anomaly score. Before: `shared`."""
+"""anomaly fit and anomaly score."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""denoise, which reports and names files as `compress` does. Before: `shared`."""
+"""denoise, which reports and names files as `compress` does."""
 
 import os
 from functools import partial

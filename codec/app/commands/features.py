@@ -1,4 +1,4 @@
-"""embed and similar: feature vectors and what they find. Before: `shared`."""
+"""embed and similar: feature vectors and what they find."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""sample and interpolate: pictures that never were. Before: `shared`."""
+"""sample and interpolate: pictures that never were."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""What several of the commands need. Before: `arguments` and `options`."""
+"""What several of the commands need."""
 
 import importlib.util
 import os

@@ -1,7 +1,5 @@
 """PNG by rows: what Pillow reads and writes only whole.
 
-Beside `deep`, which asks Pillow for all bits of what it has in memory; used by `strips` and `read`.
-
 Reading inflates a stretch of rows at a time and checks every CRC-32. Writing chooses each row's filter and deflates.
 """
 

@@ -1,4 +1,4 @@
-"""TIFF by rows; used by `scanner` and `read`. Writing is uncompressed; reading cuts a file into small ones.
+"""TIFF by rows. Writing is uncompressed; reading cuts a file into small ones.
 
 These are of whole strips or tiles, each of which is compressed on its own. So whatever Pillow and libtiff know of
 compressions, predictors and colours works for large files too.
