@@ -225,9 +225,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         checks.fitted(self)
         corruption = design.corruption(self, noise or self.noise, self.noise_level if level is None else level)
         generator = torch.Generator().manual_seed(int(check_random_state(random_state).randint(2**31 - 1)))
-        return self._pictured(
-            self.scaling_.back(corruption(torch.from_numpy(self.scaling_.forward(self._rows(X))), generator).numpy())
-        )
+        x = torch.from_numpy(self.scaling_.forward(self._rows(X)))
+        return self._pictured(self.scaling_.back(corruption(x, generator).numpy()))
 
     def jacobian_norm(self, X: Any) -> Array:
         """Frobenius norm of d latent / d input at each row [N], inputs scaled.
@@ -278,13 +277,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _run(self, function: Callable[[torch.Tensor], torch.Tensor], x: Array) -> Array:
         """function over float64 rows, in pieces, on the network's device."""
+        pieces = torch.from_numpy(x.astype(np.float64)).split(CHUNK)
         with torch.no_grad():
-            return np.concatenate(
-                [
-                    function(rows.to(self._at)).cpu().numpy()
-                    for rows in torch.from_numpy(x.astype(np.float64)).split(CHUNK)
-                ]
-            )
+            return np.concatenate([function(rows.to(self._at)).cpu().numpy() for rows in pieces])
 
     def _decoded(self, Z: Array) -> Array:
         finish = torch.sigmoid if self.loss == "bce" else lambda x: x

@@ -27,10 +27,14 @@ from .layout import (
     TILE,
     VERSION,
     Cursor,
+    is_cicp,
+    is_range,
     join_flags,
     split_flags,
     write,
 )
+
+DESYNCED = "the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise"
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,9 @@ def pack(aec: Aec) -> bytes:
         raise BadOption(f"a picture with lossless={header.lossless} cannot be of model {header.model.hex()}")
     if header.rounded and not header.lossless:
         raise BadOption("samples can be rounded only in a lossless picture")
-    if "cicp" in sections and not _is_cicp(sections["cicp"]):
+    if "cicp" in sections and not is_cicp(sections["cicp"]):
         raise BadOption(f"a section cicp cannot be {sections['cicp'].hex()}")
-    if "range" in sections and not (header.depth == 16 and _is_range(sections["range"])):
+    if "range" in sections and not (header.depth == 16 and is_range(sections["range"])):
         raise BadOption(f"a section range cannot be {sections['range'].hex()} with {header.depth} bits")
     if "drawn" in sections and not header.may_be_drawn:
         raise BadOption(
@@ -171,9 +175,9 @@ class Reader:
 
     def _section(self, kind: str) -> bytes:
         content = self._read(len(self._symbols) + self.sections.index(kind), f"section {kind}")
-        if kind == "cicp" and not _is_cicp(content):
+        if kind == "cicp" and not is_cicp(content):
             raise Corrupt("the section cicp does not hold code points of RGB colours")
-        if kind == "range" and not _is_range(content):
+        if kind == "range" and not is_range(content):
             raise Corrupt("the section range does not hold a least and a greatest sample")
         return content
 
@@ -285,16 +289,6 @@ def _read_suffix(cursor: Cursor) -> str:
     if not re.fullmatch(b"[a-z0-9]+", suffix) or suffix.decode() in SUFFIXES:
         raise Corrupt(f"the suffix {suffix!r} is not lower-case letters and digits, or has a flag of its own")
     return suffix.decode()
-
-
-def _is_cicp(content: bytes) -> bool:
-    """Whether a section holds primaries, transfer characteristics, 0 for RGB, and whether the range is full."""
-    return len(content) == 4 and content[2] == 0 and content[3] < 2
-
-
-def _is_range(content: bytes) -> bool:
-    """Whether a section holds two samples of 16 bits, of which the second is not the smaller one."""
-    return len(content) == 4 and int.from_bytes(content[:2], "little") <= int.from_bytes(content[2:], "little")
 
 
 def _read(file: BinaryIO, count: int) -> bytes:

@@ -164,3 +164,13 @@ def split_flags(flags: int) -> dict[str, int]:
     if rest:
         raise UnsupportedVersion(f"the file uses features that this package does not know (flags {flags:#x})")
     return parts
+
+
+def is_cicp(content: bytes) -> bool:
+    """Whether a section holds primaries, transfer characteristics, 0 for RGB, and whether the range is full."""
+    return len(content) == 4 and content[2] == 0 and content[3] < 2
+
+
+def is_range(content: bytes) -> bool:
+    """Whether a section holds two samples of 16 bits, of which the second is not the smaller one."""
+    return len(content) == 4 and int.from_bytes(content[:2], "little") <= int.from_bytes(content[2:], "little")

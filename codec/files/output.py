@@ -1,5 +1,4 @@
-"""Output files that are either whole or not there; used by the command line for every file it writes, and knowing
-nothing of pictures or .aec data.
+"""Output files that are either whole or not there; used for every file that is written.
 
 The bytes go to a temporary file in the target's directory, are synced, and take the target's name in one step. An
 exception on the way removes the temporary file, and so does `drop_all` in a signal's handler; whatever stood at the
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 SYNCED = os.O_RDONLY if os.name == "posix" else os.O_RDWR  # how a file is opened to be synced: Windows wants to write
 LINKS = 40  # as many as Linux follows
+HELD_BYTES = 1 << 26  # of what goes to no regular file, up to which it waits in memory
 DESCRIPTORS = re.compile(r"/dev/fd|/proc/([0-9]+)(/task/[0-9]+)?/fd")  # folders of open files; macOS has the first only
 
 
@@ -178,7 +178,7 @@ class Stream:
     def __init__(self, target: str | None = None):
         import tempfile  # with shutil: milliseconds that --help need not wait for
 
-        self._target, self._file = target, tempfile.SpooledTemporaryFile(MEMORY)
+        self._target, self._file = target, tempfile.SpooledTemporaryFile(HELD_BYTES)
 
     def open(self) -> BinaryIO:
         """The binary file to write."""
@@ -205,9 +205,6 @@ class Stream:
 
     def drop(self) -> None:
         self._file.close()
-
-
-MEMORY = 1 << 26  # bytes for standard output held in memory
 
 
 def _opened(place: str | int) -> BinaryIO:
@@ -256,9 +253,7 @@ def drop_all() -> None:
 
 @contextlib.contextmanager
 def atomic(target: str, overwrite: bool = False) -> Iterator[BinaryIO]:
-    """A Draft's binary file to write, which becomes `target` when the block ends without an exception; raises as a
-    Draft.
-    """
+    """A Draft's binary file to write, `target` when the block ends without an exception. Raises as a Draft."""
     made = draft(target, overwrite)
     try:
         yield made.open()

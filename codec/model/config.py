@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 STRIDE = 16  # picture pixels per latent position
 HYPER_STRIDE = 4  # latent positions per hyper-latent position
-
+MAX_RESIDUAL = 1 << 14  # a symbol beyond it is no picture's
 
 # Where a size of a Config may lie, if not in 1..1024; the latent has no more channels than a 16 x 16 DCT of three
 # colours functions.

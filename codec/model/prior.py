@@ -20,7 +20,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .config import Config
+from .config import MAX_RESIDUAL, Config
 from .fixed import GAIN, Hundredths, Whole, fixed, two_to
 from .networks import add, shuffle
 
@@ -38,11 +38,8 @@ class Block(nn.Module):
 
     def __init__(self, layer: Callable[..., nn.Module], channels: int, mid: int):
         super().__init__()
-        self.a, self.d, self.b = (
-            layer(channels, mid, 1, True),
-            layer(mid, mid, 3, True, True),
-            layer(mid, channels, 1, False, True),
-        )
+        self.a, self.d = layer(channels, mid, 1, True), layer(mid, mid, 3, True, True)
+        self.b = layer(mid, channels, 1, False, True)
         self.f1, self.f2 = layer(channels, 2 * channels, 1, True), layer(2 * channels, channels, 1, False, True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -124,16 +121,14 @@ ROW_START = -2.5  # log2-scale where row 0 begins; row r stands for scales about
 ROW_SHIFT = HEAD - 3
 EXACT = 1 << 23  # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term
 QUALITIES = 64  # at which constants are kept: 20 kB each
-MAX_RESIDUAL = 1 << 14  # a symbol beyond it is no picture's
 
 
 def float32_is_whole() -> bool:
     """Whether products of float32 matrices keep every bit: a caller, for the whole process, or the environment may have
     allowed TF32 or bf16.
     """
-    if any(
-        os.environ.get(f"{library}_DEFAULT_FPMATH_MODE", "STRICT").upper() != "STRICT" for library in ("ONEDNN", "DNNL")
-    ):
+    modes = (os.environ.get(f"{library}_DEFAULT_FPMATH_MODE", "STRICT") for library in ("ONEDNN", "DNNL"))
+    if any(mode.upper() != "STRICT" for mode in modes):
         return False
     try:
         return torch.get_float32_matmul_precision() == "highest"
@@ -191,10 +186,9 @@ class FixedNetwork(PriorNetwork):
                 layer.freeze(dtype)
         self.phases = self.phase_bias.to(dtype)
         heads: list[Any] = list(self.heads)
-        self.low, self.high, self.offset = [
-            torch.stack([getattr(head, name) for head in heads])[:, None] for name in ("low", "high", "offset")
-        ]
-        self.matrix = torch.stack([head.matrix for head in heads])
+        names = "low", "high", "offset", "matrix"
+        low, high, offset, self.matrix = [torch.stack([getattr(head, name) for head in heads]) for name in names]
+        self.low, self.high, self.offset = low[:, None], high[:, None], offset[:, None]
 
     def vector(self, t: int) -> torch.Tensor:
         return self.phases[t]

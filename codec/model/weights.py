@@ -73,6 +73,17 @@ def path_of(name: str | Path) -> Path:
     return path
 
 
+def shortest(path: Path) -> str:
+    """What `path_of` finds a weight file by: the name of an installed one, else its path."""
+    return path.stem if path.parent == FOLDER else str(path)
+
+
+def check_id(name: str | Path, found: bytes, wanted: bytes) -> None:
+    """Raises BadWeights where a name stands for another model than was meant."""
+    if found != wanted:
+        raise BadWeights(f"the model {str(name)!r} is {found.hex()} here, and {wanted.hex()} is needed")
+
+
 def name_of(model_id: bytes) -> str:
     """Name of the installed model with this id (4 bytes). Raises UnknownModel."""
     for path in sorted(FOLDER.glob("*.safetensors")):

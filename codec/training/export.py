@@ -21,7 +21,7 @@ from scipy.special import erf
 
 from ..bitstream.tables import Tables, pmf_to_cdf
 from ..engine.torch.model import Model
-from ..engine.torch.payload import quantised
+from ..engine.torch.quantiser import quantised
 from ..files.output import atomic
 from ..model import purpose
 from ..model.config import Config

@@ -23,7 +23,8 @@ from codec.engine.torch.device import inference
 from codec.engine.torch.model import Model
 from codec.errors import CodecError
 from codec.model import prior as prior_module
-from codec.model.prior import EXACT, MAX_RESIDUAL, ROWS, FixedLayer, gather
+from codec.model.config import MAX_RESIDUAL
+from codec.model.prior import EXACT, ROWS, FixedLayer, gather
 from tests.fuzz import tiny
 
 QUALITIES = (5, 50, 95)

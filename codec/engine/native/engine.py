@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ...bitstream.container import Tile
 from ...bitstream.tables import Tables
 from ...coding.tiles import Halo
-from ...errors import BadWeights, Corrupt
+from ...errors import Corrupt
 from ...loading import loading
 from ...model.config import HYPER_STRIDE
-from ...model.weights import FOLDER
+from ...model.weights import check_id, shortest
 from ...stages import stage
 from .. import seam
 from ..seam import NO_HALO
@@ -59,7 +59,7 @@ class NativeEngine:
     def __reduce__(self) -> tuple[Any, ...]:
         """Of a model that is installed the name is kept, of another the path."""
         path = self.model.path
-        return _unpickled, (path.stem if path.parent == FOLDER else str(path), self.model.id)
+        return _unpickled, (shortest(path), self.model.id)
 
     def sibling(self, model: str) -> "NativeEngine":
         return NativeEngine(load(model))
@@ -146,8 +146,7 @@ class NativeEngine:
 def _unpickled(name: str | Path, id: bytes) -> NativeEngine:
     """Raises UnknownModel, and BadWeights where another model has that name by now."""
     model = load(name)
-    if model.id != id:
-        raise BadWeights(f"the model {name!r} is {model.id.hex()} here, and {id.hex()} is needed")
+    check_id(name, model.id, id)
     return NativeEngine(model)
 
 

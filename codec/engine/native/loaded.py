@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...bitstream.container import Tile
+from ...bitstream.container import DESYNCED, Tile
 from ...errors import BadOption, BadWeights, Corrupt
-from ...model.config import Config
+from ...model.config import MAX_RESIDUAL, Config
 from ...model.weights import FORMAT, ID_BYTES, metadata_of, path_of, read_header, refusing
 from . import library
 
-MAX_RESIDUAL = 1 << 14
 KEPT = "table.", "prior.gain_y", "prior.exp2"  # of the tensors, for what Python asks
 ENCODING = "analysis.", "hyper_analysis.", "thresholds"  # what only an encoder needs, half of a weight file
 TYPECODES = {"I8": "b", "I16": "h", "I32": "i", "F32": "f"}
@@ -35,7 +34,6 @@ CORRUPT = {
     library.LONG: "the entropy-coded data do not end after {count} symbols",
     library.FORM: "the entropy-coded data are not in their shortest form",
 }
-DESYNCED = "the decoded symbols do not match their checksum: the file is damaged or this machine computes otherwise"
 
 
 class Entry(NamedTuple):

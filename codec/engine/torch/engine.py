@@ -17,13 +17,13 @@ from ...bitstream.container import Tile
 from ...bitstream.tables import Tables
 from ...coding import tiles
 from ...coding.tiles import Halo
-from ...errors import BadWeights, Corrupt
+from ...errors import Corrupt
 from ...model.config import STRIDE
 from ...model.fixed import PIXEL, SAMPLE, Hundredths
-from ...model.weights import FOLDER
+from ...model.weights import check_id, shortest
 from ...stages import stage
 from ..seam import NO_HALO, Effort
-from . import payload, samples
+from . import payload, quantiser, samples
 from .device import CPU, device_of, has_bfloat16, inference, moved
 from .forking import set_threads
 from .memory import spilling
@@ -60,9 +60,8 @@ class TorchEngine:
     def __reduce__(self) -> tuple[Any, ...]:
         """Of a model that is installed the name is kept, of another the path; what is of this engine alone, whole."""
         path = self.model.path
-        name = path.stem if path.parent == FOLDER else str(path)
         networks = self._analysis, self._hyper_analysis
-        return _unpickled, (name, self.model.id, *self._asked, *networks)
+        return _unpickled, (shortest(path), self.model.id, *self._asked, *networks)
 
     @property
     def torch(self) -> "TorchEngine":
@@ -159,7 +158,7 @@ class TorchEngine:
         steps, reached, _ = native(self.model.path).peek(start, rows, columns, quality)
         with inference(self.model.networks):
             y = moved(torch.from_numpy(steps).double(), self.device).permute(2, 0, 1)
-            return payload.dequantised(self.model, y[None], quality)[0], reached
+            return quantiser.dequantised(self.model, y[None], quality)[0], reached
 
     @spilling
     def _read(self, tiles: Sequence[Tile], rows: int, columns: int, quality: Hundredths) -> list[Any]:
@@ -199,7 +198,7 @@ class TorchEngine:
                     p = p.double().mul_(1 << PIXEL).round_()
                 else:
                     p = self.model.networks.synthesis(
-                        payload.steps(self.model, y, quality), self.model.at(quality), halo=halo
+                        quantiser.steps(self.model, y, quality), self.model.at(quality), halo=halo
                     )
             x = samples.given(p, channels, depth)
             # numpy makes 16 bits of it, which torch hardly knows.
@@ -235,8 +234,7 @@ def _unpickled(
 ) -> TorchEngine:
     """Raises UnknownModel, and BadWeights where another model has that name by now."""
     engine = TorchEngine.opened(name, device, threads)
-    if engine.model.id != id:
-        raise BadWeights(f"the model {name!r} is {engine.model.id.hex()} here, and {id.hex()} is needed")
+    check_id(name, engine.model.id, id)
     return TorchEngine(engine.model, *networks) if any(networks) else engine
 
 

@@ -14,19 +14,20 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ...bitstream.container import Tile
+from ...bitstream.container import DESYNCED, Tile
 from ...bitstream.entropy import Decoder, Encoder
 from ...bitstream.tables import Tables
 from ...errors import Corrupt
-from ...model.config import HYPER_STRIDE
+from ...model.config import HYPER_STRIDE, MAX_RESIDUAL
 from ...model.fixed import HYPER, SAMPLE, TARGET, Hundredths, fixed
-from ...model.prior import LATENT, MAX_RESIDUAL, STEPS, gather, place
+from ...model.prior import LATENT, STEPS, gather, place
 from ...stages import stage
 from .device import CPU, moved
 from .model import Model
+from .quantiser import dequantised, quantised, rebuilt
 from .refinement import Fit
 
-MOST_TARGET = 2 * MAX_RESIDUAL << TARGET  # of latents in steps of 2^-TARGET
+MOST_TARGET = 2 * MAX_RESIDUAL << TARGET  # of latents, in quantiser steps of 2^-TARGET
 
 
 def encode(
@@ -79,11 +80,11 @@ def encode(
 
         unit = 2.0**-TARGET
 
-        def rounded(wanted: torch.Tensor) -> torch.Tensor:
+        def requantised(wanted: torch.Tensor) -> torch.Tensor:
             y = rounding(fixed(wanted.double() / unit), keep)
             return rebuilt(n.pull, y, residuals, rows).mul_(unit).float()
 
-        wanted = fit(target.mul(unit).float(), rounded)
+        wanted = fit(target.mul(unit).float(), requantised)
         target = fixed(wanted.double() / unit).clamp_(-MOST_TARGET, MOST_TARGET)
     encoders = [Encoder() for _ in range(count)]
 
@@ -141,16 +142,6 @@ def compose(
     return _finished([encoder], z, decoded)[0]
 
 
-def quantised(model: Model, residuals: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The symbols of residuals [n], in steps of 2^-TARGET, under their table rows: rounded where the error saved is
-    worth its bits (`Networks.thresholds`); both float64.
-    """
-    one, more = (x.index_select(0, rows) for x in model.networks.thresholds)
-    size = residuals.abs()
-    whole = torch.sub(size, more).mul_(2.0**-TARGET).add_(1).floor_()
-    return torch.where(whole > 1, whole, size >= one).copysign_(residuals).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)
-
-
 def decode(
     model: Model, tiles: Sequence[Tile], h: int, w: int, quality: Hundredths, refused: dict[int, Corrupt] | None = None
 ) -> torch.Tensor:
@@ -160,26 +151,6 @@ def decode(
     n = model.networks
     _, symbols, decoded, rows = read(model, tiles, h, w, quality, refused)
     return dequantised(model, rebuilt(n.pull, decoded, symbols, rows)[:, :, :h, :w], quality)
-
-
-def dequantised(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
-    """y [N,M,h,w] of quantiser steps of 2^-TARGET, float64."""
-    reciprocal = model.networks.prior.gains(quality)[1] * 2.0**-TARGET
-    return torch.mul(y, reciprocal).contiguous(memory_format=torch.channels_last)
-
-
-def steps(model: Model, y: torch.Tensor, quality: Hundredths) -> torch.Tensor:
-    """What `dequantised` multiplied, in quantiser steps of 2^-TARGET: whole numbers, to the bit; float64."""
-    return fixed(y.double() / (model.networks.prior.gains(quality)[1] * 2.0**-TARGET))
-
-
-def rebuilt(pull: torch.Tensor, decoded: torch.Tensor, symbols: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """y in steps of 2^-TARGET, float64 [N,M,high,wide], of y in 2^-LATENT, its symbols and their rows: what is not zero
-    is pulled to the mean. Overwrites `decoded` and `symbols`.
-    """
-    y = decoded.mul_(1 << TARGET - LATENT)
-    y.view(-1).addcmul_(symbols.sign_().view(-1), pull.index_select(0, rows.view(-1)).double(), value=-1)
-    return y
 
 
 def read(
@@ -243,10 +214,7 @@ def read(
                 with stage("rANS"):
                     decoders[i].finish()
                 if _checksum(*own) != tiles[i].symbols_crc:
-                    raise Corrupt(
-                        "the decoded symbols do not match their checksum: "
-                        "the file is damaged or this machine computes otherwise"
-                    )
+                    raise Corrupt(DESYNCED)
     return z, symbols, decoded, y_rows
 
 

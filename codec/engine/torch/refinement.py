@@ -51,13 +51,13 @@ class Fit:
             errors = [error_of(_picture(tile, y.device)) for tile in samples]
         self.own = list(zip(errors, quality if isinstance(quality, tuple) else (quality,) * len(samples)))
 
-    def __call__(self, target: torch.Tensor, rounded: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """The target [N,M,high,wide], in quantiser steps on the padded grid, whose rounding fits best; rounded(target):
-        that, as the synthesis gets it.
+    def __call__(self, target: torch.Tensor, quantised: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """The target [N,M,high,wide], in quantiser steps on the padded grid, that fits best once it is quantised;
+        quantised(target): what the synthesis gets of it.
         """
         worth = self.worth(*target.shape[2:])
         for number in range(self.passes):
-            steps = rounded(target)
+            steps = quantised(target)
             target = target.lerp(steps - self.gradient(steps) / (2 * worth), 1 / (number + 2))
         return target
 
