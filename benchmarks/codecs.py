@@ -180,25 +180,23 @@ FORMATS = {
     "webp": Format("WebP", "WEBP", {"method": 6}, (1, 10, 20, 35, 50, 80, 90, 95), 0, 100, "webp"),
     "avif": Format("AVIF 4:2:0", "AVIF", {"subsampling": "4:2:0"}, AVIF_QUALITIES, 0, 100, "avif"),
     "avif444": Format("AVIF 4:4:4", "AVIF", {"subsampling": "4:4:4"}, AVIF_QUALITIES, 0, 100, "avif"),
-    # The quality of JPEG 2000 is the PSNR in dB its encoder aims at.
     "jpeg2000": Format(
         "JPEG 2000",
         "JPEG2000",
         {"irreversible": True, "mct": 1, "quality_mode": "dB"},
-        (24, 26, 28, 30, 32, 35, 38, 42),
+        (24, 26, 28, 30, 32, 35, 38, 42),  # dB: its encoder aims at a PSNR
         10,
         60,
         "jpg_2000",
         whole=False,
     ),
-    # 100 is lossless, another coder.
     "jxl": Format(
         "JPEG XL",
         "JXL",
         {"effort": 7, "lossless_jpeg": False},
         (20, 35, 50, 60, 70, 80, 88, 94),
         1,
-        99,
+        99,  # 100 is lossless, another coder
         "pillow-jxl-plugin",
         "pillow_jxl",
     ),
@@ -233,13 +231,13 @@ class Pillow:
 
     @cached_property
     def versions(self):
-        library = (
-            importlib.metadata.version(self.format.library)
-            if self.format.package
-            else features.version(self.format.library)
-        )
+        version = importlib.metadata.version if self.format.package else features.version
         aom = {"aom": AvifImagePlugin.get_codec_version("aom")} if self.format.pillow == "AVIF" else {}
-        return {"pillow": importlib.metadata.version("pillow"), self.format.library: library, **aom}
+        return {
+            "pillow": importlib.metadata.version("pillow"),
+            self.format.library: version(self.format.library),
+            **aom,
+        }
 
     def encode(self, image, quality):
         file = io.BytesIO()
@@ -258,9 +256,8 @@ class Pillow:
         """Arguments of a process that encodes the PNG `source`, or decodes `source` to the PPM `target`."""
         lines = ["from PIL import Image"]
         if self.format.package:
-            lines.append(
-                f"import {self.format.package}; {self.format.package}.JpegXLImagePlugin.DECODE_THREADS = {self.threads}"
-            )
+            plugin = f"{self.format.package}.JpegXLImagePlugin"
+            lines.append(f"import {plugin}; {plugin}.DECODE_THREADS = {self.threads}")
         if self.format.pillow == "AVIF":
             lines.append(f"from PIL import AvifImagePlugin; AvifImagePlugin.DEFAULT_MAX_THREADS = {self.threads}")
         pillow, arguments = (self.format.pillow, self._arguments(quality)) if direction == "encode" else ("PPM", {})
@@ -272,13 +269,9 @@ class Pillow:
 
         The threads of AVIF are given because libavif cuts large pictures into tiles by their number.
         """
-        arguments = dict(self._save)
-        if self.name == "jpeg2000":
-            arguments["quality_layers"] = [quality]
-        else:
-            arguments["quality"] = quality
+        wanted = {"quality_layers": [quality]} if self.name == "jpeg2000" else {"quality": quality}
         threads = {"AVIF": "max_threads", "JXL": "num_threads"}.get(self.format.pillow)
-        return {**arguments, threads: self.threads} if threads else arguments
+        return self._save | wanted | ({threads: self.threads} if threads else {})
 
 
 @lru_cache

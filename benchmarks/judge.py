@@ -61,8 +61,8 @@ def text(run: dict) -> str:
         for anchor in (name for name in run["codecs"] if (codec, name, measured[0], "set") in found):
             whole, single = ([found[codec, anchor, name, scope] for name in measured] for scope in ("set", "picture"))
             lines += ["", f"{run['codecs'][codec]['label']} against {run['codecs'][anchor]['label']}"]
-            lines.append(_row("mean curve of the set", [_percent(r["value"]) for r in whole], columns))
-            lines.append(_row("mean of the pictures", [_percent(r["mean"]) for r in single], columns))
+            lines.append(_row("mean curve of the set", [summary.percent(r["value"]) for r in whole], columns))
+            lines.append(_row("mean of the pictures", [summary.percent(r["mean"]) for r in single], columns))
             lines.append(
                 _row(f"  {bdrate.CONFIDENCE:.0%} interval", [_interval(r["interval"]) for r in single], columns)
             )
@@ -100,16 +100,12 @@ def _row(title, cells, width):
     return f"{title:24}" + "".join(f"{cell:>{width}}" for cell in cells)
 
 
-def _percent(value):
-    return "-" if value is None else f"{value:+.1f}"
-
-
 def _interval(edges):
     return "-" if edges is None else f"{edges[0]:+.0f}..{edges[1]:+.0f}"
 
 
 def _worst(pictures):
-    return _percent(bdrate.average(pictures.values()))
+    return summary.percent(bdrate.average(pictures.values()))
 
 
 def _short(name, width):

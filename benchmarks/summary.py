@@ -47,7 +47,7 @@ def _rates(run):
                     for scope, method in (("set", "pchip"), ("set", "akima"), ("picture", "pchip"))
                 )
                 name = codec + " (trained on it)" * (metric in run["codecs"][codec]["trained_on"])
-                numbers = "".join(f"{_percent(v):>12}" for v in (whole["value"], akima["value"], single["mean"]))
+                numbers = "".join(f"{percent(v):>12}" for v in (whole["value"], akima["value"], single["mean"]))
                 lines.append(f"  {name:60}{numbers}{_spread(single)}{_range(whole)}")
                 if whole["reason"]:
                     notes[f"  {codec} against {anchor} on {metric}: {whole['reason']}"] = None
@@ -58,15 +58,15 @@ def _spread(single):
     """The interval of the mean of the pictures, and the worst of them."""
     if single["interval"] is None:
         return ""
-    low, high = map(_percent, single["interval"])
-    return f"  [{low} {high}], {_percent(bdrate.average(single['worst'].values()))}"
+    low, high = map(percent, single["interval"])
+    return f"  [{low} {high}], {percent(bdrate.average(single['worst'].values()))}"
 
 
 def _range(whole):
     return "" if whole["value"] is None else f"   over {whole['low']:.1f}..{whole['high']:.1f}"
 
 
-def _percent(value):
+def percent(value):
     return "-" if value is None else f"{value:+.1f}"
 
 

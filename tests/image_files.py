@@ -38,10 +38,15 @@ def encoded(samples, format, **options):
     return file.getvalue()
 
 
-def saved(picture, suffix):
+def written(picture, suffix):
+    """(the bytes of a file, what of the picture is not in it)."""
     file = io.BytesIO()
-    save(picture, file, suffix)
-    return file.getvalue()
+    notes = save(picture, file, suffix)
+    return file.getvalue(), notes
+
+
+def saved(picture, suffix):
+    return written(picture, suffix)[0]
 
 
 def png_file(samples, bitdepth, interlace=False, **options):

@@ -7,19 +7,18 @@ import json
 import numpy as np
 import pytest
 import region_files
-from click.testing import CliRunner
 from conftest import psnr
 from image_files import SRGB
 from PIL import Image
 from region_files import HEIGHT, WIDTH
 
 import codec
-from codec.app.cli import cli
 from codec.bitstream import container
 from codec.errors import Corrupt, NotAec, TooLarge, Truncated
 from codec.model.config import STRIDE
 from codec.pipeline.damage import Damage
 from codec.pixels import scanner
+from tests.app.cli_files import aecodec
 
 small_tiles = pytest.fixture(scope="module", autouse=True)(region_files.small_tiles)
 pictures = pytest.fixture(scope="module")(region_files.pictures)
@@ -119,10 +118,6 @@ def folder(tmp_path, monkeypatch, pictures):
     (tmp_path / "a.aec").write_bytes(pictures["rgb"][0])
     (tmp_path / "bad.aec").write_bytes(damaged(pictures["rgb"][0], 0))
     return tmp_path
-
-
-def aecodec(*arguments, input=None):
-    return CliRunner().invoke(cli, [str(argument) for argument in arguments], input=input, prog_name="aecodec")
 
 
 def test_crop_and_scale_on_the_command_line(folder, pictures):

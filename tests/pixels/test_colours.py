@@ -8,11 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
-from image_files import SRGB, chunk, photo
+from image_files import SRGB, chunk, photo, written
 from PIL import Image, ImageCms
 
 import codec
-from codec.pixels import colour, write
+from codec.pixels import colour
 from codec.pixels.formats import avif
 from codec.pixels.picture import Picture, to_pil, without
 from codec.pixels.read import load
@@ -35,12 +35,6 @@ def gamma(value):
 
 def corners(values):
     return b"cHRM", struct.pack(">8I", *(round(100000 * value) for value in values))
-
-
-def written(picture, suffix):
-    file = io.BytesIO()
-    notes = write.save(picture, file, suffix)
-    return file.getvalue(), notes
 
 
 def linear(values):

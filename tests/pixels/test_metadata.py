@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from image_files import SRGB, chunk, exif, photo
+from image_files import SRGB, chunk, exif, photo, written
 from PIL import Image, ImageOps
 
 import codec
@@ -32,12 +32,6 @@ RDF = (
 )
 GUID = b"0123456789ABCDEF0123456789abcdef"
 FORMATS = ["png", "jpg", "webp", "avif", "tif", "bmp", "ppm"]
-
-
-def written(picture, suffix):
-    file = io.BytesIO()
-    notes = write.save(picture, file, suffix)
-    return file.getvalue(), notes
 
 
 def upright(data):

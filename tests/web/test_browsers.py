@@ -33,13 +33,6 @@ class Server:
     folders: dict[str, Path]
 
 
-@pytest.fixture(scope="module", params=["chromium", "firefox"])
-def window(request):
-    found = browser.opened(request.param)
-    yield found
-    found.close()
-
-
 @pytest.fixture(scope="module")
 def server(web_models, tmp_path_factory):
     """A Server of the package, tests, models and files."""

@@ -34,13 +34,6 @@ SCRIPT = 'src="/package/img.js" data-models="/models/"'
 HEARS = """onload="hear(event)" onerror="hear(event)" """
 
 
-@pytest.fixture(scope="module", params=["chromium", "firefox"])
-def window(request):
-    found = browser.opened(request.param)
-    yield found
-    found.close()
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A folder of files, and what is in them by name."""
