@@ -28,6 +28,7 @@ from codec.model.networks import ResBlock
 from codec.model.weights import path_of
 from codec.training import checkpoint, loop
 from codec.training.data import Pictures
+from codec.training.options import RunOptions
 from codec.training.thaw import grown, thaw
 
 from .. import bdrate, data
@@ -215,7 +216,7 @@ def measure(name, options, pictures):
     """Trains one row and returns its figures."""
     what, make, changes, optimizer = ROWS[name]
     model = make()
-    run = loop.RunOptions(**vars(options) | changes | {"out": f"{options.out}/{name.replace(' ', '-')}"})
+    run = RunOptions(**vars(options) | changes | {"out": f"{options.out}/{name.replace(' ', '-')}"})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     with patch.object(loop, "Pictures", SameCrops):
         model = loop.train(run, model, optimizer)
@@ -268,7 +269,7 @@ def main():
         print(table(map(json.loads, Path(a.table, "ablation.jsonl").read_text().splitlines())))
         return
     pictures = data.pictures(a.images)
-    options = loop.RunOptions(
+    options = RunOptions(
         data=a.data,
         out=a.out,
         objective="psnr",

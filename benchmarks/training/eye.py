@@ -28,6 +28,7 @@ from codec.engine.torch.device import has_bfloat16
 from codec.training import loop
 from codec.training.checkpoint import load
 from codec.training.data import held_out
+from codec.training.options import RunOptions
 
 from .. import bdrate, metrics
 from .ablate import SameCrops
@@ -60,7 +61,7 @@ ROWS = {
 def changed(options, changes, out):
     """The options of a row, whose learning rate is a factor of the other rows'."""
     values = {f.name: getattr(options, f.name) for f in fields(options)} | changes | {"out": out}
-    return loop.RunOptions(**values | {"lr": options.lr * changes.get("lr", 1.0)})
+    return RunOptions(**values | {"lr": options.lr * changes.get("lr", 1.0)})
 
 
 def middles(paths):
@@ -166,7 +167,7 @@ def main():
         return
     names, reasons = metrics.available(KEPT_OUT + TRAINED_ON)
     print(*reasons.values(), sep="\n")
-    options = loop.RunOptions(
+    options = RunOptions(
         data=a.data,
         init=a.init,
         out=a.out,

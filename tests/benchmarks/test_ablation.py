@@ -14,7 +14,7 @@ pytest.importorskip("bjontegaard")
 from benchmarks.training import ablate, eye
 from codec.model.weights import path_of
 from codec.training import data
-from codec.training.loop import RunOptions
+from codec.training.options import RunOptions
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from codec.model.config import Config
 from codec.model.weights import path_of
 from codec.training.data import Pictures
 from codec.training.distance import WEIGHTS, Distance, score, weights, window
-from codec.training.loop import RunOptions
 from codec.training.objective import Objective, kept_worth, luma_error, mean_colour, squared_error
+from codec.training.options import RunOptions
 from codec.training.thaw import thaw
 
 

@@ -30,8 +30,9 @@ from codec.model.prior import ROWS, gather, place
 from codec.training.checkpoint import first_of
 from codec.training.data import Pictures, gather_crops
 from codec.training.export import export, read_average
-from codec.training.loop import RunOptions, train
+from codec.training.loop import train
 from codec.training.model import Trainable, scatter
+from codec.training.options import RunOptions
 from codec.training.thaw import thaw
 
 TINY = dict(
@@ -209,7 +210,8 @@ def test_a_denoising_encoder_learns_and_goes_on(frozen, shard, tmp_path):
 
 PEER = """
 import hashlib, json, os, sys
-from codec.training.loop import RunOptions, train
+from codec.training.loop import train
+from codec.training.options import RunOptions
 model = train(RunOptions(**json.loads(sys.argv[1])))
 digest = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
 open(os.path.join(sys.argv[2], os.environ["RANK"]), "w").write(digest)
