@@ -19,6 +19,7 @@ from safetensors.torch import load as load_tensors
 from ..engine.torch.engine import TorchEngine
 from ..engine.torch.model import checked
 from ..errors import BadWeights
+from ..model import basis
 from ..model.config import Config
 from ..model.networks import Analysis, Gain, HyperAnalysis
 from ..model.weights import read_metadata, refusing
@@ -33,10 +34,8 @@ def dct(size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Orthonormal `size` x `size` DCT over luma and two chroma axes, [3 * size^2, 3, size, size], all of luma first;
     and u + v of each function.
     """
-    k = torch.arange(size, dtype=torch.float64)
-    d = math.sqrt(2 / size) * torch.cos(math.pi * (2 * k + 1) * k[:, None] / (2 * size))
-    d[0] /= math.sqrt(2)
-    colour = torch.nn.functional.normalize(torch.tensor([[1, 1, 1], [1, 0, -1], [-0.5, 1, -0.5]], dtype=torch.float64))
+    colour, d = (torch.from_numpy(axes) for axes in (basis.colours(), basis.cosines(size)))
+    k = torch.arange(size)
     return torch.einsum("kc,ui,vj->kuvcij", colour, d, d).reshape(-1, 3, size, size).float(), (k[:, None] + k).flatten()
 
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,6 +207,5 @@ def _timed(scan: Any, watch: Stopwatch, stage: str, fingerprint: Fingerprint | N
     from ...pixels.strips import Scan
 
     seen: Callable[[Iterable[Any]], Iterator[Any]] = fingerprint.of if fingerprint else iter
-    names = ("width", "height", "channels", "depth", "has_alpha", "icc", "exif", "xmp", "cicp", "notes", "suffix")
-    fields = {name: getattr(scan, name) for name in names}
-    return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **fields)
+    said = {field.name: getattr(scan, field.name) for field in fields(Scan) if field.name != "strips"}
+    return Scan(strips=lambda: watch.timed(stage, seen(scan.strips())), **said)

@@ -2,7 +2,6 @@
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -16,8 +15,6 @@ from ..inputs import reread, source
 from ..options import Options
 from ..report import Outcome
 from ..runner import Work, run
-
-MODELS = Path(__file__).parents[2] / "models"
 
 
 @click.command()
@@ -67,12 +64,14 @@ def models(as_json: bool) -> None:
     """List the installed models: name, id, size, what it is for."""
     import hashlib
 
-    for path in sorted(MODELS.glob("*.safetensors")):
+    from ...model import weights
+
+    for path in sorted(weights.FOLDER.glob("*.safetensors")):
         data = path.read_bytes()
         objective = purpose.objective_of(path)
         record = {
             "model": path.stem,
-            "id": hashlib.sha256(data).hexdigest()[:8],
+            "id": hashlib.sha256(data).digest()[: weights.ID_BYTES].hex(),
             "bytes": len(data),
             "objective": objective,
             "purpose": purpose.PURPOSES.get(objective, "for an objective that this version does not know"),
