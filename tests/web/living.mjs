@@ -6,7 +6,8 @@ import { sha256 } from "./outcome.js";
 const failed = (promise) => promise.then(() => "fine", (error) => error.kind ?? error.name);
 
 export async function run(open, { small, large }) {
-  const codec = await open({ model: "tiny" }), found = {}, [one, many] = [small, large].map((path) => readFileSync(path));
+  const codec = await open({ model: "tiny" }), found = {};
+  const [one, many] = [small, large].map((path) => readFileSync(path));
   const pixels = async () => sha256((await codec.decode(one)).data);
   found.pixels = new Set(await Promise.all([pixels(), pixels(), pixels()])).size;
 
