@@ -4,6 +4,7 @@ improves. Between `networks` and `estimator`.
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -132,18 +133,7 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     shuffled = torch.randperm(len(x), generator=order)
     history.held_out, kept = shuffled[:held], x[shuffled[held:].to(x.device)]
     judged = x[history.held_out.to(x.device)] if held else None
-    optimizer: torch.optim.Optimizer
-    if exact:
-        optimizer = torch.optim.LBFGS(
-            network.parameters(),
-            max_iter=20,
-            history_size=40,
-            tolerance_grad=1e-12,
-            tolerance_change=1e-14,
-            line_search_fn="strong_wolfe",
-        )
-    else:
-        optimizer = torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
+    optimizer = _optimizer(network, plan)
     best, best_state, waited, drops = math.inf, None, 0, 0
     if network.into is not None:
         start_as_pca(network, kept, plan.loss, noise)
@@ -151,24 +141,9 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
             best, best_state = judge(network, judged, plan, seed), copy.deepcopy(network.state_dict())
     with tqdm(total=plan.epochs, unit="epoch", leave=False, disable=not plan.progress) as bar:
         for _ in range(plan.epochs):
-            total, used = 0.0, 0
-            batches = (
-                [torch.arange(len(kept))] if exact else torch.randperm(len(kept), generator=order).split(plan.batch)
-            )
-            for batch in batches:
-                if 4 * len(batch) < plan.batch and len(batches) > 1:
-                    # Too few for the penalties that are statistics of a batch; other rows are left over next time.
-                    continue
-                rows = kept[batch.to(x.device)]
-
-                def closure(rows: torch.Tensor = rows) -> torch.Tensor:
-                    optimizer.zero_grad()
-                    loss = objective(network, rows, plan, noise)
-                    loss.backward()
-                    return loss
-
-                total, used = total + optimizer.step(closure).item() * len(rows), used + len(rows)
-            history.training.append(total / used)
+            places = torch.arange(len(kept)) if exact else torch.randperm(len(kept), generator=order)
+            batches = places.split(len(kept) if exact else plan.batch)
+            history.training.append(_epoch(network, kept, batches, plan, optimizer, noise))
             if judged is not None:
                 history.validation.append(judge(network, judged, plan, seed))
             latest = (history.validation or history.training)[-1]
@@ -191,6 +166,45 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     if plan.kind.latent == "identity":
         standardise(network, x)
     return history
+
+
+def _optimizer(network: Network, plan: Plan) -> torch.optim.Optimizer:
+    if not plan.kind.flat:
+        return torch.optim.Adam(network.parameters(), lr=plan.learning_rate, fused=True)
+    return torch.optim.LBFGS(
+        network.parameters(),
+        max_iter=20,
+        history_size=40,
+        tolerance_grad=1e-12,
+        tolerance_change=1e-14,
+        line_search_fn="strong_wolfe",
+    )
+
+
+def _epoch(
+    network: Network,
+    x: torch.Tensor,
+    batches: Sequence[torch.Tensor],
+    plan: Plan,
+    optimizer: torch.optim.Optimizer,
+    noise: torch.Generator,
+) -> float:
+    """A step for each batch of places in x [N, F]; the mean objective."""
+    total, used = 0.0, 0
+    for batch in batches:
+        if 4 * len(batch) < plan.batch and len(batches) > 1:
+            # Too few for the penalties that are statistics of a batch; other rows are left over next time.
+            continue
+        rows = x[batch.to(x.device)]
+
+        def closure(rows: torch.Tensor = rows) -> float:
+            optimizer.zero_grad()
+            loss = objective(network, rows, plan, noise)
+            loss.backward()
+            return loss.item()
+
+        total, used = total + optimizer.step(closure) * len(rows), used + len(rows)
+    return total / used
 
 
 @torch.no_grad()

@@ -70,22 +70,7 @@ def encode(
             return n.prior.walk(z, quality, quantise)
 
     if fit is not None:
-        residuals, rows = (
-            torch.empty(target.shape, dtype=dtype, device=m.device) for dtype in (torch.float64, torch.int32)
-        )
-
-        def keep(t: int, _: Any, step: Iterable[torch.Tensor]) -> None:
-            for whole, part in zip((residuals, rows), step):
-                place(whole, t, part)
-
-        unit = 2.0**-TARGET
-
-        def requantised(wanted: torch.Tensor) -> torch.Tensor:
-            y = rounding(fixed(wanted.double() / unit), keep)
-            return rebuilt(n.pull, y, residuals, rows).mul_(unit).float()
-
-        wanted = fit(target.mul(unit).float(), requantised)
-        target = fixed(wanted.double() / unit).clamp_(-MOST_TARGET, MOST_TARGET)
+        target = _fitted(fit, target, rounding, n.pull)
     encoders = [Encoder() for _ in range(count)]
 
     def write(symbols: torch.Tensor, rows: NDArray[Any], ends: Any, tables: Tables) -> None:
@@ -98,6 +83,26 @@ def encode(
     write(z, rows_z, len(rows_z) // count * np.arange(1, count), m.tables_z)
     decoded = rounding(target, lambda t, coded, _: write(coded[0], _flat(coded[1]), coded[2], m.tables_y))
     return _finished(encoders, z, decoded)
+
+
+def _fitted(fit: Fit, target: torch.Tensor, rounding: Callable[..., torch.Tensor], pull: torch.Tensor) -> torch.Tensor:
+    """The target that a Fit makes of one [N,M,high,wide]; rounding: as in `encode`."""
+    residuals, rows = (
+        torch.empty(target.shape, dtype=dtype, device=target.device) for dtype in (torch.float64, torch.int32)
+    )
+
+    def keep(t: int, _: Any, step: Iterable[torch.Tensor]) -> None:
+        for whole, part in zip((residuals, rows), step):
+            place(whole, t, part)
+
+    unit = 2.0**-TARGET
+
+    def requantised(wanted: torch.Tensor) -> torch.Tensor:
+        y = rounding(fixed(wanted.double() / unit), keep)
+        return rebuilt(pull, y, residuals, rows).mul_(unit).float()
+
+    wanted = fit(target.mul(unit).float(), requantised)
+    return fixed(wanted.double() / unit).clamp_(-MOST_TARGET, MOST_TARGET)
 
 
 def _finished(encoders: list[Encoder], z: torch.Tensor, decoded: torch.Tensor) -> list[Tile]:
