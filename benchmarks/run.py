@@ -102,7 +102,7 @@ def _results(tasks, jobs):
         for task in tasks:
             yield task, work(task)
         return
-    # spawn, as fork would copy torch's threads in an unknown state
+    # A fork would copy torch's threads in an unknown state.
     pool = ProcessPoolExecutor(min(jobs, len(tasks)), multiprocessing.get_context("spawn"), _start_worker)
     futures = {pool.submit(work, task): task for task in tasks}
     try:

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 
 import codec
 
-# So it is in the background of a script, and the processes under test would inherit it.
+# Ignored, as it is in the background of a script, it would be ignored by the processes under test too.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
