@@ -131,7 +131,9 @@ export interface Sight<F extends Format = "rgba"> extends Omit<Tile<F>, "data"> 
 export interface StreamOptions<F extends Format = Format> extends Omit<DecodeOptions<F>, "progress" | "tiles"> {
   /** Called for tiles as they come, coarse ones first; with format "png" each time for all that is there. */
   progress?: (sight: Sight<F>) => void;
-  /** Gives bytes of the file from another request, null if it cannot: those of the EXIF, which says how it is turned. */
+  /**
+   * Gives bytes of the file from another request, null if it cannot: those of the EXIF, which says how it is turned.
+   */
   part?: (start: number, size: number) => Promise<Uint8Array | null>;
 }
 
