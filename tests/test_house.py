@@ -99,3 +99,16 @@ def test_torch_is_imported_where_networks_run():
 
     assert not [name for name, tree in MODULES.items() if uses(tree) and not f"{name}.".startswith(TORCH)]
     assert uses(MODULES["model.networks"])
+
+
+def test_lines_and_files_are_short():
+    """Lines that no tool lays out (ruff has those of Python), and modules of tests."""
+    top = ROOT.parent
+    paths = [path for folder in ("codec", "benchmarks", "tests") for path in (top / folder).rglob("*.*")]
+    ours = [path for path in paths if not {"vendor", "node_modules"} & set(path.relative_to(top).parts)]
+    scripts = [path for path in ours if path.suffix in (".c", ".h", ".js", ".mjs", ".ts", ".css", ".html")]
+    assert len(scripts) > 50
+    longest = {path: max(map(len, path.read_text("utf-8").splitlines()), default=0) for path in scripts}
+    assert not [str(path) for path, length in longest.items() if length > 120]
+    modules = [path for path in ours if path.suffix == ".py" and path.relative_to(top).parts[0] == "tests"]
+    assert not [str(path) for path in modules if len(path.read_text("utf-8").splitlines()) > 400]

@@ -1,5 +1,5 @@
-/* Pictures and payloads through the library, on processors that have no Python here: prints what each operation gave, as
- * checksums, a line for each. Usage: portable FILE SIMD, of a file that tests/native/portable.py writes. */
+/* Pictures and payloads through the library, on processors that have no Python here: prints what each operation gave,
+ * as checksums, a line for each. Usage: portable FILE SIMD, of a file that tests/native/portable.py writes. */
 #include "../../codec/engine/native/internal.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static int through(const aec_model *model, int latent)
     }
     result |= aec_read(model, quality, payload, length * 4, h, w, latents, &found, NULL, NULL, NULL, &symbols);
     result |= aec_render(model, quality, latents, h, w, halo, height, width, channels, depth, made);
-    printf("%08x %08x %08x\n", (unsigned)found, (unsigned)aec_crc(0, latents, numbers), (unsigned)aec_crc(0, made, samples));
+    printf("%08x %08x %08x\n", (unsigned)found, (unsigned)aec_crc(0, latents, numbers),
+           (unsigned)aec_crc(0, made, samples));
     free(latents), free(words), free(made);
     return result | (!given && found != check);
 }

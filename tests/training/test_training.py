@@ -272,28 +272,9 @@ def read_encoder_average(checkpoint):
 
 
 def test_a_killed_run_leaves_a_whole_checkpoint(shard, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "codec.training.loop",
-        "--data",
-        shard,
-        "--out",
-        str(tmp_path),
-        "--minutes",
-        "5",
-        "--batch",
-        "2",
-        "--crop",
-        "64",
-        "--no-compile",
-        "--device",
-        "cpu",
-        "--save-every",
-        "0",
-        "--config",
-        json.dumps(TINY),
-    ]
+    command = [sys.executable, "-m", "codec.training.loop", "--data", shard, "--out", str(tmp_path)]
+    command += "--minutes 5 --batch 2 --crop 64 --no-compile --device cpu --save-every 0 --config".split()
+    command.append(json.dumps(TINY))
     process = subprocess.Popen(
         command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, start_new_session=True
     )
