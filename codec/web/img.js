@@ -144,23 +144,23 @@
     hears(type, img) {
       const last = { whole: this.kept.url, failed: BROKEN }[this.state];
       if (!last || img.currentSrc !== last) return false;
-      this.settle(img);
-      return (type === "load") === (this.state === "whole");
+      this.settle(img, type === "load");
+      return true;
     }
 
-    settle(img) {
+    settle(img, isShown) {
       delete img.complete;
       delete img.decode;
-      if (this.state === "whole") this.resolve();
+      if (isShown) this.resolve();
       else this.reject(new DOMException("The source image cannot be decoded.", "EncodingError"));
     }
 
     /** Lets go of the img, which is as the page wants it again. */
     release(img) {
       const { holder, before } = this;
-      this.state = "released";
       this.ended.abort();
-      this.settle(img);
+      this.settle(img, this.state === "whole");
+      this.state = "released";
       if (/^(?:blob|data):/.test(holder.getAttribute("srcset") ?? "")) {
         if (before === null) holder.removeAttribute("srcset");
         else holder.setAttribute("srcset", before);

@@ -53,7 +53,7 @@ export class Service {
       const models = await modelsOf(folder), id = idOf(models, model);
       this.parts = partsOf(folder, id);
       const part = await loadPart(this.parts.decoder);
-      forgetOthers(folder, Object.values(models)); // which nobody waits for
+      forgetOthers(folder, Object.values(models)).catch(() => {}); // which nobody waits for
       return checked(part, id);
     };
     const compiling = bytesOf(this.memory ? threaded : wasm).then(compiled);
@@ -188,7 +188,7 @@ export class Service {
 /** The format of the samples that a picture is put together of. */
 function formOf(format, transparent) {
   if (format === "png") return transparent ? "rgba" : "rgb";
-  if (format in FORMATS) return format;
+  if (Object.hasOwn(FORMATS, format)) return format;
   return refuse("BadOption", `the format is ${format}, and there are ${[...Object.keys(FORMATS), "png"].join(", ")}`);
 }
 

@@ -157,7 +157,9 @@ def opened(kind: str, width: int = 1000, height: int = 700, **options: bool) -> 
         return Firefox(width, height, **options)
     if browser.missing():
         pytest.skip(browser.missing())
-    return Browser(width, height, **options)
+    found = Browser(width, height, **options)
+    found._call("POST", "/timeouts", {"script": 120_000})
+    return found
 
 
 @contextmanager

@@ -91,13 +91,22 @@ def test_bad_files_are_refused(page):
         assert one.get("error") == ERRORS[name], (name, one)
 
 
-def test_real_photographs(page, server, kodak):
-    coder = codec.Codec("default", engine="native")
-    files = [coder.encode(load(path).pixels, 60, lossless=False) for path in kodak[::3]]
-    for number, file in enumerate(files):
-        (server.folders["files"] / f"{number}.aec").write_bytes(file)
-    found = page(DECODE, "files", [f"{number}.aec" for number in range(len(files))], {"format": "rgb"})["found"]
-    assert [one.get("data") for one in found] == [coder.checksum(file) for file in files]
+@pytest.fixture(scope="module")
+def photographs(server, kodak):
+    """Checksums of the pixels by the names of files on the server."""
+    coder, found = codec.Codec("default", engine="native"), {}
+    for path in kodak:
+        file = coder.encode(load(path).pixels, 60, lossless=False)
+        (server.folders["files"] / f"{path.stem}.aec").write_bytes(file)
+        found[f"{path.stem}.aec"] = coder.checksum(file)
+    return found
+
+
+def test_real_photographs(page, photographs):
+    names, found = list(photographs), []
+    for start in range(0, len(names), 6):  # what a busy machine does before the browser's driver gives up
+        found += page(DECODE, "files", names[start : start + 6], {"format": "rgb"})["found"]
+    assert [one.get("data") for one in found] == list(photographs.values())
 
 
 CACHE = """
@@ -110,12 +119,18 @@ await opened();
 await (await caches.open("aecodec")).put(url, new Response("damaged"));
 sizes.push(await kept());
 await opened();
-return sizes;
+const cache = await caches.open("aecodec"), others = ["/models/00000000.decoder.gz", "/elsewhere/00000000.decoder.gz"];
+for (const other of others) await cache.put(other, new Response("of a model that was replaced"));
+const codec = await open({models});
+for (let i = 0; i < 200 && (await cache.match(others[0])); i++) await new Promise((end) => setTimeout(end, 50));
+const left = await Promise.all(others.map(async (other) => !!(await cache.match(other))));
+codec.close();
+return { sizes, left };
 """
 
 
 def test_a_model_is_fetched_once(window, server, web_models):
-    """And again where what the browser kept is damaged."""
+    """And again where what the browser kept is damaged; what the folder's list has no longer is let go."""
     asked = []
 
     class Listening(browser.Handler):
@@ -129,9 +144,9 @@ def test_a_model_is_fetched_once(window, server, web_models):
 
     id = json.loads((web_models / "models.json").read_text())["default"]
     with browser.served(server.folders, handler=Listening) as url:
-        sizes = paged(window, url)(CACHE, id)
+        found = paged(window, url)(CACHE, id)
     whole = (web_models / f"{id}.decoder.gz").stat().st_size
-    assert sizes == [0, whole, whole, 7, whole]
+    assert found == {"sizes": [0, whole, whole, 7, whole], "left": [False, True]}
     assert sum(path.endswith(".decoder.gz") for path in asked) == 2
     assert not any(path.endswith(".encoder.gz") for path in asked)
 

@@ -183,6 +183,22 @@ def test_what_cannot_be_shown_is_an_error(shown):
     assert re.search(r"half\.aec: the file ends too early", said) and re.search(r"none\.aec: the server says 404", said)
 
 
+def test_pictures_in_shadow_trees(shown, files):
+    """Of roots that are closed, that the page's text has, and whose hosts are added later."""
+    page = shown("<p id=p><div id=q><template shadowrootmode=open><img src=b.aec></template></div>")
+    page.run(
+        "window.trees = [p.attachShadow({mode: 'closed'}), q.shadowRoot];"
+        "const host = document.createElement('div'); trees.push(host.attachShadow({mode: 'open'}));"
+        "[trees[0], trees[2]].forEach((tree, i) => (tree.innerHTML = `<img id=${'ac'[i]} src=${'ac'[i]}.aec>`));"
+        "window.images = trees.map((tree) => tree.querySelector('img')); images.forEach(listen);"
+        "setTimeout(() => document.body.append(host), 100)"
+    )
+    page.wait("return images.every((img) => img.complete && img.naturalWidth === 240)", seconds=60)
+    for number, name in enumerate("abc"):
+        assert np.array_equal(pixels(page, f"images[{number}]"), files[1][name])
+    assert sorted(page.run("return heard")) == ["a load", "b load", "c load"] or not page.run("return images[1].id")
+
+
 def test_hostile_files(shown, files):
     """Every one is an error, and the next picture is shown."""
     names = sorted(path.name for path in BAD.iterdir() if path.name != "errors.json")

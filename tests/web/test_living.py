@@ -1,4 +1,4 @@
-"""A codec's life under Node: jobs that are cancelled, a worker that dies, tiles as they come."""
+"""A codec's life under Node: jobs that are cancelled, a worker that dies, tiles as they come, what it refuses."""
 
 import hashlib
 
@@ -24,3 +24,12 @@ def test_a_codec_that_is_used_and_goes_on(web_models, tmp_path):
     sizes = [(0, 0, 1024, 1024), (1024, 0, 36, 1024), (0, 1024, 1024, 16), (1024, 1024, 36, 16)]
     assert found["tiles"] == [[i + 1, 4, *size, 4 * size[2] * size[3]] for i, size in enumerate(sizes)]
     assert found["whole"] is None
+
+
+def test_what_pages_give_by_mistake(web_models, tmp_path):
+    """Is refused in place of being read as something else."""
+    path = tmp_path / "file"
+    path.write_bytes(codec.Codec(str(tiny.PATH), engine="native").encode(photograph(40, 50), lossless=False))
+    found = node.run("refused.mjs", web_models, path=path)
+    assert found["found"] == ["BadOption"] * 28 + ["TooLarge"] * 2 + ["Corrupt"]
+    assert found["exif"] == 3 and found["last"] == "Closed"
