@@ -4,6 +4,7 @@ Only names pass through here: nothing knows pictures, .aec data or options' defa
 """
 
 import codecs
+import contextlib
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -26,10 +27,14 @@ def read_list(source: str) -> list[str]:
     else:
         with open(source, "rb") as file:
             data = file.read()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes them
+        with contextlib.suppress(UnicodeDecodeError):
+            data = data.decode("utf-16").encode()
+    data = data.removeprefix(codecs.BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")
     else:
-        names = data.removeprefix(codecs.BOM_UTF8).split(b"\n")
+        names = data.split(b"\n")
         if all(name.endswith(b"\r") for name in names[:-1]):  # else it is part of a name
             names = [name.removesuffix(b"\r") for name in names]
     return [os.fsdecode(name) for name in names if name]

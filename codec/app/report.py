@@ -6,6 +6,7 @@ standard error.
 """
 
 import json
+import math
 import os
 import sys
 import time
@@ -79,7 +80,7 @@ class Report:
         if outcome.lost:
             record = record | {"lost": list(outcome.lost)}
         if self.as_json:
-            click.echo(json.dumps(record))
+            click.echo(json_line(record))
         for problem in outcome.problems:
             self._say(f"aecodec: {shown(name)}: {problem}")
         if outcome.note and not self.quiet:
@@ -95,7 +96,7 @@ class Report:
         self.failures += 1
         said = reason(name, error)
         if self.as_json:
-            click.echo(json.dumps({"input": name, "error": said}))
+            click.echo(json_line({"input": name, "error": said}))
         self._say(f"aecodec: {shown(name)}: {said}")
         if self.verbose and not isinstance(error, (CodecError, OSError)):
             import traceback  # milliseconds that nothing else waits for
@@ -116,6 +117,19 @@ class Report:
                 speed = self._pixels / 1e6 / max(self._bar.format_dict["elapsed"], 1e-3)
                 self._bar.set_postfix_str(f"{speed:.1f} MP/s", refresh=False)
             self._bar.update()
+
+
+def json_line(record: Any) -> str:
+    """As JSON, which has no word for a number that is not finite: null."""
+    return json.dumps(_finite(record), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 NAMED = 5  # files passed over, and kinds of them, beyond which the others are only counted

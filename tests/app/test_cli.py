@@ -174,10 +174,12 @@ def test_directory_without_pictures_is_an_error(folder):
 
 
 @pytest.mark.parametrize("separator", ["\n", "\r\n", "\0"])
-def test_file_list(pictures, separator):
-    (pictures / "list").write_bytes(separator.join(["a.png", "b.png", ""]).encode())
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_file_list(pictures, separator, encoding):
+    os.rename("b.png", "b\u0142.png")
+    (pictures / "list").write_bytes(separator.join(["a.png", "b\u0142.png", ""]).encode(encoding))
     succeed("compress", "--filelist", "list")
-    assert {"a.aec", "b.aec"} <= set(listing())
+    assert {"a.aec", "b\u0142.aec"} <= set(listing())
 
 
 def test_file_list_from_stdin(pictures):

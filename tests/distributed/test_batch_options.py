@@ -80,6 +80,16 @@ def test_what_a_part_of_a_picture_measures():
         assert (record["width"], record["height"]) == (7, 8)
 
 
+def test_json_has_no_infinity():
+    """Though the PSNR of what is the same is infinite, in the manifest too."""
+    import pyarrow.parquet
+
+    done = batch("in", "out", "--psnr", "--lossless", "--json")
+    refuse = lambda word: pytest.fail(f"{word} is no JSON")
+    assert json.loads(done.stdout, parse_constant=refuse)["psnr"] is None
+    assert pyarrow.parquet.read_table("out/manifest.parquet")["psnr"].to_pylist() == [float("inf")]
+
+
 def test_what_is_missing_is_said():
     assert batch("in", "out", "--lossy").exit_code == 0
     whole = Path("out/deep/a.aec").read_bytes()

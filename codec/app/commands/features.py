@@ -1,7 +1,6 @@
 """embed and similar: feature vectors and what they find."""
 
 import dataclasses
-import json
 import os
 from functools import partial
 from typing import Any
@@ -16,7 +15,7 @@ from ..arguments import INPUTS, LATENTS_MODEL, LIMIT, SPEECH, WORK
 from ..bundle import Parameter, takes
 from ..inputs import content
 from ..options import Options
-from ..report import Failure, Outcome
+from ..report import Failure, Outcome, json_line
 from ..runner import Work, run
 from .shared import QUALITY, ending, require, writes
 
@@ -137,7 +136,7 @@ def _list_pairs(options: Options, names: list[str], vectors: Any) -> None:
 
 def _tell(options: Options, record: dict[str, Any], line: str) -> None:
     """A result that is no file's: it goes to standard output either way."""
-    click.echo(json.dumps(record) if options.as_json else line)
+    click.echo(json_line(record) if options.as_json else line)
 
 
 def _nearest(queries: Any, vectors: Any, count: int) -> Any:

@@ -1,6 +1,5 @@
 """verify, info and models: what can be said of files and models without making pictures."""
 
-import json
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..arguments import INPUTS, LIMIT, MODEL, PIXELS, SPEECH, WORK
 from ..bundle import takes
 from ..inputs import reread, source
 from ..options import Options
-from ..report import Outcome
+from ..report import Outcome, json_line
 from ..runner import Work, run
 
 
@@ -76,7 +75,7 @@ def models(as_json: bool) -> None:
             "objective": objective,
             "purpose": purpose.PURPOSES.get(objective, "for an objective that this version does not know"),
         }
-        click.echo(json.dumps(record) if as_json else "{model}  {id}  {bytes:,} bytes  {purpose}".format(**record))
+        click.echo(json_line(record) if as_json else "{model}  {id}  {bytes:,} bytes  {purpose}".format(**record))
 
 
 # The work on one file, for worker processes
