@@ -17,6 +17,7 @@ from .formats import ppm
 
 UNKNOWN, MULTIPLIED = 0, 1  # kinds of extra samples of a TIFF
 ALIKE = 3  # levels of 8 bits that two decoders may differ by
+LUMA = 0.299, 0.587, 0.114  # of red, green and blue
 
 
 def read(file: BinaryIO, image: Any) -> NDArray[Any] | None:
@@ -137,11 +138,26 @@ def of_boxes(data: bytes, shallow: NDArray[Any], depth: int) -> tuple[NDArray[An
         found = found[..., None] if found.ndim == 2 else found
         if found.shape == shallow.shape and found.dtype == np.uint16 and found.max() < 2**depth:
             samples = _scaled(found, 2**depth - 1).astype(np.uint16)
-            distance = np.abs((samples >> 8).astype(np.int16) - shallow)
-            if np.where(shallow == 0, np.minimum(distance, 256 - distance), distance).max() <= ALIKE:
+            if _alike(samples, shallow, wraps=kind != "AVIF"):
                 return samples, []
     if kind != "AVIF" and not shallow.all():
         raise BadImage(
             f"the picture is a JPEG 2000 file of {depth} bits per sample, of which Pillow makes black of white{how}"
         )
     return shallow, [f"all but 8 of its {depth} bits per sample{how}"]
+
+
+def _alike(samples: NDArray[Any], shallow: NDArray[Any], wraps: bool) -> bool:
+    """Whether samples of 16 bits are the picture that Pillow gave with 8, as well as two decoders agree.
+
+    Colours of half the size they enlarge in different ways, so that only the luma is near. wraps: 0 may be 256.
+    """
+    distance = (samples >> 8).astype(np.int16) - shallow
+    if wraps:
+        distance[shallow == 0] = np.minimum(distance[shallow == 0], 256 - distance[shallow == 0])
+    if np.abs(distance).max() <= ALIKE:
+        return True
+    if wraps or shallow.shape[2] < 3 or np.abs(distance[..., 3:]).max(initial=0) > ALIKE:
+        return False
+    luma = distance[..., :3].astype(np.float32) @ np.float32(LUMA)
+    return float(np.abs(luma).mean()) <= 1 and float(np.abs(distance).mean()) <= ALIKE

@@ -44,6 +44,19 @@ def test_avif(bits, channels):
     assert np.abs(found[..., : expected.shape[2]] - expected).max() <= 65535 / (2**bits - 1)
 
 
+@pytest.mark.parametrize("bits", [10, 12])
+@pytest.mark.parametrize("subsampling", ["420", "422"])
+def test_avif_with_smaller_colours(bits, subsampling):
+    """Which imagecodecs enlarges in another way than Pillow."""
+    rows, columns = np.mgrid[:64, :96]
+    waves = [np.sin(columns / (7 + i)) * np.cos(rows / (5 + i)) for i in range(3)]
+    samples = np.rint((0.5 + 0.4 * np.dstack(waves)) * (2**bits - 1)).astype(np.uint16)
+    data = imagecodecs.avif_encode(samples, level=90, bitspersample=bits, pixelformat=subsampling)
+    picture = load(data)
+    assert picture.depth == 16 and picture.notes == ()
+    assert np.abs(picture.pixels - widened(samples, bits)).mean() < 65535 / 50
+
+
 @pytest.mark.parametrize("bits", [12, 16])
 def test_jpeg_2000(bits):
     samples = levels(bits)
