@@ -150,7 +150,8 @@ def of_boxes(data: bytes, shallow: NDArray[Any], depth: int) -> tuple[NDArray[An
 def _alike(samples: NDArray[Any], shallow: NDArray[Any], wraps: bool) -> bool:
     """Whether samples of 16 bits are the picture that Pillow gave with 8, as well as two decoders agree.
 
-    Colours of half the size they enlarge in different ways, so that only the luma is near. wraps: 0 may be 256.
+    Colours of half the size they enlarge in different ways, most of all at the edge of an odd width, so that only the
+    luma is near. wraps: 0 may be 256.
     """
     distance = (samples >> 8).astype(np.int16) - shallow
     if wraps:
@@ -159,5 +160,5 @@ def _alike(samples: NDArray[Any], shallow: NDArray[Any], wraps: bool) -> bool:
         return True
     if wraps or shallow.shape[2] < 3 or np.abs(distance[..., 3:]).max(initial=0) > ALIKE:
         return False
-    luma = distance[..., :3].astype(np.float32) @ np.float32(LUMA)
+    luma = distance[..., :3].astype(np.float32) @ np.array(LUMA, np.float32)
     return float(np.abs(luma).mean()) <= 1 and float(np.abs(distance).mean()) <= ALIKE
