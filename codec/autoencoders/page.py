@@ -107,9 +107,8 @@ def build(
     scaled = estimator.scaling_.forward(rows)
     pca = PCA(min(estimator.latent_dim_, *scaled.shape), svd_solver="full").fit(scaled)
     components = pca.transform(scaled)
-    share = float(
-        1 - np.square(scaled - pca.inverse_transform(components)).mean() / np.square(scaled - scaled.mean(0)).mean()
-    )
+    lost, whole = np.square(scaled - pca.inverse_transform(components)), np.square(scaled - scaled.mean(0))
+    share = float(1 - lost.mean() / whole.mean())
     flat, axes, centre = _plane(latents)
     classes, indices = _classes(labels, keep)
     threshold = estimator.anomaly_threshold(quantile)
@@ -145,14 +144,7 @@ def build(
         content["maps"], (lambda p: estimator.inverse_transform(centre + p @ axes), lambda p: undo(_padded(pca, p)))
     ):
         drawn["plane"] = look.block(decode(_nodes(drawn["extent"], side)))
-    parts = {
-        "title": f"{estimator.kind} autoencoder",
-        "style": _text("page.css"),
-        "data": json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
-        "script": "\n".join(map(_text, SCRIPTS)),
-    }
-    page = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("template.html"))
-    return page, {
+    return _filled(f"{estimator.kind} autoencoder", content), {
         "rows": len(rows),
         "shown": len(keep),
         "score": content["score"],
@@ -160,6 +152,17 @@ def build(
         "threshold": threshold,
         "above": int((errors > threshold).sum()),
     }
+
+
+def _filled(title: str, content: dict) -> str:
+    """The template with all that belongs into it."""
+    parts = {
+        "title": title,
+        "style": _text("page.css"),
+        "data": json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        "script": "\n".join(map(_text, SCRIPTS)),
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _text("template.html"))
 
 
 def _text(file: str) -> str:

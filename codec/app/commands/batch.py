@@ -79,14 +79,8 @@ def batch(
     """
     check_encoding(encoding)
     ray, destination = cluster.pop("ray"), options.destination or ""
-    if not ray and any(cluster.values()):
-        raise click.UsageError("--address, --actors and --num-gpus need --ray")
-    if ray and options.jobs > 1:
-        raise click.UsageError("--ray takes --actors instead of -j")
-    if decompress and psnr:
-        raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
-    for option in given(QUALITY if decompress else [*DECODING.options, *RECOVER]):
-        raise click.UsageError(f"{option} {'excludes' if decompress else 'needs'} --decompress")
+    _check_cluster(options, ray, cluster)
+    _check_direction(decompress, psnr)
     if options.preserve and None in (transfer.local(source), transfer.local(destination)):
         raise click.UsageError("--preserve needs directories of this machine on both sides")
     for module in ("fsspec", "pyarrow"):
@@ -125,6 +119,22 @@ def batch(
     except OSError as error:
         raise Failure(f"{shown(manifest)}: {error.strerror or error}") from None
     return code
+
+
+def _check_cluster(options: Options, ray: bool, cluster: dict[str, Any]) -> None:
+    """Raises click.UsageError where options of a cluster come without one, or others with one."""
+    if not ray and any(cluster.values()):
+        raise click.UsageError("--address, --actors and --num-gpus need --ray")
+    if ray and options.jobs > 1:
+        raise click.UsageError("--ray takes --actors instead of -j")
+
+
+def _check_direction(decompress: bool, psnr: bool) -> None:
+    """Raises click.UsageError for what makes sense in the other direction only."""
+    if decompress and psnr:
+        raise click.UsageError("--psnr needs the original pictures, which --decompress does not have")
+    for option in given(QUALITY if decompress else [*DECODING.options, *RECOVER]):
+        raise click.UsageError(f"{option} {'excludes' if decompress else 'needs'} --decompress")
 
 
 def _suffix(format: str) -> str:
