@@ -125,11 +125,11 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
     without, the learning rate is divided, and after the last division training ends. The linear kind has no local
     minima (Baldi and Hornik 1989) and is worth solving exactly: L-BFGS on all rows.
     """
-    exact = plan.kind.flat
+    solved = plan.kind.flat
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(x.device).manual_seed(seed)
     history = History()
-    held = 0 if exact else round(plan.held_out * len(x))
+    held = 0 if solved else round(plan.held_out * len(x))
     shuffled = torch.randperm(len(x), generator=order)
     history.held_out, kept = shuffled[:held], x[shuffled[held:].to(x.device)]
     judged = x[history.held_out.to(x.device)] if held else None
@@ -141,8 +141,8 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
             best, best_state = judge(network, judged, plan, seed), copy.deepcopy(network.state_dict())
     with tqdm(total=plan.epochs, unit="epoch", leave=False, disable=not plan.progress) as bar:
         for _ in range(plan.epochs):
-            places = torch.arange(len(kept)) if exact else torch.randperm(len(kept), generator=order)
-            batches = places.split(len(kept) if exact else plan.batch)
+            places = torch.arange(len(kept)) if solved else torch.randperm(len(kept), generator=order)
+            batches = places.split(len(kept) if solved else plan.batch)
             history.training.append(_epoch(network, kept, batches, plan, optimizer, noise))
             if judged is not None:
                 history.validation.append(judge(network, judged, plan, seed))
@@ -156,12 +156,12 @@ def train(network: Network, x: torch.Tensor, plan: Plan, seed: int) -> History:
                 continue
             waited += 1
             if waited >= plan.patience:
-                if exact or drops == DROPS:
+                if solved or drops == DROPS:
                     break
                 drops, waited = drops + 1, 0
                 for group in optimizer.param_groups:
                     group["lr"] /= DROP
-    if best_state is not None and not exact:
+    if best_state is not None and not solved:
         network.load_state_dict(best_state)
     if plan.kind.latent == "identity":
         standardise(network, x)

@@ -49,7 +49,7 @@ class Header:
     alpha: bool
     model: bytes  # first 4 bytes of the SHA-256 of the weight file, NO_MODEL if `lossless`
     suffix: str = ""  # of the original file, without its dot: "" or up to 8 of a-z 0-9
-    lossless: bool = False  # the tiles' payloads are pictures, see `exact`
+    lossless: bool = False  # the tiles' payloads are pictures, see `coding.lossless`
     rounded: bool = False  # lossless of samples that had been rounded before
 
     @property

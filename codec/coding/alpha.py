@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..pixels.formats import png
-from . import exact
+from . import lossless
 
 LEVEL = 9  # of deflate: 1 to 30 % fewer bytes than at 6, for up to 0.07 s per megapixel
 
@@ -33,7 +33,7 @@ def rows(data: bytes, height: int, width: int, depth: int) -> Iterator[NDArray[A
     Raises Corrupt for everything else, before a pixel is decoded when the size, the depth or the kind of PNG is
     another.
     """
-    for rows in exact.png_rows(data, height, width, 1, depth, "the alpha plane"):
+    for rows in lossless.png_rows(data, height, width, 1, depth, "the alpha plane"):
         yield rows[..., 0]
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..errors import Corrupt
 from ..model.config import STRIDE
-from . import exact
+from . import lossless
 
 NEARLY = 0.98  # share of drawn blocks from which there is no photograph worth its own coding
 LONGEST = 16383  # pixels of a side of a WebP
@@ -37,7 +37,7 @@ def split(pixels: NDArray[Any]) -> tuple[bytes, NDArray[Any]] | tuple[None, None
         return None, None
     wide = mask.repeat(STRIDE, 0).repeat(STRIDE, 1)[: pixels.shape[0], : pixels.shape[1], None]
     colours = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
-    section = exact.webp(np.concatenate([colours * wide, np.uint8(255) * wide], 2))
+    section = lossless.webp(np.concatenate([colours * wide, np.uint8(255) * wide], 2))
     return section, np.where(wide, _smooth(pixels, mask), pixels)
 
 
@@ -67,7 +67,7 @@ def find(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def decode(data: bytes, height: int, width: int) -> NDArray[Any]:
     """RGBA samples [H, W, 4] of a section, transparent where nothing is drawn. Raises Corrupt."""
-    samples = exact.decode_webp(data, height, width, 4, "the section drawn")
+    samples = lossless.decode_webp(data, height, width, 4, "the section drawn")
     if not np.isin(samples[..., 3], (0, 255)).all():
         raise Corrupt("the section drawn is partly transparent")
     return samples

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bitstream.container import Tile
-from ..coding import exact
+from ..coding import lossless
 from ..coding.spread import Range
 from ..model import basis
 from ..model.config import STRIDE, Config
@@ -29,7 +29,7 @@ DRAWN = 0.5
 SHARP = 7
 PAGE = 8  # the step of rounded samples for drawings and pages with noise in them, at any quality
 STEPS = PAGE, 16, 32  # the steps tried for small pictures
-FEW = exact.SMALL_PIXELS  # pixels of pictures so small that every step is quickly tried
+FEW = lossless.SMALL_PIXELS  # pixels of pictures so small that every step is quickly tried
 # The whole error of the latents may be so many times what they miss by the estimate: they are decoded to see it.
 FAR = 8
 # Bits per pixel that what the latents miss must be worth before samples are rounded for noise.
@@ -69,7 +69,7 @@ class Contest:
         self._deep = pixels.dtype == np.uint16
         levels = pixels / np.float32(DEEP) if self._deep else pixels  # of 8 bits, which costs are made of
         if not (self.lossless or self._deep):
-            self._plain += count * exact.plain(pixels)
+            self._plain += count * lossless.plain(pixels)
             self._count += count
         if not self._tiles:
             return
@@ -80,8 +80,8 @@ class Contest:
             # A picture is coded one way from end to end.
             self._tiles = {step: coded for step, coded in self._tiles.items() if step in worth}
         for step, coded in self._tiles.items():
-            samples = exact.rounded(pixels, step) if step > 1 else self._as_they_are(pixels)
-            coded.append(Tile(exact.encode(samples), exact.checksum(samples)))
+            samples = lossless.rounded(pixels, step) if step > 1 else self._as_they_are(pixels)
+            coded.append(Tile(lossless.encode(samples), lossless.checksum(samples)))
             if step > 1:
                 lost = samples.astype(np.float32) / (DEEP if self._deep else 1) - levels
                 self._error[step] += float(np.square(lost).mean()) * count
@@ -91,13 +91,13 @@ class Contest:
 
     def _worth_trying(self, pixels: NDArray[Any], count: int, missing: float) -> set[int]:
         """Steps that may win. missing: as `unreachable` says."""
-        if exact.equal(pixels) > DRAWN or (self._deep and exact.regular(self._as_they_are(pixels)) > DRAWN):
+        if lossless.equal(pixels) > DRAWN or (self._deep and lossless.regular(self._as_they_are(pixels)) > DRAWN):
             return {1}  # colours that are clean are not touched, nor slopes of depth
         steps = {1} if count <= TINY else set()
+        expected = missing > SHARP or self._tiles.get(PAGE)  # a page may have margins
         if missing > SHARP and count <= FEW:
             steps.update(STEPS)
-        elif (missing > SHARP or self._tiles.get(PAGE)) and PAGE in self._drawn and exact.equal(pixels, PAGE) > DRAWN:
-            # A page may have margins.
+        elif PAGE in self._drawn and expected and lossless.equal(pixels, PAGE) > DRAWN:
             steps.add(PAGE)
         self._drawn &= steps
         if self._deep and missing > SHARP:

@@ -65,15 +65,15 @@ class Source:
         strips = lambda: (replace(piece, pixels=spread.spread(piece.pixels)) for piece in scan.strips())
         return Scan(scan.width, scan.height, scan.channels, scan.depth, scan.has_alpha, strips)
 
-    def rows(self, exact: bool = False) -> Iterator[NDArray[Any]]:
-        """Yields the samples [n, W, C], from top to bottom; exact: those of the picture, not of `coded`.
+    def rows(self, original: bool = False) -> Iterator[NDArray[Any]]:
+        """Yields the samples [n, W, C], from top to bottom; original: those of the picture, not of `coded`.
 
         The first time to their end alpha is coded beside them.
         """
         scan, file, writer = self.scan, io.BytesIO(), None
         if scan.has_alpha and "alpha" not in self._sections:
             writer = alpha.Writer(file, scan.width, scan.height, scan.depth)
-        for piece in (scan if exact else self.coded).strips():
+        for piece in (scan if original else self.coded).strips():
             if writer and piece.alpha is not None:
                 writer.write(piece.alpha[..., None])
             yield piece.pixels

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bitstream.container import Header, Reader, Tile
-from ..coding import alpha, drawn, exact, tiles
+from ..coding import alpha, drawn, lossless, tiles
 from ..coding.spread import Range
 from ..engine.seam import Engine, Latents
 from ..errors import Corrupt, Truncated
@@ -165,7 +165,7 @@ def samples_of(tile: Tile, header: Header, row: tiles.Span, column: tiles.Span) 
     """What a tile of samples at these spans holds, [H, W, C]. Raises Corrupt."""
     height = min(row.stop * STRIDE, header.height) - row.start * STRIDE
     width = min(column.stop * STRIDE, header.width) - column.start * STRIDE
-    pixels = exact.decode(tile.payload, height, width, header.channels, header.depth)
-    if exact.checksum(pixels) != tile.symbols_crc:
+    pixels = lossless.decode(tile.payload, height, width, header.channels, header.depth)
+    if lossless.checksum(pixels) != tile.symbols_crc:
         raise Corrupt("the pixels of a lossless tile do not match their checksum")
     return pixels

@@ -52,9 +52,9 @@ def reach(
         files = encode([Trial(aim.source, round(100 * quality), lossless) for aim, quality in trying])
         for (aim, _), file in zip(trying, files, strict=True):
             aim.take(file, fidelity)
-    exact = [aim for aim in aims if aim.best is None and target.fidelity is not None and lossless is None]
-    files = encode([Trial(aim.source, 10000, True) for aim in exact])
-    for aim, file in zip(exact, files, strict=True):
+    beyond = [aim for aim in aims if aim.best is None and target.fidelity is not None and lossless is None]
+    files = encode([Trial(aim.source, 10000, True) for aim in beyond])
+    for aim, file in zip(beyond, files, strict=True):
         aim.best = file
     return [aim.failure() if aim.best is None else aim.best for aim in aims]
 

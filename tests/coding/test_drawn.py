@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 import codec
 from codec.bitstream import container, layout
-from codec.coding import drawn, exact
+from codec.coding import drawn, lossless
 from codec.errors import Corrupt
 from codec.latents import features
 from codec.pipeline.damage import Damage
@@ -109,8 +109,8 @@ def test_features_are_those_of_the_whole_page(on_torch):
 
 
 def test_what_is_asked_for_is_obeyed(coder):
-    for lossless in (True, False):
-        assert codec.info(coder.encode(page(), lossless=lossless))["sections"] == {}
+    for asked in (True, False):
+        assert codec.info(coder.encode(page(), lossless=asked))["sections"] == {}
     assert codec.info(coder.encode(page().astype(np.uint16) * 257))["sections"] == {}
 
 
@@ -152,7 +152,7 @@ def test_small_pictures_and_plain_ones(shape):
     assert not drawn.find(np.full(shape, 9, np.uint8)).any() and drawn.find(
         np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     ).shape == (-(-shape[0] // 16), -(-shape[1] // 16))
-    assert drawn.split(np.full(shape, 9, np.uint8)) == (None, None) and exact.plain(np.full(shape, 9, np.uint8)) in (
+    assert drawn.split(np.full(shape, 9, np.uint8)) == (None, None) and lossless.plain(np.full(shape, 9, np.uint8)) in (
         0,
         1,
     )
@@ -174,9 +174,9 @@ def test_damage(coded, coder):
     for hostile in (
         b"x",
         aec.sections["drawn"][:-30],
-        exact.encode(decoded),
-        exact.webp(np.full((*decoded.shape[:2], 4), 100, np.uint8)),
-        exact.webp(np.zeros((9, 9, 4), np.uint8)),
+        lossless.encode(decoded),
+        lossless.webp(np.full((*decoded.shape[:2], 4), 100, np.uint8)),
+        lossless.webp(np.zeros((9, 9, 4), np.uint8)),
     ):
         for read in coder.decode, coder.verify:
             with pytest.raises(Corrupt):

@@ -35,7 +35,7 @@ MODULES = {
     "fence": ["bitstream.entropy"],
     "decode": ["pipeline.codec"],
     "batch": ["pipeline.codec"],
-    "tile": ["coding.exact"],
+    "tile": ["coding.lossless"],
     "weights": ["engine.torch.model", "model.weights"],
 }
 PACKAGES = "atheris", "torch", "numpy", "compressai", "pillow", "safetensors"

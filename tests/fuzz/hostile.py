@@ -15,7 +15,7 @@ import numpy as np
 
 from codec.bitstream import container, layout
 from codec.bitstream.layout import LAYOUT, SECTIONS, Cursor
-from codec.coding import exact
+from codec.coding import lossless
 from codec.errors import CodecError
 
 MOST_TILES = 16  # that `repair` makes
@@ -362,7 +362,7 @@ def seeds(coder):
     over = np.zeros((17, 33, 4), np.uint8)
     over[3:9, 5:] = 40, 90, 40, 255
     gray = container.unpack(files["17x33x1-8"])
-    files["drawn"] = container.pack(replace(gray, sections={"drawn": exact.webp(over)}))
+    files["drawn"] = container.pack(replace(gray, sections={"drawn": lossless.webp(over)}))
     files["lossless-8"] = coder.encode(replace(everything, icc=None), lossless=True)
     files["lossless-16"] = coder.encode(np.arange(320, dtype=np.uint16).reshape(16, 20) * 200, lossless=True)
     return files | {f"forged-{i}": forge(coder, rng) for i in range(12)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import codec
-from codec.coding import exact
+from codec.coding import lossless
 from tests.fuzz import hostile, tiny
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -31,7 +31,8 @@ def corpus():
     picture = np.linspace(0, 255, 20 * 33 * 3).reshape(20, 33, 3)
     tiles = {}
     for how, (channels, kind) in enumerate(((1, np.uint8), (3, np.uint8), (1, np.uint16), (3, np.uint16))):
-        tiles[f"{channels}-{kind.__name__}"] = exact.encode(picture[..., :channels].astype(kind)) + bytes([32, 19, how])
+        tile = lossless.encode(picture[..., :channels].astype(kind))
+        tiles[f"{channels}-{kind.__name__}"] = tile + bytes([32, 19, how])
     return {
         "parser": {name: data + bytes([i % 6]) for i, (name, data) in enumerate(files.items())},
         "decode": {

@@ -240,14 +240,14 @@ def header_of(data):
 
 def tile(data):
     """A lossless tile: WebP or PNG of a given size."""
-    from codec.coding import exact
+    from codec.coding import lossless
 
     if len(data) < 3:
         return "short"
     how, height, width, data = data[-1], data[-2] % 70 + 1, data[-3] % 70 + 1, data[:-3]
     channels, depth = 3 if how & 1 else 1, 16 if how & 2 else 8
     try:
-        pixels = exact.decode(data, height, width, channels, depth)
+        pixels = lossless.decode(data, height, width, channels, depth)
     except Corrupt as error:
         return sentence(error, (Corrupt,))
     assert pixels.shape == (height, width, channels) and pixels.dtype.itemsize * 8 == depth

@@ -8,7 +8,7 @@ from PIL import Image
 
 from codec.bitstream import container
 from codec.bitstream.entropy import Decoder, Encoder
-from codec.coding import exact
+from codec.coding import lossless
 from codec.engine.torch import payload as coding
 from codec.pixels.picture import Picture
 from tests.fuzz import hostile
@@ -219,8 +219,8 @@ def long_escape(coder):
 
 def lossless_tiles():
     pixels = scene(20, 24)
-    good, right = exact.encode(pixels), exact.checksum(pixels)
-    deep = exact.encode(scene(20, 24, 3, 16))
+    good, right = lossless.encode(pixels), lossless.checksum(pixels)
+    deep = lossless.encode(scene(20, 24, 3, 16))
 
     def of(data, flags=256, crc=right):
         return hostile.build((bytes(4), flags, 24, 20, 6000), None, [(data, crc)], [])
@@ -241,7 +241,7 @@ def lossless_tiles():
 def drawn_parts(fields, model):
     samples = np.zeros((20, 24, 4), np.uint8)
     samples[:9] = 60, 70, 80, 255
-    good = exact.webp(samples)
+    good = lossless.webp(samples)
     samples[3, 3, 3] = 254
 
     def of(data, flags=1024, model=model):
@@ -250,9 +250,9 @@ def drawn_parts(fields, model):
     return {
         "drawn-noise": of(b"\x2f" + bytes(30)),
         "drawn-cut": of(good[:-9]),
-        "drawn-other-size": of(exact.webp(samples[:19])),
-        "drawn-without-alpha": of(exact.encode(scene(20, 24))),
-        "drawn-half-transparent": of(exact.webp(samples)),
+        "drawn-other-size": of(lossless.webp(samples[:19])),
+        "drawn-without-alpha": of(lossless.encode(scene(20, 24))),
+        "drawn-half-transparent": of(lossless.webp(samples)),
         "drawn-deep": of(good, 1026),
         "drawn-lossless": of(good, 1280, bytes(4)),
     }

@@ -8,7 +8,7 @@ from conftest import photograph, psnr
 from PIL import Image
 
 import codec
-from codec.coding import exact
+from codec.coding import lossless
 from codec.model.networks import dct_basis
 from codec.pipeline import contest
 from tests.fuzz import tiny
@@ -30,17 +30,17 @@ def test_noise_gets_better_with_the_quality_up_to_a_good_picture(coder, channels
 
 
 def test_files_of_rounded_samples_take_a_bit_per_sample_less_for_twice_the_step():
-    sizes = [8 * len(exact.encode(exact.rounded(NOISE, step))) / NOISE.size for step in (1, 2, 4, 8, 16, 32, 64)]
+    sizes = [8 * len(lossless.encode(lossless.rounded(NOISE, step))) / NOISE.size for step in (1, 2, 4, 8, 16, 32, 64)]
     assert np.allclose(np.diff(sizes), -1, atol=0.2)
 
 
 @pytest.mark.parametrize("step", [1, 2, 8, 128])
 def test_rounding_keeps_black_and_white_and_half_a_step(step):
     levels = np.arange(256, dtype=np.uint8)
-    rounded = exact.rounded(levels, step)
+    rounded = lossless.rounded(levels, step)
     assert rounded[0] == 0 and rounded[-1] == 255 and rounded.dtype == np.uint8
     assert np.abs(rounded.astype(int) - levels).max() <= step / 2 and np.array_equal(
-        exact.rounded(rounded, step)[:-1], rounded[:-1]
+        lossless.rounded(rounded, step)[:-1], rounded[:-1]
     )
 
 

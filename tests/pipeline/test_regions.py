@@ -12,7 +12,7 @@ from region_files import HEIGHT, SIDE, WIDTH
 
 import codec
 from codec.bitstream import container
-from codec.coding import exact, tiles
+from codec.coding import lossless, tiles
 from codec.engine.torch.engine import TorchEngine
 from codec.errors import BadImage, BadOption, Corrupt, TooLarge, Truncated
 from codec.model.config import STRIDE
@@ -29,7 +29,7 @@ small_tiles = pytest.fixture(scope="module", autouse=True)(region_files.small_ti
 @pytest.fixture
 def decoded(monkeypatch):
     """The sizes of the tiles that get decoded."""
-    seen, read, exact_tile = [], TorchEngine.read, exact.decode
+    seen, read, exact_tile = [], TorchEngine.read, lossless.decode
 
     def reading(self, tiles, rows, columns, qualities):
         seen.extend([(rows, columns)] * len(tiles))
@@ -40,7 +40,7 @@ def decoded(monkeypatch):
         return exact_tile(data, height, width, *kind)
 
     monkeypatch.setattr(TorchEngine, "read", reading)
-    monkeypatch.setattr(exact, "decode", decoding)
+    monkeypatch.setattr(lossless, "decode", decoding)
     return seen
 
 

@@ -52,10 +52,10 @@ class Model:
 
     path: Path  # of the file, by `load`
 
-    def __init__(self, data: bytes, device: str | torch.device = "cpu", exact: torch.dtype = torch.float32):
+    def __init__(self, data: bytes, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32):
         """`data`: the bytes of a weight file.
 
-        Raises BadWeights. `exact` is the type that holds the prior's integers (`Prior.freeze`).
+        Raises BadWeights. `dtype` is the type that holds the prior's integers (`Prior.freeze`).
         """
         self.id = hashlib.sha256(data).digest()[:ID_BYTES]
         with refusing("the weight file does not hold a model"):
@@ -75,7 +75,7 @@ class Model:
             if tables:
                 raise ValueError(f"unexpected {', '.join(tables)}")
         self.networks = networks.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.networks.prior.freeze(exact)
+        self.networks.prior.freeze(dtype)
         freeze(self.networks)
         self.device = torch.device(device)
         self._coordinates = functools.lru_cache(QUALITIES)(self._coordinate)

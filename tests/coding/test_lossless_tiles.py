@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from codec.coding import exact
+from codec.coding import lossless
 from codec.errors import Corrupt
 from codec.pipeline import contest
 from codec.pixels.formats import png
@@ -22,23 +22,23 @@ def noise(height, width, channels, dtype):
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (1024, 7), (130, 200)])
 def test_tiles_come_back_as_they_were(size, channels, dtype):
     pixels = noise(*size, channels, dtype)
-    again = exact.decode(exact.encode(pixels), *size, channels, pixels.itemsize * 8)
+    again = lossless.decode(lossless.encode(pixels), *size, channels, pixels.itemsize * 8)
     assert again.dtype == dtype and np.array_equal(again, pixels)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_what_is_not_the_tile_is_corrupt(dtype):
     pixels = noise(20, 30, 3, dtype)
-    data, depth = exact.encode(pixels), pixels.itemsize * 8
+    data, depth = lossless.encode(pixels), pixels.itemsize * 8
     for size, channels in (((30, 20), 3), ((20, 31), 3), ((2**14 + 20, 30), 3)):
         with pytest.raises(Corrupt):
-            exact.decode(data, *size, channels, depth)
+            lossless.decode(data, *size, channels, depth)
     for end in (0, 1, 4, 5, 6, len(data) // 2, len(data) - 4):
         with pytest.raises(Corrupt):
-            exact.decode(data[:end], 20, 30, 3, depth)
+            lossless.decode(data[:end], 20, 30, 3, depth)
     if depth == 16:
         with pytest.raises(Corrupt):
-            exact.decode(data, 20, 30, 3, 8)
+            lossless.decode(data, 20, 30, 3, 8)
 
 
 def by_the_page(data, width):
@@ -60,12 +60,12 @@ def test_deep_tiles_are_what_the_page_says(kind):
             pixels = pixels // 2000 * (kind == "labels")
         elif kind == "widened":
             pixels = pixels // 257 * 257
-        data = exact.encode(pixels)
+        data = lossless.encode(pixels)
         gray, colour = by_the_page(data, pixels.shape[1])
         assert np.array_equal(gray if channels == 1 else colour, pixels[..., 0] if channels == 1 else pixels)
-        assert np.array_equal(exact.decode(data, *pixels.shape, 16), pixels)
+        assert np.array_equal(lossless.decode(data, *pixels.shape, 16), pixels)
     if kind == "widened":
-        assert len(data) <= len(exact.encode((pixels // 257).astype(np.uint8)))
+        assert len(data) <= len(lossless.encode((pixels // 257).astype(np.uint8)))
 
 
 def test_deep_tiles_take_less_than_png():
@@ -82,7 +82,7 @@ def test_deep_tiles_take_less_than_png():
         writer = png.Writer(file, 256, 256, 1, 16)
         writer.write(samples)
         writer.close()
-        assert len(exact.encode(samples)) < most * len(file.getvalue())
+        assert len(lossless.encode(samples)) < most * len(file.getvalue())
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -91,27 +91,27 @@ def test_rounding_keeps_black_and_white(dtype):
     unit = white // 255
     samples = noise(40, 50, 3, dtype)
     for step in (2, 8, 32):
-        again = exact.rounded(samples, step)
+        again = lossless.rounded(samples, step)
         assert again.dtype == dtype and np.abs(again.astype(int) - samples).max() <= unit * step / 2
         assert set(np.unique(again)) <= {min(unit * level, white) for level in range(0, 257, step)}
         ends = np.array([[[0], [white]]], dtype)
-        assert np.array_equal(exact.rounded(ends, step), ends)
+        assert np.array_equal(lossless.rounded(ends, step), ends)
 
 
 def test_alpha_in_the_bitstream_is_refused():
-    data = bytearray(exact.encode(noise(20, 30, 3, np.uint8)))
+    data = bytearray(lossless.encode(noise(20, 30, 3, np.uint8)))
     data[4] ^= 1 << 4  # alpha_is_used
     with pytest.raises(Corrupt, match="without alpha"):
-        exact.decode(bytes(data), 20, 30, 3, 8)
+        lossless.decode(bytes(data), 20, 30, 3, 8)
 
 
 def test_drawn_and_photographed_are_told_apart():
     y, x = np.mgrid[:256, :256]
     drawn = np.where(((x // 16 + y // 16) % 2)[..., None] > 0, np.uint8(255), np.uint8([[[20, 40, 80]]]))
-    assert exact.equal(drawn) > contest.DRAWN
+    assert lossless.equal(drawn) > contest.DRAWN
     photographed = noise(256, 256, 3, np.uint8) // 32 + np.uint8(x // 2)[..., None]
     assert (
-        exact.equal(photographed) < contest.DRAWN / 2
-        and exact.equal(photographed, 32) > contest.DRAWN
-        and exact.equal(drawn[:1]) == 0
+        lossless.equal(photographed) < contest.DRAWN / 2
+        and lossless.equal(photographed, 32) > contest.DRAWN
+        and lossless.equal(drawn[:1]) == 0
     )
