@@ -171,7 +171,7 @@ class Quality:
         return torch.cat([self.prior.power(log) for log in logs])
 
 
-class Stream:
+class ResidualStream:
     """What layers add up: the name of the network, its writers, its readers, and the bound of its sums.
 
     The outputs of the first writer may be shuffled; all others have as many channels as the stream.
@@ -186,18 +186,18 @@ class Stream:
         self.readers = [*(f"{block}.a" for block in self.blocks), *(f"{network}.{reader}" for reader in readers)]
 
 
-def streams(config: Config) -> list[Stream]:
+def streams(config: Config) -> list[ResidualStream]:
     """The residual streams of a model's networks, in the order of the data; those without readers leave it."""
 
     def blocks(count: int) -> list[str]:
         return [f"blocks.{i}" for i in range(count)]
 
     return [
-        Stream("analysis", "first", blocks(config.analysis_blocks), ["down"]),
-        Stream("analysis", "down", ["last_block"], ["last"]),
-        Stream("synthesis", "first", ["first_block"], ["up8"]),
-        Stream("synthesis", "up8", blocks(config.synthesis_blocks), ["up4"]),
-        Stream("synthesis", "up4", ["render"], ["last"]),
+        ResidualStream("analysis", "first", blocks(config.analysis_blocks), ["down"]),
+        ResidualStream("analysis", "down", ["last_block"], ["last"]),
+        ResidualStream("synthesis", "first", ["first_block"], ["up8"]),
+        ResidualStream("synthesis", "up8", blocks(config.synthesis_blocks), ["up4"]),
+        ResidualStream("synthesis", "up4", ["render"], ["last"]),
     ]
 
 

@@ -18,6 +18,7 @@ from ..errors import BadWeights, UnknownModel
 FOLDER = Path(__file__).parents[1] / "models"
 FORMAT = "aecodec model 2"
 ID_BYTES = 4
+ENCODING = "analysis.", "hyper_analysis.", "thresholds"  # so begin the names of what only an encoder needs, half of all
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 import torch.nn as nn
 
-from ..model.fixed import GAIN, HYPER, PIXEL, SAMPLE, TOP, Stream, streams
+from ..model.fixed import GAIN, HYPER, PIXEL, SAMPLE, TOP, ResidualStream, streams
 from ..model.networks import Gain
 from ..model.prior import EXACT, FRACTION, HEAD
 from .model import FloatLayer, Trainable
@@ -152,8 +152,8 @@ class Freezer:
         log2 = gain / math.log(2) + torch.log2(unit / own)
         self.gains[f"{name.rpartition('.')[0]}.gain.log2"] = _table(log2).clamp_max(0)
 
-    def stream(self, stream: Stream, gains: Tensors) -> None:
-        """The units of a `fixed.Stream`, and of the layers of its blocks."""
+    def stream(self, stream: ResidualStream, gains: Tensors) -> None:
+        """The units of a `fixed.ResidualStream`, and of the layers of its blocks."""
         readers, writers = stream.readers, stream.writers
         unit = torch.stack([self.ranges.most(name) for name in readers]).amax(0) / ACTIVATION
         finest = lambda name: self.finest(name).view(-1, len(unit)).amax(0)

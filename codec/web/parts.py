@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from ..model.weights import ENCODING, ID_BYTES, read_metadata
 from ..model.weights import FORMAT as WEIGHTS
-from ..model.weights import ID_BYTES, read_metadata
 
 FORMAT = "aecodec web 1"
-ENCODER = "analysis.", "hyper_analysis.", "thresholds"  # how the names of tensors begin that a decoder does not need
 BYTES = {"I8": 1, "I16": 2, "I32": 4}
 LEVEL = 9  # of gzip
 
@@ -28,7 +27,7 @@ def split(weights: bytes, level: int = LEVEL) -> dict[str, bytes]:
     entries = json.loads(weights[8:start])
     config = json.loads(read_metadata(weights, WEIGHTS)["config"])
     del entries["__metadata__"]
-    encodes = {name for name in entries if name.startswith(ENCODER)}
+    encodes = {name for name in entries if name.startswith(ENCODING)}
     found = {}
     for part, names in {"decoder": entries.keys() - encodes, "encoder": encodes}.items():
         tensors = {name: entries[name] for name in sorted(names)}

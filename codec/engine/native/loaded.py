@@ -20,11 +20,10 @@ from typing import Any, NamedTuple
 from ...bitstream.container import DESYNCED, Tile
 from ...errors import BadOption, BadWeights, Corrupt
 from ...model.config import MAX_RESIDUAL, Config
-from ...model.weights import FORMAT, ID_BYTES, metadata_of, path_of, read_header, refusing
+from ...model.weights import ENCODING, FORMAT, ID_BYTES, metadata_of, path_of, read_header, refusing
 from . import library
 
 KEPT = "table.", "prior.gain_y", "prior.exp2"  # of the tensors, for what Python asks
-ENCODING = "analysis.", "hyper_analysis.", "thresholds"  # what only an encoder needs, half of a weight file
 TYPECODES = {"I8": "b", "I16": "h", "I32": "i", "F32": "f"}
 CORRUPT = {
     library.SIZE: "{size} bytes cannot be the entropy-coded data of a tile",
