@@ -14,6 +14,7 @@ from ..coding.spread import Range
 from ..engine.seam import Engine, Latents
 from ..errors import Corrupt, Truncated
 from ..model.config import STRIDE
+from ..pixels import exif
 from ..pixels.picture import Picture
 from ..pixels.strips import Region, Scan, Window
 from ..pixels.terms import KINDS
@@ -60,8 +61,11 @@ class Stored:
         header, has_alpha = self.header, self._alpha is not None
         width, height = self._region.size
         strips = lambda: self._region.reduce(self._strips())
-        kind = header.channels, header.depth, has_alpha
-        return Scan(width, height, *kind, strips, suffix=header.suffix, **self._metadata)
+        kind, metadata = (header.channels, header.depth, has_alpha), self._metadata
+        part = (self._region.width, self._region.height) != (header.width, header.height)
+        if part and metadata["exif"]:  # its thumbnail shows what was cut away
+            metadata = metadata | {"exif": exif.without_thumbnail(metadata["exif"])}
+        return Scan(width, height, *kind, strips, suffix=header.suffix, **metadata)
 
     def _strips(self) -> Iterator[Picture]:
         """Yields the region's pixels, a row of tiles at a time; never holds the latents of more than three rows of

@@ -16,6 +16,7 @@ DESCRIPTIVE = (270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 334
 DIRECTORIES = (0x8769, 0x8825)  # Exif and GPS
 INTEROPERABILITY = 0xA005  # inside the Exif directory: an offset that means nothing elsewhere
 ORIENTATION = 0x0112
+THUMBNAIL = 513, 514  # in the second directory: where a JPEG begins, and its bytes
 SPARE = 64  # bytes of a block that its tags do not account for
 
 
@@ -116,6 +117,25 @@ def upright(exif: bytes) -> bytes:
         return exif
     order = "<" if exif.startswith(b"II") else ">"
     return exif[: found[0]] + struct.pack(order + "H", 1) + exif[found[0] + 2 :]
+
+
+def without_thumbnail(exif: bytes) -> bytes:
+    """The block without its smaller copy of the whole picture: nothing leads to it, and its bytes are zero."""
+    order, block = "<" if exif.startswith(b"II") else ">", bytearray(exif)
+    with contextlib.suppress(struct.error):
+        (start,) = struct.unpack_from(order + "I", exif, 4)
+        (entries,) = struct.unpack_from(order + "H", exif, start)
+        (second,) = struct.unpack_from(order + "I", exif, start + 2 + 12 * entries)
+        if not second:
+            return exif
+        struct.pack_into(order + "I", block, start + 2 + 12 * entries, 0)
+        (entries,) = struct.unpack_from(order + "H", exif, second)
+        places = range(second + 2, second + 2 + 12 * entries, 12)
+        found = {tag: value for tag, _, value in (struct.unpack_from(order + "H6sI", exif, place) for place in places)}
+        offset, size = (found.get(tag, 0) for tag in THUMBNAIL)
+        if exif[offset : offset + 2] == b"\xff\xd8":
+            block[offset : offset + size] = bytes(len(block[offset : offset + size]))
+    return bytes(block)
 
 
 def _orientation(exif: bytes | None) -> tuple[int, int] | None:
