@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from codec.pixels import score
+
 LUMA = np.array([0.299, 0.587, 0.114])
 CHROMA = np.array([[-0.168736, 0.5], [-0.331264, -0.418688], [0.5, -0.081312]])  # BT.601: from R, G, B to Cb, Cr
 MSSSIM_SIDE = 160
@@ -76,14 +78,11 @@ def iwssim(a: np.ndarray, b: np.ndarray) -> float | None:
 
 
 def ssimulacra2(a: np.ndarray, b: np.ndarray) -> float:
-    """SSIMULACRA2 of uint8 RGB [H,W,3]: 100 is equal, 90 indistinguishable, 70 high, 50 medium, 30 low quality."""
-    from ssimulacra2 import compute_ssimulacra2
+    """SSIMULACRA2 of uint8 RGB [H,W,3]: 100 is equal, 90 indistinguishable, 70 high, 50 medium, 30 low quality.
 
-    files = []
-    for pixels in (a, b):
-        files.append(io.BytesIO())
-        Image.fromarray(pixels).save(files[-1], "BMP")
-    return float(compute_ssimulacra2(*files))
+    Of sides of less than 225 pixels with their mirror images, as `points` says.
+    """
+    return score.points(a, b)
 
 
 def butteraugli(a: np.ndarray, b: np.ndarray) -> float:

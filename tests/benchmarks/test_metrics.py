@@ -90,7 +90,7 @@ def test_psnr_hvsm_is_that_of_the_packages_other_implementation():
 
 @pytest.mark.parametrize(
     "name, value, tolerance",
-    [("iwssim", 0.97085, 1e-4), ("cvvdp", 9.6174, 1e-3), ("butteraugli", 2.1994, 0.2), ("ssimulacra2", 59.1008, 0.05)],
+    [("iwssim", 0.97085, 1e-4), ("cvvdp", 9.6174, 1e-3), ("butteraugli", 2.1994, 0.2), ("ssimulacra2", 51.7581, 0.05)],
 )
 def test_values_are_those_seen_before(name, value, tolerance):
     """Of piq 0.8.0, cvvdp 0.5.7, libjxl 0.7.0 (later ones weigh things a little differently) and ssimulacra2 0.3.0."""

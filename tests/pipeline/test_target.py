@@ -259,6 +259,20 @@ def test_the_score_is_reached_and_little_more(coder, kind):
     assert 70 <= measure(original, decoded) <= 70 + target.SCORE_WINDOW
 
 
+@pytest.mark.parametrize("size", [(128, 160), (40, 300), (5, 7)])
+def test_small_pictures_are_scored_as_large_ones_of_the_same(size):
+    """The package itself takes weights of other scales where a side is short."""
+    package = pytest.importorskip("ssimulacra2").compute_ssimulacra2
+    picture, files = photograph(*size), []
+    noisy = np.uint8((picture + np.random.default_rng(0).normal(0, 6, picture.shape)).clip(0, 255))
+    for pixels in (picture, noisy):
+        files.append(io.BytesIO())
+        more = [(0, 320 - side) for side in size]
+        Image.fromarray(np.pad(pixels, (*more, (0, 0)), "symmetric")).save(files[-1], "BMP")
+    assert score.points(picture, noisy) == pytest.approx(package(*files), abs=2.5)
+    assert score.points(picture, picture) == 100
+
+
 def test_a_score_out_of_reach_is_exact_or_refused(coder):
     pytest.importorskip("ssimulacra2")
     noise = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
