@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter
 from codec.model.config import Config
 from codec.model.weights import path_of
 from codec.training.data import Pictures
-from codec.training.distance import WEIGHTS, Distance, score, weights, window
+from codec.training.distance import WEIGHTS, Blur, Distance, score, weights, window
 from codec.training.objective import Objective, kept_worth, luma_error, mean_colour, squared_error
 from codec.training.options import RunOptions
 from codec.training.thaw import thaw
@@ -67,6 +67,20 @@ def test_windows_keep_the_mean_and_end_at_the_border():
     )
     assert window(32, True)[0].sum() == pytest.approx(0.63, abs=0.02)
     assert torch.equal(window(8)[0], window(8)[-1].flip(0))
+
+
+@pytest.mark.parametrize("height, width", [(256, 200), (130, 128), (100, 300)])
+def test_blurring_by_parts_is_the_whole_product_and_so_is_its_gradient(height, width):
+    rows, columns = window(height), window(width, True).t().contiguous()
+    generator = torch.Generator().manual_seed(0)
+    one, slope = (torch.rand(2, 3, height, width, generator=generator) for _ in range(2))
+    one.requires_grad_()
+    other = one.detach().clone().requires_grad_()
+    parts, whole = Blur.apply(one, rows, columns), rows @ other @ columns
+    assert torch.allclose(parts, whole, atol=1e-5)
+    parts.backward(slope)
+    whole.backward(slope)
+    assert torch.allclose(one.grad, other.grad, atol=1e-5)
 
 
 def test_fine_weights_see_what_the_published_ones_do_not():
