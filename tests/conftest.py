@@ -167,16 +167,6 @@ def kodak():
     return paths
 
 
-@pytest.fixture(scope="module", params=["chromium", "firefox"])
-def window(request):
-    """Of a browser, in which one test follows the other."""
-    from tests.web import browser
-
-    found = browser.opened(request.param)
-    yield found
-    found.close()
-
-
 @pytest.fixture(scope="session")
 def web_models(tmp_path_factory):
     """A folder of the models that are installed and the tiny one, as a page loads them."""

@@ -1,22 +1,20 @@
-// The bytes of an .aec file, read and written: FORMAT.md up to "Lossless tiles". Nothing is trusted before its
-// checksum.
+// The bytes of an .aec file, read: FORMAT.md up to "Lossless tiles". Nothing is trusted before its checksum.
 import { crc32 } from "./crc.js";
 import { refuse } from "./errors.js";
-import { joined } from "./streams.js";
 
 export const TILE = 1024; // pixels: side of the tiles that are coded on their own
-const SIGNATURE = [0xae, 0x41, 0x45, 0x43];
-const VERSION = 2;
+export const SIGNATURE = [0xae, 0x41, 0x45, 0x43];
+export const VERSION = 2;
 const SMALLEST_FILE = 27; // bytes: one tile of no symbols
 const SMALLEST_TILE = 9; // bytes of a tile in the header
 const CRC = 4; // bytes of a checksum
 const U32 = 2 ** 32 - 1;
 const NO_MODEL = "00000000";
 const MOST_DRAWN = 2 ** 24; // pixels of a picture with the section drawn
-const SPELLED = 3; // value of the flag suffix of a name that is not in SUFFIXES
-const SUFFIXES = ["", "png", "jpg"];
+export const SPELLED = 3; // value of the flag suffix of a name that is not in SUFFIXES
+export const SUFFIXES = ["", "png", "jpg"];
 /** Parts of the flags from the lowest bit up, each with its number of bits. */
-const FLAGS = [
+export const FLAGS = [
   ["gray", 1], ["deep", 1], ["suffix", 2], ["alpha", 1], ["icc", 1], ["exif", 1], ["xmp", 1], ["lossless", 1],
   ["rounded", 1], ["drawn", 1], ["cicp", 1], ["range", 1],
 ];
@@ -192,37 +190,3 @@ export const isCicp = (content) => content.length === 4 && content[2] === 0 && c
 const isRange = (content) => content.length === 4 && rangeOf(content).low <= rangeOf(content).high;
 
 export const rangeOf = ([a, b, c, d]) => ({ low: a | (b << 8), high: c | (d << 8) });
-
-/** The file of a header with `model` as hexadecimal digits, tiles {payload, symbols} and sections {kind: bytes}. */
-export function pack(header, tiles, sections) {
-  const spelled = !SUFFIXES.includes(header.suffix), present = SECTIONS.filter((kind) => sections[kind]);
-  const parts = {
-    ...header, ...Object.fromEntries(present.map((kind) => [kind, 1])),
-    gray: header.channels === 1,
-    deep: header.depth === 16,
-    suffix: spelled ? SPELLED : SUFFIXES.indexOf(header.suffix),
-    alpha: present.includes("alpha"),
-  };
-  let flags = 0, shift = 0;
-  for (const [name, bits] of FLAGS) {
-    flags += Number(parts[name] ?? 0) * 2 ** shift;
-    shift += bits;
-  }
-  const described = header.model.match(/../g).map((digits) => parseInt(digits, 16));
-  for (const number of [flags, header.width, header.height, header.quality]) described.push(...varint(number));
-  if (spelled) described.push(header.suffix.length, ...Array.from(header.suffix, (c) => c.charCodeAt(0)));
-  for (const { payload, symbols } of tiles)
-    described.push(...varint(payload.length), ...u32(crc32(payload)), ...u32(symbols));
-  for (const kind of present) described.push(...varint(sections[kind].length), ...u32(crc32(sections[kind])));
-  const checked = [...SIGNATURE, VERSION, ...varint(described.length), ...described];
-  const pieces = [checked, u32(crc32(checked)), ...tiles.map((tile) => tile.payload)];
-  return joined([...pieces, ...present.map((kind) => sections[kind])]);
-}
-
-const u32 = (number) => [number & 255, (number >>> 8) & 255, (number >>> 16) & 255, number >>> 24];
-
-function varint(number) {
-  const groups = [];
-  for (; number > 127; number = Math.floor(number / 128)) groups.push((number % 128) | 128);
-  return [...groups, number];
-}

@@ -3,7 +3,6 @@ import { payloadOf, rangeOf, readFile, sectionOf, SECTIONS, TILE } from "./conta
 import { crc32 } from "./crc.js";
 import { STRIDE } from "./engine.js";
 import { refuse } from "./errors.js";
-import { alphaOf } from "./png.js";
 
 const SIDE = TILE / STRIDE; // positions of a tile along an axis
 export const MOST_PIXELS = 64e6;
@@ -33,7 +32,7 @@ export class Decoding {
     for (const kind of SECTIONS) found[kind] = sectionOf(this.bytes, this.file, kind);
     await this.prepare(found.drawn);
     this.drawn = found.drawn && this.webp.decodeDrawn(found.drawn, width, height);
-    this.alpha = found.alpha && (await alphaOf(found.alpha, width, height, depth));
+    if (found.alpha) this.alpha = await (await import("./alpha.js")).alphaOf(found.alpha, width, height, depth);
     this.range = found.range && rangeOf(found.range);
     return found;
   }

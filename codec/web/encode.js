@@ -1,8 +1,9 @@
 // From pixels to the bytes of an .aec file, tile by tile, as photographs are coded.
-import { isCicp, pack, TILE } from "./container.js";
+import { isCicp, TILE } from "./container.js";
 import { spans } from "./decode.js";
 import { STRIDE } from "./engine.js";
 import { refuse } from "./errors.js";
+import { pack } from "./pack.js";
 import { encodePng } from "./png.js";
 import { view } from "./streams.js";
 

@@ -18,7 +18,7 @@ from codec.pixels.read import load
 from codec.web import build
 from tests.web import browser
 
-COLD, REPEATS = 3, 7
+COLD, REPEATS = 2, 7
 QUALITY = 60
 PAGE = """<!doctype html><meta charset=utf-8><title>times</title>
 <script>window.longest = []; try {
@@ -27,6 +27,7 @@ new PerformanceObserver((found) => found.getEntries().forEach(({duration}) => lo
 <script src=/package/img.js data-models=/models/></script>
 <img id=photo src=/files/photo.aec onload="window.shown = performance.now()">
 """
+MANY = 30  # pictures of another page
 USE = """
 const [threads, repeats] = arguments, {open} = await import("/package/aec.js"), times = {};
 const file = await (await fetch("/files/photo.aec")).arrayBuffer(), codec = await open({models: "/models/", threads});
@@ -60,7 +61,7 @@ return {...times, gap, threads: codec.threads, pixels: picture.width * picture.h
 
 def measure(kind: str, url: str, threads: int) -> dict:
     """By one kind of browser, where pages of the server have so many threads."""
-    cold, warm, tasks = [], [], []
+    cold, warm, tasks, many = [], [], [], []
     for _ in range(COLD):
         window = browser.opened(kind)
         try:
@@ -68,6 +69,9 @@ def measure(kind: str, url: str, threads: int) -> dict:
                 window.open(f"{url}/files/page.html")
                 times.append(window.wait("return window.shown", seconds=60))
                 tasks += window.run("return longest")
+            window.open(f"{url}/files/many.html")
+            window.wait("return window.loaded === arguments[0]", MANY, seconds=120)
+            many += window.run("return longest")
             found = window.run(f"return (async (...arguments) => {{{USE}}})(...arguments)", threads, REPEATS)
         finally:
             window.close()
@@ -83,6 +87,7 @@ def measure(kind: str, url: str, threads: int) -> dict:
         "decode per megapixel and thread": round(decode * found["threads"] / found["pixels"] * 1e6),
         "longest gap of the page's thread while both": round(found["gap"]),
         "its tasks beyond 50 while pages load (Chromium)": [round(task) for task in tasks],
+        f"the same of a page of {MANY} pictures": [round(task) for task in many],
     }
 
 
@@ -93,6 +98,8 @@ def main(photo: str) -> None:
         files.mkdir()
         (files / "photo.aec").write_bytes(codec.Codec("default").encode(load(photo).pixels, QUALITY, lossless=False))
         (files / "page.html").write_text(PAGE)
+        images = "".join(f"<img src=/files/photo.aec?{i} width=90 onload='loaded++'>" for i in range(MANY))
+        (files / "many.html").write_text(PAGE.partition("<img")[0] + "<script>window.loaded = 0</script>" + images)
         folders = {"package": build.FOLDER, "models": models, "files": files}
         for kind in ("chromium", "firefox"):
             for threads in (1, 2):
