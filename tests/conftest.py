@@ -177,3 +177,13 @@ def web_models(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     build.write_models(folder, [*weights.FOLDER.glob("*.safetensors"), tiny.PATH], level=0)
     return folder
+
+
+@pytest.fixture(scope="module", params=["chromium", "firefox"])
+def window(request):
+    """Of a browser, in which one test follows the other."""
+    from tests.web import browser
+
+    found = browser.opened(request.param)
+    yield found
+    found.close()
