@@ -17,6 +17,9 @@ from ..files import output
 from ..files.jobs import STREAM, Job, apart, is_hidden, is_odd
 from ..files.words import shown
 
+# What a list in UTF-16 begins and ends with; lists of names that happen to begin so end otherwise.
+UTF_16 = {codecs.BOM_UTF16_LE: b"\n\0", codecs.BOM_UTF16_BE: b"\0\n"}
+
 
 def read_list(source: str) -> list[str]:
     """The names in a file list (`-`: standard input), one per line, or separated by NUL as
@@ -27,9 +30,10 @@ def read_list(source: str) -> list[str]:
     else:
         with open(source, "rb") as file:
             data = file.read()
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes them
-        with contextlib.suppress(UnicodeDecodeError):
-            data = data.decode("utf-16").encode()
+    for mark, end in UTF_16.items():
+        if data.startswith(mark) and len(data) % 2 == 0 and data.endswith(end):  # as PowerShell writes lists
+            with contextlib.suppress(UnicodeDecodeError):
+                data = data.decode("utf-16").encode()
     data = data.removeprefix(codecs.BOM_UTF8)
     if b"\0" in data:
         names = data.split(b"\0")

@@ -148,6 +148,9 @@ def test_autoencoders_take_odd_names(tree):
     (b"a b\x0b\x0c\xc2\x85\n", ["a b\x0b\x0c\x85"]),
     (b"a\nb\0c\r\0", ["a\nb", "c\r"]),
     (b"\xff\xfe\ncaf\xe9\n", ["\udcff\udcfe", "caf\udce9"]),
+    (b"\xff\xfe\0ab\0", ["\udcff\udcfe", "ab"]),
+    ("\ufeffa\r\n\u0142 b\r\n".encode("utf-16-le"), ["a", "\u0142 b"]),
+    ("\ufeffa\n\u0142\n".encode("utf-16-be"), ["a", "\u0142"]),
 ])  # fmt: skip
 def test_lists_of_names(tmp_path, data, names):
     (tmp_path / "list").write_bytes(data)
