@@ -3,8 +3,10 @@
 `jobs` says what there is to do, `workers` does several files at a time, and `report` says what became of them.
 """
 
+import contextlib
 import functools
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +21,8 @@ from .options import Options
 from .report import Outcome, Report
 
 AHEAD = 64  # results per process, small ones, that may wait for a large picture before them
+MMAP_THRESHOLD = -3  # M_MMAP_THRESHOLD of glibc's mallopt
+LARGE = 1 << 22  # bytes; arrays of a picture of a megapixel are smaller
 
 Draft = output.Draft | output.Stream
 Work = Callable[..., Any]  # of a Job, and of the Draft to write where there is one
@@ -135,6 +139,8 @@ def _run(
 ) -> int:
     """`around(work, job)` does one job in a thread."""
     todo = [job for job in jobs if not (job.problem or job.skipped)]
+    if todo:
+        return_memory()
     here = functools.cache(loading()(prepare))
     processes = min(options.jobs, sum(not streams(job) for job in todo))
     if todo and processes <= 1:
@@ -157,6 +163,22 @@ def _run(
     finally:
         if pool is not None:
             pool.close()
+
+
+def return_memory() -> bool:
+    """Has C's library, where it is glibc, give large arrays back to the system as soon as they are freed; whether it
+    does.
+
+    By itself it keeps up to 32 MB of each for arrays to come, and what stays of one row of tiles lies between: a tenth
+    of the memory of a large picture.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    import ctypes
+
+    with contextlib.suppress(OSError, AttributeError):  # another library of C has no mallopt
+        return bool(ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE))
+    return False
 
 
 def _in_order(
