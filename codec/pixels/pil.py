@@ -50,6 +50,7 @@ COMPRESSIONS = {
 }
 PHOTOMETRIC, PLANAR, SAMPLES, BITS, EXTRA = 262, 284, 277, 258, 338  # tags of a TIFF
 GRAY, RGB, ALPHA = 1, 2, 2  # photometrics, and the kind of extra sample that is alpha by itself
+BMP_HEAD, OLD_BMP = 14, 12  # bytes before the header that says its size, and that of OS/2's
 MAX_PAGES = 64  # of a TIFF: so many previews are looked past to find out that it holds one picture only
 
 
@@ -197,8 +198,10 @@ def is_deep_gray_alpha(tags: Any) -> bool:
 
 def _understood(image: Any) -> Any:
     """An opened picture, with uncompressed YCbCr of TIFF read by libtiff, which knows of subsampling, coefficients and
-    levels.
+    levels, and with the palettes of a BMP.
     """
+    if image.format == "BMP":
+        _with_palette(image)
     if image.format != "TIFF" or not image.tile or image.tile[0].codec_name == "libtiff":
         return image
     if image.mode == "YCbCr":
@@ -206,6 +209,23 @@ def _understood(image: Any) -> Any:
         whole = {"codec_name": "libtiff", "extents": (0, 0, *image._tile_size), "offset": 0}
         image.tile = [image.tile[0]._replace(args=("RGBX", False, image.tag_v2.offset), **whole)]
     return image
+
+
+def _with_palette(image: Any) -> None:
+    """Gives an opened BMP the palette that Pillow threw away, as it is black and white, or a ramp of grays: it takes
+    any of two colours for bits, and any ramp for bytes.
+    """
+    from PIL import ImagePalette
+
+    image.fp.seek(BMP_HEAD)
+    size, *_, old_depth, depth = struct.unpack("<I4H2xH", image.fp.read(16))
+    depth = old_depth if size == OLD_BMP else depth
+    ((codec, _, _, (raw, *_)),) = image.tile
+    grays = {"1": (0, 255), "L": range(16)}.get(raw, ())
+    if not grays or depth not in (4, 8) or raw == "L" and (depth == 8 or codec == "bmp_rle"):
+        return
+    image._mode, image.palette = "P", ImagePalette.raw("RGB", bytes(gray for gray in grays for _ in range(3)))
+    image.tile = [tile._replace(args=({4: "P;4", 8: "P"}[depth], *tile.args[1:])) for tile in image.tile]
 
 
 def decode(image: Any) -> Any:

@@ -2,6 +2,8 @@
 by rows as whole, or refused in one sentence.
 """
 
+import struct
+
 import numpy as np
 import pytest
 from image_files import one_sentence
@@ -68,6 +70,29 @@ def test_what_is_read_is_what_was_drawn(kind):
                 broken[place] = draw.rng.integers(256)
             broken = bytes(broken)
             assert same(attempted(read, broken), attempted(by_rows, broken)), (number, what, cut)
+
+
+@pytest.mark.parametrize("depth", [1, 4, 8])
+@pytest.mark.parametrize("old", [False, True])
+def test_bmp_with_a_palette_of_grays(depth, old):
+    """Which Pillow takes for bits where there are two, and for bytes where they are a ramp, whatever their depth."""
+    for count in {1, 2, 5, 2**depth}:
+        count = min(count, 2**depth)
+        for palette in (np.linspace(0, 255, count).astype(np.uint8), np.arange(count, dtype=np.uint8)):
+            if old and count < 2**depth:
+                continue  # has no word for it
+            levels = np.random.default_rng(count).integers(0, count, (6, 9))
+            rows = b""
+            for row in levels[::-1].astype(np.uint8):
+                data = np.packbits(np.unpackbits(row[:, None], axis=1)[:, 8 - depth :].ravel()).tobytes()
+                rows += data + bytes(-len(data) % 4)
+            head = struct.pack("<IHHHH", 12, 9, 6, 1, depth)
+            if not old:
+                head = struct.pack("<IiiHHIIiiII", 40, 9, 6, 1, depth, 0, len(rows), 0, 0, count, 0)
+            table = b"".join(bytes([gray] * 3) + bytes(not old) for gray in palette)
+            start = 14 + len(head) + len(table)
+            found = read(b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start) + head + table + rows)
+            assert same(found, palette[levels][..., None].repeat(3, 2)) or same(found, palette[levels][..., None])
 
 
 @pytest.mark.parametrize("kind", KINDS)
