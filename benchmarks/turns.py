@@ -10,6 +10,7 @@ are medians of paired turns, which a machine that slows down does not change.
 import argparse
 import statistics
 import sys
+import textwrap
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -82,8 +83,8 @@ def note(one, pictures, rounds, floors):
     return (
         f"{machine.describe(1)['cpu']}, {pictures} pictures at the PSNR of WebP at quality {speed.MATCH_QUALITY} "
         f"(within {off:.2f} dB), medians of {rounds} turns each, in brackets ratios of processor time; model `psnr`. "
-        "New processes read and write files: aecodec's command line, and for the others a line of Python with Pillow; "
-        f"Python alone takes {floor:.2f} s. Installed is what pip puts beside Python."
+        "New processes, of one thread, read a PNG and write a PPM: aecodec's command line, and for the others a line "
+        f"of Python with Pillow; Python alone takes {floor:.2f} s. Installed is what pip puts beside Python."
     )
 
 
@@ -104,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     outside, floors, failures = cold.measure(chosen, pictures[0], qualities, 1, options.rounds)
     if failures:
         sys.exit(failures[0]["error"])
-    words = "\n".join([*table(one, two, outside), "", note(one, len(pictures), options.rounds, floors)])
+    below = textwrap.fill(note(one, len(pictures), options.rounds, floors), 120)
+    words = "\n".join([*table(one, two, outside), "", below])
     for page in options.into:
         pages.write(page, COMMAND, {"costs": words})
     print(words)
