@@ -55,11 +55,14 @@ def mean_colour(original: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
 
 
 def lost_structure(original: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-    """1 - MS-SSIM of luma [N] (Wang, Simoncelli, Bovik 2003): for sides of more than 160 pixels."""
+    """1 - MS-SSIM of luma [N] (Wang, Simoncelli, Bovik 2003); the window of 11 pixels is smaller for sides up to 160,
+    on whose last scale it would not fit. Sides of 33 pixels at least.
+    """
     from pytorch_msssim import ms_ssim
 
     luma = [(x * x.new_tensor(YCBCR[0])[:, None, None]).sum(1, keepdim=True) for x in (original, picture)]
-    return 1 - ms_ssim(*luma, data_range=1.0, size_average=False)
+    fits = min(11, 1 + (min(original.shape[2:]) - 1) // 16)
+    return 1 - ms_ssim(*luma, data_range=1.0, size_average=False, win_size=fits - 1 + fits % 2)
 
 
 def kept_worth(state: dict[str, Any], options: Any) -> Worth | None:

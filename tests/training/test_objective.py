@@ -13,7 +13,7 @@ from codec.model.config import Config
 from codec.model.weights import path_of
 from codec.training.data import Pictures
 from codec.training.distance import WEIGHTS, Blur, Distance, score, weights, window
-from codec.training.objective import Objective, kept_worth, luma_error, mean_colour, squared_error
+from codec.training.objective import Objective, kept_worth, lost_structure, luma_error, mean_colour, squared_error
 from codec.training.options import RunOptions
 from codec.training.thaw import thaw
 
@@ -218,6 +218,18 @@ def test_qualities_whose_files_are_too_large_weigh_bits_more(pictures, reference
     resumed = Objective(goal.options, reference.config, goal.worth)
     resumed.prepare(64, "cpu")
     assert torch.allclose(resumed.weighing, goal.weighing, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [64, 128, 192])
+def test_lost_structure_is_that_of_luma_in_crops_of_every_size(side):
+    original = torch.from_numpy(photograph(side, side).copy()).permute(2, 0, 1)[None].float() / 255
+    noisy = (original + 0.1 * torch.randn(original.shape, generator=torch.Generator().manual_seed(1))).requires_grad_()
+    lost = lost_structure(original, noisy)
+    lost.sum().backward()
+    assert lost_structure(original, original).item() == pytest.approx(0, abs=1e-6) and 0.01 < lost.item() < 1
+    assert noisy.grad.isfinite().all() and noisy.grad.abs().mean() > 0
+    gray = lost_structure(original, original + torch.tensor([0.1140, 0, -0.2990])[:, None, None])
+    assert gray.item() == pytest.approx(0, abs=1e-4)  # a shift of colour that leaves luma
 
 
 def test_a_run_keeps_its_worth_unless_the_terms_change():
