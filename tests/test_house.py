@@ -91,14 +91,26 @@ def test_nothing_private_crosses_packages():
     assert not [what for what in private if "__" not in "".join(what)]
 
 
-def test_torch_is_imported_where_networks_run():
-    def uses(tree):
-        names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-        names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level]
-        return any(top(name) == "torch" or name == "safetensors.torch" for name in names)
+def foreign(name):
+    """What a module imports by its full name, within functions too."""
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module
 
-    assert not [name for name, tree in MODULES.items() if uses(tree) and not f"{name}.".startswith(TORCH)]
-    assert uses(MODULES["model.networks"])
+
+def test_torch_is_imported_where_networks_run():
+    networks = lambda other: top(other) == "torch" or other == "safetensors.torch"
+    users = {name for name in MODULES if any(map(networks, foreign(name)))}
+    assert "model.networks" in users
+    assert not [name for name in users if not f"{name}.".startswith(TORCH)]
+
+
+def test_click_is_imported_by_the_command_line():
+    users = {name for name in MODULES for other in foreign(name) if top(other) == "click"}
+    assert "app.cli" in users
+    assert {top(name) for name in users} == {"app"}
 
 
 def test_lines_and_files_are_short():

@@ -51,7 +51,7 @@ def _package() -> Callable[..., float]:
     try:
         from ssimulacra2 import compute_ssimulacra2
     except ImportError as error:
-        raise Missing(f"SSIMULACRA2 needs the package ssimulacra2 (pip install aecodec[eye]): {error}") from None
+        raise Missing(f"SSIMULACRA2 needs the package ssimulacra2 (pip install 'aecodec[eye]'): {error}") from None
     compute: Callable[..., float] = compute_ssimulacra2
     return compute
 

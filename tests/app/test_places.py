@@ -10,22 +10,19 @@ import sys
 import threading
 from contextlib import contextmanager
 
+import cli_files
 import pytest
-from click.testing import CliRunner
+from cli_files import aecodec
 from conftest import photograph
 from PIL import Image
 
 import codec
-from codec.app.cli import cli
 from codec.files import output
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+folder = pytest.fixture(cli_files.folder)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +38,6 @@ def pictures(folder, sources):
     for name, data in sources.items():
         (folder / name).write_bytes(data)
     return folder
-
-
-def aecodec(*arguments):
-    return CliRunner().invoke(cli, [*map(str, arguments)], prog_name="aecodec")
 
 
 def put(target, data, overwrite=True):
