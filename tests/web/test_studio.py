@@ -115,6 +115,12 @@ def test_another_quality_is_coded_as_python_codes_it(wide, picture, file):
     assert saved(wide, "#save") == ("scene.aec", file), "the file that was given, again"
 
 
+def test_qualities_with_hundredths_fit_their_field(wide):
+    field = "const n = document.querySelector('#number'); n.value = '88.88';"
+    inner, outer = wide.run(field + "return [n.scrollWidth, n.clientWidth]")
+    assert inner <= outer
+
+
 def test_the_png_has_the_decoded_pixels(wide, decoded):
     name, data = saved(wide, "#png")
     assert name == "scene.png" and np.array_equal(np.asarray(Image.open(io.BytesIO(data)).convert("RGB")), decoded)
