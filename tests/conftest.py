@@ -133,6 +133,13 @@ def assert_no_steps(error, side):
 
 
 @pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder, which the test works in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def small_tiles(monkeypatch):
     """Tiles of 128 px: all borders of a large picture at the price of a small one."""
     from codec.bitstream import container

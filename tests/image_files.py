@@ -24,6 +24,12 @@ def photo(height, width, channels, depth=8, seed=0):
     return (np.clip(np.dstack(planes) + noise, 0, 1) * (2**depth - 1)).astype(f"u{depth // 8}")
 
 
+def ramps():
+    """A colour picture of 40 x 56 samples without noise."""
+    y, x = np.mgrid[:40, :56]
+    return np.dstack([x * 4, y * 5, x + y]).astype(np.uint8)
+
+
 def exif(orientation=6, extra=()):
     tags = Image.Exif()
     tags[0x0112], tags[0x010F], tags[0x0100] = orientation, "Maker", 17  # phones write an ImageWidth here

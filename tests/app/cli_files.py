@@ -30,11 +30,6 @@ def samples():
     return pngs, aecs
 
 
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def pictures(folder, samples):
     for name, data in samples[0].items():
         (folder / f"{name}.png").write_bytes(data)

@@ -11,7 +11,6 @@ from PIL import Image
 import codec
 
 samples = pytest.fixture(scope="module")(cli_files.samples)
-folder = pytest.fixture(cli_files.folder)
 pictures = pytest.fixture(cli_files.pictures)
 files = pytest.fixture(cli_files.files)
 

@@ -26,7 +26,6 @@ from codec.pipeline.encoder import Encoder
 from codec.pipeline.options import MOST_EFFORT, DecodeOptions, EncodeOptions
 
 samples = pytest.fixture(scope="module")(cli_files.samples)
-folder = pytest.fixture(cli_files.folder)
 pictures = pytest.fixture(cli_files.pictures)
 files = pytest.fixture(cli_files.files)
 COMMAND = [sys.executable, "-P", "-m", "codec"]  # -P: the folder the test runs in is not searched for modules

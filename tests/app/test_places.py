@@ -10,7 +10,6 @@ import sys
 import threading
 from contextlib import contextmanager
 
-import cli_files
 import pytest
 from cli_files import aecodec
 from conftest import photograph
@@ -20,9 +19,6 @@ import codec
 from codec.files import output
 
 COMMAND = [sys.executable, "-P", "-m", "codec"]
-
-
-folder = pytest.fixture(cli_files.folder)
 
 
 @pytest.fixture(scope="module")

@@ -41,12 +41,6 @@ def idx(array, kind):
     return bytes([0, 0, kind, array.ndim]) + b"".join(side.to_bytes(4, "big") for side in array.shape) + array.tobytes()
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def test_the_defaults_of_the_command_are_those_of_the_estimator():
     wanted = {name: parameter.default for name, parameter in inspect.signature(Autoencoder).parameters.items()}
     given = commands.fit.make_context("fit", ["digits"]).params
@@ -56,7 +50,7 @@ def test_the_defaults_of_the_command_are_those_of_the_estimator():
     assert learning.KINDS == tuple(KINDS)
 
 
-def test_fit_transform_and_back(here):
+def test_fit_transform_and_back(folder):
     result = run("fit", "digits", "--json", *QUICK)
     record = json.loads(result.stdout)
     assert (record["rows"], record["features"], record["latent_dim"], record["output"]) == (
@@ -81,7 +75,7 @@ def test_fit_transform_and_back(here):
     assert np.allclose(pandas.read_csv("e.csv")["error"], model.reconstruction_error(X))
 
 
-def test_a_table_keeps_its_names_and_ignores_its_label(here):
+def test_a_table_keeps_its_names_and_ignores_its_label(folder):
     load_wine(as_frame=True).frame.assign(name="x").to_csv("wine.csv", index=False)
     run("fit", "wine.csv", "--label", "target", "--drop", "name", *QUICK)
     model = Autoencoder.load("wine.safetensors")
@@ -92,56 +86,56 @@ def test_a_table_keeps_its_names_and_ignores_its_label(here):
     assert "there is no column 'malic_acid', which the model was fitted on" in result.output
 
 
-def test_every_kind_of_file_is_read(here):
+def test_every_kind_of_file_is_read(folder):
     X = np.random.default_rng(0).integers(0, 256, (30, 4, 5)).astype(np.uint8)
     y = np.arange(30, dtype=np.uint8) % 3
-    (here / "t-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(X, 8)))
-    (here / "t-labels-idx1-ubyte").write_bytes(idx(y, 8))
+    (folder / "t-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(X, 8)))
+    (folder / "t-labels-idx1-ubyte").write_bytes(idx(y, 8))
     data = sources.read("t-images-idx3-ubyte.gz")
     assert np.array_equal(data.values, X) and np.array_equal(data.labels, y)
-    (here / "big").write_bytes(idx((X / 3).astype(">f4"), 0x0D))
+    (folder / "big").write_bytes(idx((X / 3).astype(">f4"), 0x0D))
     assert np.allclose(sources.read("big").values, X / 3)
     np.save("x.npy", X)
     assert np.array_equal(sources.read("x.npy", labels="t-labels-idx1-ubyte").labels, y)
-    (here / "bare.csv").write_text("1.5;2\n-3e1;4\n")
+    (folder / "bare.csv").write_text("1.5;2\n-3e1;4\n")
     assert sources.read("bare.csv").values.tolist() == [[1.5, 2], [-30, 4]]
-    (here / "named.tsv").write_text("\ufeffa\tb\n1\t2\n", encoding="utf-8")
+    (folder / "named.tsv").write_text("\ufeffa\tb\n1\t2\n", encoding="utf-8")
     assert sources.read("named.tsv").names == ["a", "b"]
     pandas.DataFrame({"a": [1.0, 2.0], "b": [True, False]}).to_parquet("x.parquet")
     assert sources.read("x.parquet").values.tolist() == [[1, 1], [2, 0]]
 
 
-def test_what_a_folder_has_besides_pictures_is_said(here):
-    (here / "set").mkdir()
+def test_what_a_folder_has_besides_pictures_is_said(folder):
+    (folder / "set").mkdir()
     for i in range(6):
-        Image.fromarray(np.random.default_rng(i).integers(0, 256, (6, 7), np.uint8)).save(here / "set" / f"{i}.png")
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (6, 7), np.uint8)).save(folder / "set" / f"{i}.png")
     assert "passed over" not in run("fit", "set", *QUICK).output
     for name in ("a.heic", "b.NEF", ".hidden"):
-        (here / "set" / name).write_bytes(b"x")
+        (folder / "set" / name).write_bytes(b"x")
     said = "aecodec: passed over 2 files that cannot be read as pictures (1 .heic, 1 .nef): set/a.heic, set/b.NEF\n"
     for command in (["fit", "set", "-f", *QUICK], ["transform", "set", "-m", "set.safetensors"]):
         assert run(*command).stderr.count(said) == 1
     assert "passed over" not in run("fit", "set", "-f", "--quiet", *QUICK).stderr
 
 
-def test_a_folder_of_pictures_is_read(here):
+def test_a_folder_of_pictures_is_read(folder):
     rng = np.random.default_rng(0)
-    for folder in ("cat", "dog"):
-        (here / "set" / folder).mkdir(parents=True)
+    for label in ("cat", "dog"):
+        (folder / "set" / label).mkdir(parents=True)
         for i in range(3):
-            Image.fromarray(rng.integers(0, 256, (6, 7, 3), np.uint8)).save(here / "set" / folder / f"{i}.png")
+            Image.fromarray(rng.integers(0, 256, (6, 7, 3), np.uint8)).save(folder / "set" / label / f"{i}.png")
     data = sources.read("set")
     assert data.values.shape == (6, 6, 7, 3) and data.labels.tolist() == ["cat"] * 3 + ["dog"] * 3
     assert np.array_equal(data.values[4], np.asarray(Image.open("set/dog/1.png")))
     assert sources.read("set", gray=True).values.shape == (6, 6, 7)
-    Image.fromarray(np.full((3, 3), 65535, np.uint16)).save(here / "set" / "dog" / "9.png")
+    Image.fromarray(np.full((3, 3), 65535, np.uint16)).save(folder / "set" / "dog" / "9.png")
     result = run("fit", "set", *QUICK, code=1)
     assert "set/dog/9.png has 3x3 pixels, the ones before it 7x6: --size WxH makes them equal" in result.output
     resized = sources.read("set", size=(5, 4)).values
     assert resized.shape == (7, 4, 5, 3) and np.all(resized[-1] == 255)
     run("fit", "set", "--size", "4x4", "--gray", "--kind", "convolutional", *QUICK)
     assert Autoencoder.load("set.safetensors").image_shape_ == (4, 4, 1)
-    (here / "set" / "cat" / "0.png").write_bytes(b"no picture")
+    (folder / "set" / "cat" / "0.png").write_bytes(b"no picture")
     assert "set/cat/0.png: " in run("fit", "set", "-f", *QUICK, code=1).output
 
 
@@ -162,30 +156,30 @@ def test_a_folder_of_pictures_is_read(here):
         (b"\0\0\x08\x03" + b"\xff" * 12, "IDX data should have"),
     ],
 )
-def test_bad_files_get_one_sentence_and_leave_nothing(here, content, words):
-    (here / "bad").write_bytes(content)
+def test_bad_files_get_one_sentence_and_leave_nothing(folder, content, words):
+    (folder / "bad").write_bytes(content)
     result = run("fit", "bad", *QUICK, "-o", "model", code=1)
     assert words in result.output and result.output.count("\n") == 1 and result.output.startswith("aecodec: bad: ")
-    assert [path.name for path in here.iterdir()] == ["bad"]
+    assert [path.name for path in folder.iterdir()] == ["bad"]
 
 
-def test_pickled_arrays_are_not_opened(here):
+def test_pickled_arrays_are_not_opened(folder):
     np.save("x.npy", np.array([{"a": 1}], object), allow_pickle=True)
     with pytest.raises(BadData, match="cannot be read"):
         sources.read("x.npy")
 
 
-def test_wrong_calls(here):
+def test_wrong_calls(folder):
     run("fit", code=2)
     run("fit", "digits", "--kind", "magic", code=2)
     run("fit", "digits", "--hidden", "a,b", code=2)
     run("fit", "digits", "-o", "-", "--json", code=2)
     assert "no such file" in run("fit", "nothere", code=1).output
-    (here / "kept").write_text("mine")
+    (folder / "kept").write_text("mine")
     assert "exists already, -f overwrites it" in run("fit", "digits", *QUICK, "-o", "kept", code=1).output
     assert "kept: the file does not hold an autoencoder" in run("transform", "digits", "-m", "kept", code=1).output
     assert "--label and --drop do not apply" in run("fit", "digits", "--label", "x", "-o", "new", code=1).output
-    assert (here / "kept").read_text() == "mine" and len(list(here.iterdir())) == 1
+    assert (folder / "kept").read_text() == "mine" and len(list(folder.iterdir())) == 1
 
 
 @pytest.fixture(scope="module")

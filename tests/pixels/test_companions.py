@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from image_files import ramps
 from PIL import Image
 
 import codec
@@ -73,17 +74,12 @@ def test_a_gain_map_in_every_spelling(name):
 def test_every_encoding(encoding):
     before, after = split(SPELLINGS["attributes"])
     file = io.BytesIO()
-    Image.fromarray(photo()).save(file, "PNG", pnginfo=None)
+    Image.fromarray(ramps()).save(file, "PNG", pnginfo=None)
     picture = Image.open(file)
     picture.info["xmp"] = before.decode().encode(encoding)
     found = load(picture)
     assert b"hdr" not in found.xmp and b'dc:a="b"' in found.xmp and len(found.notes) == 1
     assert found.xmp.decode().partition("<rdf:D")[0].lstrip("\ufeff") == after.decode().partition("<rdf:D")[0]
-
-
-def photo():
-    y, x = np.mgrid[:40, :56]
-    return np.dstack([x * 4, y * 5, x + y]).astype(np.uint8)
 
 
 def described(*pieces):
@@ -166,7 +162,7 @@ ANDROID = """<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 5.1.2">
 def test_an_ultra_hdr_jpeg_there_and_back():
     """With what Android says, and what ISO 21496-1 says beside it."""
     codecs = pytest.importorskip("imagecodecs")
-    samples = np.dstack([photo() / np.float16(64), np.ones((40, 56), np.float16)]).astype(np.float16)
+    samples = np.dstack([ramps() / np.float16(64), np.ones((40, 56), np.float16)]).astype(np.float16)
     data = codecs.ultrahdr_encode(samples)
     words = jpeg.STANDARD + ANDROID.replace("~", "").encode()
     data = data[:2] + b"\xff\xe1" + (len(words) + 2).to_bytes(2, "big") + words + data[2:]
@@ -182,7 +178,7 @@ def test_an_ultra_hdr_jpeg_there_and_back():
 def test_of_a_file_without_it_only_the_words_are_lost():
     file = io.BytesIO()
     words = described(DIRECTORY, b'<h:Version xmlns:h="%s">1</h:Version>' % GAIN.encode())
-    Image.fromarray(photo()).save(file, "JPEG", xmp=words)
+    Image.fromarray(ramps()).save(file, "JPEG", xmp=words)
     for source in (file.getvalue(), Image.open(file)):
         picture = load(source)
         assert picture.notes == ("what its XMP says of a gain map",) and picture.xmp == described()
@@ -191,7 +187,7 @@ def test_of_a_file_without_it_only_the_words_are_lost():
 @pytest.mark.parametrize("mark", [True, False])
 def test_a_motion_photo(mark):
     file, words = io.BytesIO(), described(b'<g:MicroVideo xmlns:g="%s">1</g:MicroVideo>' % CAMERA.encode())
-    Image.fromarray(photo()).save(file, "JPEG", xmp=b"" if mark else words)
+    Image.fromarray(ramps()).save(file, "JPEG", xmp=b"" if mark else words)
     data = file.getvalue() + (b"MotionPhoto_Data" if mark else b"") + b"\0\0\0\x18ftypmp42"
     assert load(data).notes == (VIDEO if mark else VIDEO + AND_XMP,)
 
@@ -202,7 +198,7 @@ def test_a_depth_map_in_an_extension():
     words = f'<d:Near xmlns:d="{DEPTH}">1</d:Near><d:Data xmlns:d="{DEPTH}">{data}</d:Data>'
     words = described(words.encode())
     file = io.BytesIO()
-    Image.fromarray(photo()).save(file, "JPEG")
+    Image.fromarray(ramps()).save(file, "JPEG")
     whole = jpeg.with_long_xmp(file.getvalue(), words)
     assert load(whole).xmp == words and load(whole).notes == ()
     lacking = whole.replace(b"xmp/extension", b"xmp/extinction", 1)
@@ -219,7 +215,7 @@ def test_a_depth_map_in_an_extension():
     ],
 )
 def test_auxiliary_pictures_of_an_avif(urn, notes):
-    rgba = np.dstack([photo(), photo()[..., :1]])
+    rgba = np.dstack([ramps(), ramps()[..., :1]])
     file = io.BytesIO()
     Image.fromarray(rgba).save(file, "AVIF")
     data = file.getvalue()
@@ -232,5 +228,5 @@ def test_notes_are_said_once():
     for order in itertools.permutations([GAIN_MAP, VIDEO]):
         assert companions.noted(order, [GAIN_MAP, VIDEO, PICTURES]) == [name + AND_XMP for name in order]
     assert companions.noted([], [PICTURES]) == ["what its XMP says of other pictures"]
-    picture = Picture(photo(), xmp=described())
+    picture = Picture(ramps(), xmp=described())
     assert load(picture) is picture

@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+from image_files import ramps
 from PIL import Image
 
 from codec.pixels.formats import av1, avif
@@ -18,20 +19,15 @@ GAIN_MAP = "its gain map (what HDR displays add to it)"
 P3_PQ = bytes([12, 16, 0, 1])
 
 
-def photo():
-    y, x = np.mgrid[:40, :56]
-    return np.dstack([x * 4, y * 5, x + y]).astype(np.uint8)
-
-
 def written(format, **options):
     file = io.BytesIO()
-    Image.fromarray(photo()).save(file, format, **options)
+    Image.fromarray(ramps()).save(file, format, **options)
     return file.getvalue()
 
 
 def test_gain_map_of_an_ultra_hdr_jpeg():
     codecs = pytest.importorskip("imagecodecs")
-    samples = np.dstack([photo() / np.float16(64), np.ones((40, 56), np.float16)]).astype(np.float16)
+    samples = np.dstack([ramps() / np.float16(64), np.ones((40, 56), np.float16)]).astype(np.float16)
     picture = load(codecs.ultrahdr_encode(samples))
     assert picture.notes == (GAIN_MAP,) and picture.pixels.shape == (40, 56, 3)
 
@@ -46,7 +42,7 @@ def test_gain_map_of_an_iso_jpeg():
 
 def test_other_pictures_of_a_jpeg():
     file = io.BytesIO()
-    first, second = Image.fromarray(photo()), Image.fromarray(photo()[::2, ::2])
+    first, second = Image.fromarray(ramps()), Image.fromarray(ramps()[::2, ::2])
     first.save(file, "MPO", save_all=True, append_images=[second])
     plain = file.getvalue()
     assert load(plain).notes == ()  # nothing is known of the other one
@@ -124,7 +120,7 @@ def test_colours_of_a_grid_are_those_of_its_first_tile(version, inside):
 def test_colours_of_a_stream_of_frames():
     """Whose header is the long one."""
     file = io.BytesIO()
-    Image.fromarray(photo()).save(file, "AVIF", save_all=True, append_images=[Image.fromarray(photo()[::-1].copy())])
+    Image.fromarray(ramps()).save(file, "AVIF", save_all=True, append_images=[Image.fromarray(ramps()[::-1].copy())])
     data = file.getvalue()
     assert av1.colours(data[data.find(b"\x12\0\x0a") :]) == (1, 13)
 
@@ -217,7 +213,7 @@ def test_gain_map_of_an_avif():
 
 def test_broken_boxes_are_read_or_refused():
     file = io.BytesIO()
-    save(Picture(photo(), cicp=P3_PQ), file, "avif")
+    save(Picture(ramps(), cicp=P3_PQ), file, "avif")
     data = without_colours(file.getvalue())
     for place in range(data.find(b"mdat")):
         for value in (0, 1, 0x7F, 0xFF):

@@ -5,6 +5,8 @@ import struct
 
 import numpy as np
 import pytest
+from image_files import ramps
+from odd_files import saved
 from PIL import Image, PngImagePlugin
 
 from codec.pixels import scanner
@@ -14,14 +16,7 @@ IPTC, COMMENT, PLACE = "its IPTC (captions and credits)", "its comment", "its pl
 
 
 def photo():
-    y, x = np.mgrid[:40, :56]
-    return Image.fromarray(np.dstack([x * 4, y * 5, x + y]).astype(np.uint8))
-
-
-def written(image, format, **options):
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
+    return Image.fromarray(ramps())
 
 
 def notes(data, monkeypatch):
@@ -33,27 +28,27 @@ def notes(data, monkeypatch):
 
 
 def test_captions_and_comments_of_a_jpeg(monkeypatch):
-    plain = written(photo(), "JPEG")
+    plain = saved(photo(), "JPEG")
     caption = b"\x1c\x02\x78\0\x05hello"
     resource = b"Photoshop 3.0\x008BIM\x04\x04\0\0" + struct.pack(">I", len(caption)) + caption
     said = plain[:2] + b"\xff\xed" + struct.pack(">H", len(resource) + 2) + resource + plain[2:]
     assert notes(plain, monkeypatch) == () and notes(said, monkeypatch) == (IPTC,)
     assert load(Image.open(io.BytesIO(said))).notes == (IPTC,)
-    assert notes(written(photo(), "JPEG", comment=b"hello"), monkeypatch) == (COMMENT,)
-    assert notes(written(photo().convert("P"), "GIF", comment=b"hello"), monkeypatch) == (COMMENT,)
+    assert notes(saved(photo(), "JPEG", comment=b"hello"), monkeypatch) == (COMMENT,)
+    assert notes(saved(photo().convert("P"), "GIF", comment=b"hello"), monkeypatch) == (COMMENT,)
 
 
 def test_texts_of_a_png(monkeypatch):
     texts = PngImagePlugin.PngInfo()
     for name in ("Software", "date:create", "Title", "Author"):
         texts.add_text(name, "somebody")
-    assert notes(written(photo(), "PNG", pnginfo=texts), monkeypatch) == ("its texts (Title, Author)",)
+    assert notes(saved(photo(), "PNG", pnginfo=texts), monkeypatch) == ("its texts (Title, Author)",)
     raw = PngImagePlugin.PngInfo()
     raw.add_text("Raw profile type iptc", "\niptc\n 4\n61626364\n")
-    assert notes(written(photo(), "PNG", pnginfo=raw), monkeypatch) == (IPTC,)
+    assert notes(saved(photo(), "PNG", pnginfo=raw), monkeypatch) == (IPTC,)
     for number in range(9):
         texts.add_itxt(f"\x1b{number}", "x")
-    (note,) = notes(written(photo(), "PNG", pnginfo=texts), monkeypatch)
+    (note,) = notes(saved(photo(), "PNG", pnginfo=texts), monkeypatch)
     assert note == "its texts (Title, Author, ?0, ?1, ?2, …)"
 
 
