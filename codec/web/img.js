@@ -13,6 +13,7 @@
   const WATCHED = ["src", "srcset", "sizes", "media", "type", "loading"];
   const BROKEN = "data:image/x-aec;base64,AA=="; // what no browser shows
   const NOTHING = blank({ width: 0, height: 0 });
+  const isComplete = Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, "complete").get;
 
   const isThis = ({ src }) => src && new URL(src).pathname.endsWith("/img.js");
   const script = document.currentScript ?? [...document.scripts].find(isThis);
@@ -144,6 +145,8 @@
     hears(type, img) {
       const last = { whole: this.kept.url, failed: BROKEN }[this.state];
       if (!last || img.currentSrc !== last) return false;
+      // Firefox may say late that what stood in before was loaded, when its successor is on its way or broken.
+      if (!isComplete.call(img) || (type === "load" && this.state === "failed")) return false;
       this.settle(img, type === "load");
       return true;
     }
