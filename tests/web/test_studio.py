@@ -243,15 +243,19 @@ def test_a_large_picture_comes_tile_by_tile(wide):
 
 def test_what_is_no_picture_gets_one_sentence_and_the_page_goes_on(wide, file):
     bent = file[:-9] + bytes([file[-9] ^ 1]) + file[-8:]
-    drop(wide, {"notes.txt": b"hello", "short.aec": file[:50], "bent.aec": bent, "none.png": b""})
+    files = {"notes.txt": b"hello", "short.aec": file[:50], "bent.aec": bent, "none.png": b"", "words.aec": b"hello"}
+    drop(wide, files)
     lines = wide.wait(
         "const lines = [...document.querySelectorAll('#errors p')];"
-        "return lines.length === 4 && lines.map((line) => line.firstChild.data)"
+        "return lines.length === 5 && lines.map((line) => line.firstChild.data)"
     )
-    assert sorted(line.partition(": ")[0] for line in lines) == ["bent.aec", "none.png", "notes.txt", "short.aec"]
+    assert sorted(line.partition(": ")[0] for line in lines) == sorted(files)
     assert all(20 < len(line) < 200 for line in lines)
+    assert [line.partition(": ")[0] for line in lines if "not an .aec file" in line] == ["words.aec"]
+    x, _, width, _ = box(wide, "#errors")
+    assert x + width / 2 <= wide.run("return document.querySelector('#panel').getBoundingClientRect().left")
     wide.click("#errors button")
-    assert wide.run("return document.querySelectorAll('#errors p').length") == 3
+    assert wide.run("return document.querySelectorAll('#errors p').length") == 4
     wide.click("#entries button")
     settled(wide, ".aec 40")
     assert "bent.aec" not in wide.text("#entries")

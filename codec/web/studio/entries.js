@@ -25,7 +25,7 @@ class Entry {
 // What a file {name, blob} becomes: an entry of `entries` that lacked it, or a new one. Rejects with one sentence.
 export async function entryOf({ name, blob }, entries, coder) {
   const start = new Uint8Array(await blob.slice(0, 4).arrayBuffer());
-  const isFile = SIGNATURE.every((byte, i) => start[i] === byte);
+  const isFile = SIGNATURE.every((byte, i) => start[i] === byte) || /\.aec$/i.test(name);
   const found = isFile ? await file(name, blob, coder) : await picture(name, blob, coder);
   const [has, lacks] = isFile ? ["picture", "given"] : ["given", "picture"];
   const other = entries.find((one) => one[has] && !one[lacks] && stem(one.name) === stem(name) && sameSize(one, found));
