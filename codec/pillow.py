@@ -28,7 +28,8 @@ FORMAT = "AEC"
 class AecImageFile(ImageFile.ImageFile):
     """An opened .aec file.
 
-    `info` holds "exif", "icc_profile" and "xmp" where the file does; pixels come with `load`.
+    `info` holds "exif", "icc_profile" and "xmp" where the file does, and "cicp", the code points of colours that no
+    profile says, such as HDR's; pixels come with `load`.
     """
 
     format = FORMAT
@@ -154,7 +155,7 @@ def _save(picture: Any, file: Any, _filename: Any, model: str, device: str) -> N
         "xmp": xmp.encode() if isinstance(xmp, str) else xmp,
     }
     if "icc_profile" not in given:  # what stands for a profile in a PNG
-        info |= {name: picture.info.get(name) for name in ("gamma", "chromaticity", "srgb")}
+        info |= {name: picture.info.get(name) for name in ("gamma", "chromaticity", "srgb", "cicp")}
     frame.info = {name: value for name, value in info.items() if value is not None}
     try:
         loaded = load(frame, max_pixels=0)

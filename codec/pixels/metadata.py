@@ -101,10 +101,10 @@ def named(
     cicp: bytes | None = None,
     gray: bool = False,
 ) -> dict[str, bytes]:
-    """The same of each kind by itself; code points as a profile where one says the same."""
+    """The same of each kind by itself; code points as a profile where one says the same, else as "cicp" without one."""
     exif = blocks.bare(exif)
     icc = cicp and colour.profile_of(cicp, gray) or icc
-    found = {"exif": exif and b"Exif\0\0" + exif, "icc_profile": icc, "xmp": xmp}
+    found = {"exif": exif and b"Exif\0\0" + exif, "icc_profile": icc, "xmp": xmp, "cicp": None if icc else cicp}
     return {name: data for name, data in found.items() if data}
 
 

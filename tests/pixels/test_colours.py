@@ -12,6 +12,7 @@ from image_files import SRGB, chunk, photo, written
 from PIL import Image, ImageCms
 
 import codec
+import codec.pillow  # noqa: F401, the plugin
 from codec.pixels import colour
 from codec.pixels.formats import avif
 from codec.pixels.picture import Picture, to_pil, without
@@ -113,6 +114,24 @@ def test_code_points_survive_in_aec_and_png(code):
     data, notes = written(decoded, "png")
     assert chunk(b"cICP", code) in data and data.index(b"cICP") < data.index(b"IDAT") and notes == ()
     assert without(decoded, "cicp").cicp is None and without(decoded, "all").cicp is None
+
+
+@pytest.mark.parametrize("shape", [(33, 21, 3), (33, 21)])
+def test_code_points_survive_as_pil_image(shape):
+    """No profile says what HDR's mean, so `info` does, of what was decoded and of what the plugin opened."""
+    source = np.ascontiguousarray(photo(33, 21, 3).reshape(33, 21, 3)[..., : len(shape) * 2 - 3].squeeze())
+    coder = codec.Codec(device="cpu")
+    data = coder.encode(load(png(source, (b"cICP", REC2020_PQ))), 60)
+    opened, saved = Image.open(io.BytesIO(data)), io.BytesIO()
+    opened.save(saved, "AEC")
+    for image in (coder.decode(data), opened, Image.open(saved)):
+        assert image.info["cicp"] == REC2020_PQ and load(image).cicp == REC2020_PQ
+        image.save(io.BytesIO(), "PNG")
+    opened, saved = Image.open(io.BytesIO(data)), io.BytesIO()
+    opened.save(saved, "AEC", icc_profile=None)
+    assert "cicp" not in Image.open(saved).info
+    assert "cicp" not in to_pil(Picture(photo(9, 9, 3), cicp=REC2020_PQ, icc=SRGB)).info  # the profile comes first
+    assert "cicp" not in to_pil(Picture(photo(9, 9, 3), cicp=b"\x0c\x0d\0\1")).info
 
 
 def test_code_points_in_avif():
