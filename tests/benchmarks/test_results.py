@@ -82,8 +82,8 @@ def held(page, command, name):
 
 def test_the_pages_say_what_the_results_say(run):
     tables = figure.tables(run)
-    where = {"rates": "README.md"} | dict.fromkeys(("spread", "variants", "speeds", "settings"), "benchmarks/README.md")
-    assert where.keys() == tables.keys()
+    where = {"rates": "README.md"} | dict.fromkeys(("spread", "variants", "settings"), "benchmarks/README.md")
+    assert where.keys() | {"speeds"} == tables.keys()  # benchmarks.turns has the times
     for name, page in where.items():
         assert held(page, figure.COMMAND, name) == tables[name], "the command is in benchmarks/README.md"
 
@@ -99,7 +99,7 @@ def test_the_records_are_those_of_the_points(run):
 
 
 def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
-    rates, speeds = figure.rates(run), figure.speeds(run)
+    rates = figure.rates(run)
     found = next(
         r
         for r in run["bd_rate"]
@@ -111,8 +111,7 @@ def test_the_tables_hold_every_anchor_and_codec_and_the_right_signs(run):
     assert heads[1].startswith("SSIMULACRA2") and at > max(i for i, head in enumerate(heads) if "SSIM" in head)
     others = sum(codec["trained"] for name, codec in run["codecs"].items() if not name.startswith("aec"))
     table = [line for line in rates if line.startswith("|")]
-    assert len(table) == 2 + others and len(speeds) == 2 + len(run["codecs"])
-    assert len({line.count("|") for line in table}) == len({line.count("|") for line in speeds}) == 1
+    assert len(table) == 2 + others and len({line.count("|") for line in table}) == 1
 
 
 def test_the_tables_say_what_the_model_was_trained_on_and_what_the_pictures_say(run):
