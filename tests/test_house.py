@@ -124,3 +124,5 @@ def test_lines_and_files_are_short():
     assert not [str(path) for path, length in longest.items() if length > 120]
     modules = [path for path in ours if path.suffix == ".py" and path.relative_to(top).parts[0] == "tests"]
     assert not [str(path) for path in modules if len(path.read_text("utf-8").splitlines()) > 400]
+    names = [path.name for path in modules if path.name.startswith("test_")]
+    assert len(set(names)) == len(names)  # the folders of the tests are no packages, in which names could stand twice
