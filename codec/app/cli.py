@@ -78,6 +78,9 @@ def main() -> None:
     except OSError as error:  # standard output is full, or has another trouble
         Failure(loading.no_memory() if error.errno == errno.ENOMEM else str(error.strerror or error)).show()
         code = 1
+    except MemoryError:  # wherever it was: in loading a module of ours, too
+        Failure(loading.no_memory()).show()
+        code = 1
     except Exception as error:
         if (said := loading.sentence(error)) is None:
             raise
