@@ -20,14 +20,18 @@ except ImportError:  # Windows, which limits no process in this way
 EXTRA = "torch", "compressai", "safetensors"  # what the extra [torch] brings
 PACKAGES = ("numpy", "PIL", *EXTRA)
 PROBE = "import sys; sys.path[:] = sys.argv[1:]; import numpy, torch"
+# Bytes of memory that loading numpy, Pillow and the codec takes (100 to 140 MB with the interpreter before it). Refused
+# half way, modules raise anything, and the interpreter itself may crash or wait for ever.
+ROOM = 120 * 10**6
 LIMITS = {"address space": "RLIMIT_AS", "data": "RLIMIT_DATA"}
 
 
 @contextmanager
 def loading(of_torch: bool = False) -> Iterator[None]:
     """Around what imports the codec's packages, torch among them or not. Raises Missing in place of what importing them
-    raises.
+    raises, and where there is no room for them.
     """
+    _make_sure_of_room()
     if of_torch:
         _probe()
     try:
@@ -75,6 +79,18 @@ def _culprit(error: Exception) -> str | None:
         names.append(error.obj.__name__)
     tops = [name.partition(".")[0] for name in names if name]
     return next((name for name in reversed(tops) if name in PACKAGES), None)
+
+
+def _make_sure_of_room() -> None:
+    """Raises Missing where memory is limited to less than loading takes."""
+    if "numpy" in sys.modules or not _limit():
+        return
+    import mmap
+
+    try:
+        mmap.mmap(-1, ROOM, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS).close()
+    except (OSError, MemoryError):
+        raise Missing(no_memory()) from None
 
 
 def _probe() -> None:
