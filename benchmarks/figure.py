@@ -152,44 +152,18 @@ def _percent(value):
     return "–" if value is None else f"{value:+.1f} %".replace("-", "−")
 
 
-def speeds(run):
-    """Markdown lines: times at equal PSNR, as multiples of WebP's too, and peak memory."""
-    lines = [
-        "| at equal PSNR | encode | × WebP | decode | × WebP | new process, encode / decode | peak memory, MiB |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for s in run["speed"]:
-        ratios = s["ratios"].get("webp")
-        if s["device"] == "cpu" and ratios:
-            ms = {way: s[way]["median"] * 1e3 for way in ("encode", "decode")}
-            warm = [
-                f"{ms[way]:.{0 if ms[way] >= 100 else 1 if ms[way] >= 10 else 2}f} ms | "
-                f"{ratios[way]:.{1 if ratios[way] >= 10 else 2}f}"
-                for way in ("encode", "decode")
-            ]
-            cold = "–" if not s["cold"] else " / ".join(f"{s['cold'][way]:.2g} s" for way in ("encode", "decode"))
-            lines.append(
-                f"| {run['codecs'][s['codec']]['label']} | {' | '.join(warm)} | {cold} | "
-                f"{max((s['peak_mb'] or {}).values(), default=0):.0f} |"
-            )
-    return lines
-
-
 def settings(run):
     """Markdown of the command, the machine and every codec's settings."""
     machine = run["machine"]
     threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
-    source = (
-        f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec. "
-        "A time is the median of one picture's, in a process that is warm."
-    )
+    source = f"`{run['command']}`, {run['created'][:10]}; {machine['cpu']}, {threads} per codec."
     others = "; ".join(codec["settings"] for name, codec in run["codecs"].items() if not name.startswith(OURS))
     return f"{source}\n\nSettings: {others}."
 
 
 def tables(run):
     """{name: Markdown}, as `pages.write` takes them."""
-    lines = {"rates": rates(run), "spread": spread(run), "variants": variants(run), "speeds": speeds(run)}
+    lines = {"rates": rates(run), "spread": spread(run), "variants": variants(run)}
     return {**{name: "\n".join(found) for name, found in lines.items()}, "settings": settings(run)}
 
 

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     outside, floors, failures = cold.measure(chosen, pictures[0], qualities, 1, options.rounds)
     if failures:
         sys.exit(failures[0]["error"])
-    below = textwrap.fill(note(one, len(pictures), options.rounds, floors), 120)
+    below = textwrap.fill(note(one, len(pictures), options.rounds, floors), 120, break_on_hyphens=False)
     words = "\n".join([*table(one, two, outside), "", below])
     for page in options.into:
         pages.write(page, COMMAND, {"costs": words})

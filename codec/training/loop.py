@@ -40,11 +40,8 @@ AdamW = functools.partial(torch.optim.AdamW, betas=(0.9, 0.99), weight_decay=0.0
 
 
 def sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as f:
-        while block := f.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Run:

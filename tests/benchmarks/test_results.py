@@ -83,7 +83,7 @@ def held(page, command, name):
 def test_the_pages_say_what_the_results_say(run):
     tables = figure.tables(run)
     where = {"rates": "README.md"} | dict.fromkeys(("spread", "variants", "settings"), "benchmarks/README.md")
-    assert where.keys() | {"speeds"} == tables.keys()  # benchmarks.turns has the times
+    assert where.keys() == tables.keys()
     for name, page in where.items():
         assert held(page, figure.COMMAND, name) == tables[name], "the command is in benchmarks/README.md"
 
