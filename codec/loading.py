@@ -51,6 +51,11 @@ def sentence(error: Exception) -> str | None:
     name = _culprit(error)
     if name is None and not isinstance(error, ImportError):
         return None
+    return cannot_load(name or "a part of the codec", error)
+
+
+def cannot_load(name: str, error: Exception) -> str:
+    """What is said of a package whose import raised an exception."""
     if isinstance(error, MemoryError):
         return f"{name} cannot be loaded: {no_memory()}"
     # Numpy puts advice around the reason, of one line or, behind an empty one, of many.
@@ -61,7 +66,7 @@ def sentence(error: Exception) -> str | None:
         reason = no_memory()
     if isinstance(error, ModuleNotFoundError) and name in EXTRA:
         reason += "; pip install 'aecodec[torch]' brings it"
-    return f"{name or 'a part of the codec'} cannot be loaded: {reason}"
+    return f"{name} cannot be loaded: {reason}"
 
 
 def _culprit(error: Exception) -> str | None:

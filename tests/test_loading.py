@@ -68,6 +68,14 @@ def test_broken_packages(folder, kind):
     assert done.returncode == 0 and not done.stderr
 
 
+def test_what_an_extra_brings_may_be_broken_too(folder):
+    (folder / "broken" / "pyarrow").mkdir(parents=True)
+    (folder / "broken" / "pyarrow" / "__init__.py").write_text('raise RuntimeError("built for another numpy")')
+    for line in ("embed p.png -o e.parquet", "batch . out"):
+        said(run(*COMMAND, *line.split(), path=["broken"]), "pyarrow", "built for another numpy")
+    assert sorted(os.listdir()) == ["broken", "p.png"]
+
+
 def test_every_way_in(folder):
     """Worker processes, commands that import elsewhere, the library and the plugin."""
     (folder / "broken" / "torch").mkdir(parents=True)

@@ -1,11 +1,13 @@
 """What several of the commands need."""
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Sequence
 
 import click
 
+from ... import loading
 from ...files.words import shown
 from ..arguments import PICTURE
 from ..bundle import Parameter
@@ -32,6 +34,12 @@ def ending(name: str, known: Sequence[str]) -> str:
 
 
 def require(module: str, package: str = "", extra: str = "latents") -> None:
-    """Raises click.ClickException where a package is missing."""
+    """Imports a package, before any work is done for nothing. Raises click.ClickException where it is missing or
+    broken.
+    """
     if importlib.util.find_spec(module) is None:
         raise Failure(f"this needs the package {package or module}: pip install 'aecodec[{extra}]'")
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # a broken installation raises anything
+        raise Failure(loading.cannot_load(module, error)) from None
