@@ -9,8 +9,8 @@ from conftest import assert_no_steps, photograph, psnr
 
 import codec
 from codec.engine.torch import engine, refinement
-from codec.engine.torch.error import CHROMA, VISUAL_WORTH, YCBCR, VisualError
-from codec.engine.torch.refinement import Fit
+from codec.engine.torch.error import CHROMA, YCBCR, VisualError
+from codec.engine.torch.refinement import LEAST_CURVATURE, Fit
 from codec.errors import BadOption
 
 
@@ -123,18 +123,38 @@ def test_the_gradient_is_that_of_the_error(channels, objective, squared, monkeyp
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=0.02)
 
 
+@pytest.mark.parametrize(("objective", "channels"), [("psnr", 3), ("visual", 3), ("visual", 1)])
+def test_the_curvature_is_that_of_the_error(channels, objective, squared, monkeypatch):
+    """Against the change of each latent's own gradient when it alone is moved, at every position of some channels."""
+    monkeypatch.setattr(refinement, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(squared.model, "objective", objective)
+    fit = Fit(squared.model, 3000, 1, [photograph(128, 128, 3, channels)], torch.zeros(1, 320, 8, 8), (0, 0, 0, 0))
+    steps = torch.randn(1, 320, 8, 8, generator=torch.Generator().manual_seed(1)) / 2
+    with torch.inference_mode():
+        gradient, weights = fit.gradient(steps), torch.as_tensor(fit.weights(8, 8)).expand(1, 1, 8, 8)[0, 0]
+        found = (fit.curvature(steps, gradient) / weights).mean((0, 2, 3))
+        for channel in (20, 80, 200, 319):
+            own = []
+            for place in np.ndindex(8, 8):
+                moved = steps.clone()
+                moved[0, channel, *place] += 0.3
+                change = fit.gradient(moved) - gradient
+                own.append(float(change[0, channel, *place] / 0.3 / weights[place]))
+            assert float(found[channel]) == pytest.approx(max(np.mean(own), LEAST_CURVATURE), rel=0.2)
+
+
 def test_weights_for_the_eye_are_less_where_the_original_is_busy():
-    """Of luma; a latent's worth has the mean of the weights around it, and beyond the picture's end the last one."""
+    """Of luma; a latent's weight is the mean of the weights around it, and beyond the picture's end the last one."""
     busy = np.random.default_rng(0).normal(128, 40, (64, 80, 1)) * (np.arange(80)[:, None] >= 48) + 60.0
     picture = torch.from_numpy(np.repeat(busy, 3, 2)).float().permute(2, 0, 1)[None] / 255 - 0.5
     error = VisualError(picture)
     assert error.weights[..., :32].mean() > 2 * error.weights[..., 56:].mean() and error.weights.min() > 0
     for other in VisualError(picture[:, :1]), VisualError(picture[..., :50, :77]):
         assert torch.allclose(other.weights[..., :40, :60], error.weights[..., :40, :60], rtol=1e-3)
-    worth = error.at_latents(8, 8)
-    assert worth.shape == (1, 1, 8, 8) and torch.equal(worth[..., 4:, :5], worth[..., 3:4, :5].expand(1, 1, 4, 5))
-    assert worth[0, 0, 1, 0] > worth[0, 0, 1, 2] > worth[0, 0, 1, 4]
-    assert worth[0, 0, 1, 0] == pytest.approx(VISUAL_WORTH * float(error.weights[..., 4:40, :20].mean()), rel=0.05)
+    around = error.at_latents(8, 8)
+    assert around.shape == (1, 1, 8, 8) and torch.equal(around[..., 4:, :5], around[..., 3:4, :5].expand(1, 1, 4, 5))
+    assert around[0, 0, 1, 0] > around[0, 0, 1, 2] > around[0, 0, 1, 4]
+    assert around[0, 0, 1, 0] == pytest.approx(float(error.weights[..., 4:40, :20].mean()), rel=0.05)
     gray, blue = picture + 0.02, picture + 0.02 * torch.tensor([0.0, 0, 1])[:, None, None]
     assert error(gray) > 4 * error(blue) > 0 and error(picture) == 0
 

@@ -6,8 +6,11 @@ The analysis makes every latent as if it were to be rounded alone, but what they
 their errors. A pass decodes what was rounded; the gradient of the error (`error`: squared, or as the eye sees it) says
 which latents would serve the picture better beside the others as they are, and what is rounded next is the mean of the
 first latents and all such wishes. (Newton steps for all latents at once, a half, a third, a quarter ... of the way:
-whole ones diverge, as neighbours mend the same error.) The decoder knows nothing of it. Annealed stochastic rounding
-(Yang et al. 2020, "Improving inference for neural image compression") took fifty times the passes for as much.
+whole ones diverge, as neighbours mend the same error.) The decoder knows nothing of it. How curved the error is along
+each channel is measured on the picture itself, by Hutchinson's estimator (Bekas, Kokiopoulou, Saad 2007, "An estimator
+for the diagonal of a matrix"): a model for the eye draws low qualities in coarser steps than its error alone would
+have, and one curvature for all made files there a tenth larger for nothing. Annealed stochastic rounding (Yang et al.
+2020, "Improving inference for neural image compression") took fifty times the passes for as much.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +26,15 @@ from ...stages import stage
 from .device import has_bfloat16
 from .error import ERRORS, SquaredError
 from .model import Model
+
+# The latents are moved by so many steps of the quantiser to see how the gradient changes: where the synthesis is still
+# straight, and the change well above the noise of bfloat16.
+PROBE = 0.3
+# Probes are made until they have moved so many latents of each channel, which leaves a few percent of noise in most.
+PROBED, MOST_PROBES = 256, 16
+# Bits per squared step, the least that is believed: channels that draw what does not count, such as the colours of a
+# gray picture, would else be moved at random. Squared error has 15 to 17 in nine tenths of the channels.
+LEAST_CURVATURE = 2.0
 
 
 class Fit:
@@ -55,16 +67,34 @@ class Fit:
         """The target [N,M,high,wide], in quantiser steps on the padded grid, that fits best once it is quantised;
         quantised(target): what the synthesis gets of it.
         """
-        worth = self.worth(*target.shape[2:])
+        curvature = torch.ones(())  # is measured in the first pass
         for number in range(self.passes):
             steps = quantised(target)
-            target = target.lerp(steps - self.gradient(steps) / (2 * worth), 1 / (number + 2))
+            gradient = self.gradient(steps)
+            curvature = curvature if number else self.curvature(steps, gradient)
+            target = target.lerp(steps - gradient / curvature, 1 / (number + 2))
         return target
 
-    def worth(self, high: int, wide: int) -> float | torch.Tensor:
-        """Bits that a squared step of each latent is worth, half the curvature of a Newton step: broadcast to
-        [N,M,high,wide].
+    def curvature(self, steps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """Of the error along each latent alone, in bits per squared quantiser step: one number per channel, times what
+        the error counts where the latent is; [N,M,high,wide] or what is broadcast to that.
+
+        Args: steps, gradient: where it is measured, both [N,M,high,wide].
         """
+        h, w = self.around[:, :, *self.inner].shape[2:]
+        weights = self.weights(*steps.shape[2:])
+        signs = torch.Generator().manual_seed(0)  # The same for every tile, so that files do not depend on the others.
+        probes = min(MOST_PROBES, -(-PROBED // (h * w)))
+        found = torch.zeros_like(steps[:, :, :1, :1])
+        for _ in range(probes):
+            moved = PROBE * (2 * torch.randint(0, 2, steps.shape[1:], generator=signs) - 1).to(steps)
+            # A latent's own share of the change remains, since the signs of its neighbours are any.
+            own = (self.gradient(steps + moved) - gradient) / moved / weights
+            found += own[:, :, :h, :w].mean((2, 3), keepdim=True) / probes
+        return found.clamp_min(LEAST_CURVATURE) * weights
+
+    def weights(self, high: int, wide: int) -> float | torch.Tensor:
+        """What the error counts around each latent: broadcast to [N,M,high,wide]."""
         found = [error.at_latents(high, wide) for error, _ in self.own]
         each = [one for one in found if isinstance(one, torch.Tensor)]
         return torch.cat(each) if each else found[0]
