@@ -52,12 +52,14 @@ def _beyond(count: int) -> NDArray[Any]:
 def missing(blocks: NDArray[Any], count: int) -> float:
     """Mean squared error of blocks [N, 3, STRIDE, STRIDE] if only the lowest `count` functions may represent them."""
     # Sums along the first axis by einsum, as fast as products by a library for linear algebra: such a library would
-    # start threads, and the usual one waits without end where memory is short.
+    # start threads, and the usual one waits without end where memory is short. The blocks come last, in memory too,
+    # for which all sums are of long rows.
     d = cosines().astype(np.float32)
-    planes = np.einsum("ck,nkij->ncij", colours().astype(np.float32), blocks)
-    down = _along(d, planes.transpose(2, 3, 0, 1))
-    coefficients = _along(d, down.transpose(1, 0, 2, 3)).transpose(2, 3, 1, 0)
-    return float(np.square(coefficients[:, _beyond(count)], dtype=np.float64).sum() / blocks.size)
+    planes = _along(colours().astype(np.float32), np.ascontiguousarray(blocks.transpose(1, 2, 3, 0)))
+    down = np.stack([_along(d, plane) for plane in planes])
+    across = _along(d, np.ascontiguousarray(down.transpose(2, 0, 1, 3)))
+    energy = np.einsum("vcun,vcun->cuv", across, across)
+    return float(energy[_beyond(count)].sum(dtype=np.float64) / blocks.size)
 
 
 def _along(rows: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:

@@ -143,7 +143,8 @@ def unreachable(pixels: NDArray[Any], latent: int) -> float:
     16 x 16 blocks.
     """
     short = [(0, max(0, STRIDE - side)) for side in pixels.shape[:2]]
-    pixels = np.pad(pixels, (*short, (0, 0)), "edge")
+    if any(map(any, short)):
+        pixels = np.pad(pixels, (*short, (0, 0)), "edge")
     down, across = (side // STRIDE for side in pixels.shape[:2])
     blocks = pixels[: down * STRIDE, : across * STRIDE].reshape(down, STRIDE, across, STRIDE, -1)
     some = np.linspace(0, down * across - 1, min(BLOCKS, down * across)).astype(int)
