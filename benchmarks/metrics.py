@@ -197,7 +197,7 @@ DEFAULT = ("psnr", "psnr_y", "msssim")  # the cheap ones
 # All that a judgement needs, in its order.
 EYE = ("ssimulacra2", "butteraugli", "cvvdp", "iwssim", "psnr_hvsm", "msssim", "psnr")
 # What the objectives of our weight files (codec.model.purpose) have seen in training: no proof of anything.
-TRAINED_ON = {"psnr": ("psnr", "psnr_y", "psnr_c"), "visual": ("ssimulacra2", "psnr", "psnr_y", "psnr_c")}
+TRAINED_ON = {"psnr": ("psnr", "psnr_y", "psnr_c"), "visual": ("ssimulacra2", "msssim", "psnr", "psnr_y", "psnr_c")}
 UNITS = {name: metric.unit for name, metric in METRICS.items()}
 
 

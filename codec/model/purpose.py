@@ -7,7 +7,7 @@ from pathlib import Path
 
 # By the entry "objective" of a weight file's metadata; a file without one was trained for squared error.
 PURPOSES = {
-    "visual": "for the eye: trained on SSIMULACRA2's distance",
+    "visual": "for the eye: trained on SSIMULACRA2's distance and MS-SSIM of luma",
     "psnr": "for measurements by PSNR, and for features, anomalies and denoising: trained on squared error",
 }
 NAME = "objective"
