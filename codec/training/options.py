@@ -23,11 +23,11 @@ class RunOptions:
     ema: float = 0.9995
     init: str = ""  # checkpoint or weight file to start from, of the same config or a smaller one
     objective: str = "visual"  # what is made small beside bits: "visual" for the eye, "psnr" for squared error
-    mse: float = 0.3  # visual: share of the luma-heavy squared error; what the shares leave is SSIMULACRA2's distance
-    chroma: float = 0.5  # visual: weight of a channel of colour in it
-    fine: float = 1.0  # visual: weight of what SSIMULACRA2 leaves out at fine scales
+    mse: float = 0.35  # visual: share of the squared error of YCbCr; what the shares leave is SSIMULACRA2's distance
+    chroma: float = 1.0  # visual: weight of a channel of colour in it
+    fine: float = 1.5  # visual: weight of what SSIMULACRA2 leaves out at fine scales
     mean_colour: float = 0.0  # visual: share of the squared error of the mean colours of 16x16 pixels
-    msssim: float = 0.2  # visual: share of 1 - MS-SSIM of luma, which pays by all measures kept out of training
+    msssim: float = 0.25  # visual: share of 1 - MS-SSIM of luma, which pays by all measures kept out of training
     drawn: float = 0.0  # share of crops of drawn pages
     reference: str = "psnr"  # model or weight file whose rate-distortion curve says what the terms of visual are worth
     steer: int = 8  # visual: steps from one comparison of the files' sizes with the reference's to the next; 0: never

@@ -120,10 +120,10 @@ def test_the_tables_say_what_the_model_was_trained_on_and_what_the_pictures_say(
     assert trained and seen == [metrics.METRICS[name].title for name in trained]
     blind = {**run, "codecs": {name: {**codec, "trained_on": []} for name, codec in run["codecs"].items()}}
     assert "¹" not in "".join(figure.rates(blind))
-    wanted = {"codec": "aec", "anchor": "avif444", "metric": "msssim", "scope": "picture", "method": "pchip"}
+    wanted = {"codec": "aec", "anchor": "avif444", "metric": "iwssim", "scope": "picture", "method": "pchip"}
     found = next(r for r in run["bd_rate"] if r.items() >= wanted.items())
     rows = {line.split(" | ")[0]: line.split(" | ") for line in figure.spread(run)}
-    at = rows["| single pictures"].index("MS-SSIM")
+    at = rows["| single pictures"].index("IW-SSIM")
     assert rows["| AVIF 4:4:4: mean"][at] == f"{found['mean']:+.1f} %".replace("-", "−")
     assert len(found["worst"]) == 2 and found["interval"][0] < found["mean"] < found["interval"][1]
     assert max(v for v in found["by_picture"].values() if v is not None) == next(iter(found["worst"].values()))

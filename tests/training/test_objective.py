@@ -207,7 +207,8 @@ def test_qualities_whose_files_are_too_large_weigh_bits_more(pictures, reference
     torch.manual_seed(5)  # of the noise in place of rounding
     own = reference.train()(x, q, False)[1].detach()
     torch.manual_seed(5)
-    assert not goal.off_size(reference, x, q, own, False).any()
+    # The quality goes through a logarithm and back, which moves its last bit with some crops.
+    assert goal.off_size(reference, x, q, own, False).abs().max() < 1e-6
     torch.manual_seed(5)
     moves = goal.off_size(reference, x, q, own * torch.tensor([2.0, 0.5]), False)
     step = 0.02 * np.log(2)
