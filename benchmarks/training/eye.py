@@ -3,15 +3,16 @@ each.
 
     python -m benchmarks.training.eye --data SHARD … --init CHECKPOINT --out RUN [--rows NAME …] [--minutes 20]
     python -m benchmarks.training.eye --table RUN >> benchmarks/training/README.md
+    python -m benchmarks.training.eye --data SHARD … --pictures FOLDER   # for `python -m benchmarks judge FOLDER`
 
-Judged on the photographs of --data that are held out from training (codec/training/held_out.py), never on Kodak, with
-the averaged weights of the float model (rates are its estimates) at four of its anchors; by the measures that no loss
-and no choice has seen, and beside them by those that are trained on. A row's figures are the means over pictures of
-each one's BD-rate against the row "as it is", which trains on without a change, and how sure the mean is.
+Judged on the photographs of --data that are held out from training (codec/training/held_out.py; at half the size where
+their colour is stored so), never on Kodak, with the averaged weights of the float model (rates are its estimates) at
+four of its anchors; by the measures that no loss and no choice has seen, and beside them by those that are trained on.
+A row's figures are the means over pictures of each one's BD-rate against the row "as it is", which trains on without a
+change, and how sure the mean is.
 """
 
 import argparse
-import io
 import json
 import resource
 import statistics
@@ -20,7 +21,6 @@ from dataclasses import fields
 from pathlib import Path
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -66,13 +66,14 @@ def changed(options, changes, out):
 
 
 def middles(paths):
-    """The middle of every picture held out, uint8 [H,W,3] with sides that are multiples of 64. Raises ValueError."""
-    pictures = []
-    for data in held_out(paths):
-        pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    """By name the middle of every picture held out, uint8 [H,W,3] with sides that are multiples of 64. Raises
+    ValueError.
+    """
+    pictures = {}
+    for name, pixels in held_out(paths):
         high, wide = (min(SIDE, side // 64 * 64) for side in pixels.shape[:2])
         top, left = (pixels.shape[0] - high) // 2, (pixels.shape[1] - wide) // 2
-        pictures.append(pixels[top : top + high, left : left + wide])
+        pictures[Path(name).stem] = pixels[top : top + high, left : left + wide]
     if not pictures:
         raise ValueError("none of the photographs held out is in --data: there is nothing to judge by")
     return pictures
@@ -82,7 +83,7 @@ def middles(paths):
 def curves(model, pictures, names):
     """By picture and anchor: estimated bits per pixel and each measure of the picture in 8 bits, as curves need it."""
     figures = []
-    for pixels in pictures:
+    for pixels in pictures.values():
         x = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
         x = x.contiguous(memory_format=torch.channels_last)
         points = []
@@ -161,10 +162,17 @@ def main():
     parser.add_argument("--steps", type=int, default=0, help="steps in place of minutes")
     parser.add_argument("--lr", type=float, default=1e-4)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--pictures", metavar="FOLDER", help="write what is judged by as PNG files, and nothing else")
     parser.add_argument("--table", metavar="RUN", help="print the table of what was measured, and nothing else")
     a = parser.parse_args()
     if a.table:
         print(table(map(json.loads, Path(a.table, "eye.jsonl").read_text().splitlines())))
+        return
+    pictures = middles(a.data)
+    if a.pictures:
+        Path(a.pictures).mkdir(parents=True, exist_ok=True)
+        for name, pixels in pictures.items():
+            Image.fromarray(pixels).save(Path(a.pictures, f"{name}.png"))
         return
     names, reasons = metrics.available(KEPT_OUT + TRAINED_ON)
     print(*reasons.values(), sep="\n")
@@ -181,7 +189,6 @@ def main():
         skip=300.0,
         threads=a.threads,
     )
-    pictures = middles(a.data)
     for name in a.rows:
         figures = measure(name, options, pictures, names)
         with open(Path(a.out, "eye.jsonl"), "a") as log:

@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
 from .held_out import HELD_OUT
 from .pages import pages
 
+# How often a picture with colour of half the resolution is drawn as it is, relative to one with all of it.
+HALF_COLOUR = 0.3
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".ppm", ".tif", ".tiff", ".bmp")
 
 
@@ -40,31 +42,48 @@ def sources(paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
                 yield os.path.basename(path), f.read()
 
 
-def held_out(paths: Iterable[str]) -> Iterator[bytes]:
-    """Yields the bytes of the pictures among `sources` that are never trained on."""
-    for _, data in sources(paths):
+def half_colour(picture: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG or WebP file has its colour at half the resolution: most have, and lossy WebP always."""
+    if picture.format == "JPEG":
+        return JpegImagePlugin.get_sampling(picture) != 0
+    return picture.format == "WEBP" and b"VP8 " in data[:64]
+
+
+def held_out(paths: Iterable[str]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yields name and pixels [H,W,3] of the pictures among `sources` that are never trained on, all with all of their
+    colour: at half the size where they are stored without it.
+    """
+    for name, data in sources(paths):
         if hashlib.sha256(data).hexdigest() in HELD_OUT:
-            yield data
+            picture = Image.open(io.BytesIO(data))
+            part = 2 if half_colour(picture, data) else 1
+            size = picture.width // part, picture.height // part
+            yield name, np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
 
 
-def decode(name: str, data: bytes, smallest: int) -> list[NDArray[np.uint8]]:
-    """Decodes one picture and a reduced copy of it (more scales, fewer traces of earlier coding): list of uint8
-    [H,W,3], empty for what is no picture or held out.
+def decode(name: str, data: bytes, smallest: int) -> list[tuple[NDArray[np.uint8], float]]:
+    """Decodes one picture and reduced copies of it (more scales, fewer traces of earlier coding): list of uint8
+    [H,W,3] and how often it is to be drawn, relative to others; empty for what is no picture or held out.
+
+    Of a picture with half of its colour the copies are half as large at most and get most of the draws: pictures with
+    all of it would else be coded with too little, since the model would have seen few.
     """
     if hashlib.sha256(data).hexdigest() in HELD_OUT:
         return []
     try:
-        full = Image.open(io.BytesIO(data)).convert("RGB")
+        opened = Image.open(io.BytesIO(data))
+        half, full = half_colour(opened, data), opened.convert("RGB")
     except (OSError, ValueError, SyntaxError):
         return []
     chance = random.Random(zlib.crc32(name.encode()))
-    factor = chance.uniform(0.4, 0.8)
-    reduced = full.resize(
-        (max(1, round(full.width * factor)), max(1, round(full.height * factor))),
-        chance.choice([Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX]),
-    )
-    arrays = [np.asarray(p) for p in (full, reduced) if min(p.size) >= smallest]
-    return [a for a in arrays if a.std() >= 4]  # not (nearly) one colour
+    copies = [(full, HALF_COLOUR if half else 1.0)]
+    for least, most in ((0.45, 0.5), (0.36, 0.45)) if half else ((0.4, 0.8),):
+        factor = max(chance.uniform(least, most), min(most, smallest / min(full.size)))
+        size = max(1, round(full.width * factor)), max(1, round(full.height * factor))
+        filters = [Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BOX]
+        copies.append((full.resize(size, chance.choice(filters)), 1.0))
+    arrays = [(np.asarray(p), weight) for p, weight in copies if min(p.size) >= smallest]
+    return [(a, weight) for a, weight in arrays if a.std() >= 4]  # not (nearly) one colour
 
 
 class Pictures:
@@ -75,12 +94,13 @@ class Pictures:
 
         Raises ValueError if no picture is at least `smallest` on both sides.
         """
-        arrays = []
+        found = []
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without the GIL
             for decoded in pool.map(lambda source: decode(source[0], source[1], smallest), sources(paths)):
-                arrays += decoded
-        if not arrays:
+                found += decoded
+        if not found:
             raise ValueError(f"no picture of at least {smallest}x{smallest} pixels in {', '.join(map(str, paths))}")
+        arrays, often = [array for array, _ in found], torch.tensor([weight for _, weight in found]).double()
         photographs = len(arrays)
         arrays += pages() if drawn else []
         size = torch.tensor([a.shape[:2] for a in arrays])
@@ -92,6 +112,7 @@ class Pictures:
         self.height, self.width = [s.to(device) for s in size.unbind(1)]
         # Large pictures come more often than small ones, but less than by area.
         chance = area.double().sqrt()
+        chance[:photographs] *= often
         if drawn:
             chance[photographs:] = drawn / (1 - drawn) * chance[:photographs].sum() / (len(arrays) - photographs)
         self.chance = chance.float().to(device)

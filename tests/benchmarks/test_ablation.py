@@ -116,7 +116,7 @@ def test_a_visual_row_is_trained_and_judged(tmp_path, monkeypatch):
         eye.middles(paths)
     monkeypatch.setattr(data, "HELD_OUT", {hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths[1:]})
     pictures = eye.middles(paths)
-    assert [p.shape for p in pictures] == [(256, 320, 3)] * 2
+    assert {name: p.shape for name, p in pictures.items()} == {"1": (256, 320, 3), "2": (256, 320, 3)}
     options = RunOptions(
         data=paths,
         init=str(path_of("psnr")),
