@@ -19,7 +19,7 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from scipy.special import erf
 
-from ..bitstream.tables import Tables, pmf_to_cdf
+from ..bitstream.tables import pmf_to_cdf
 from ..engine.torch.model import Model
 from ..engine.torch.quantiser import quantised
 from ..files.output import atomic
@@ -32,15 +32,13 @@ from .data import Pictures
 from .freeze import Ranges, freeze_networks, freeze_prior
 from .model import Trainable
 from .patterns import patterns
+from .rounding import rounding_thresholds
 
 Tensors = dict[str, torch.Tensor]
 Counts = dict[tuple[int, int], dict[int, int]]  # of symbols, by anchor and channel
 
 ROUNDS = 2  # of counting: where the encoder rounds up depends on the tables, and the tables on that
 PATTERN = 128  # pixels of a side of the pictures that are drawn to calibrate
-# The worth of a bit in squared quantiser steps: the best of 0.04, 0.08 and more on training pictures (theory for high
-# rates: 0.1155).
-BIT = 0.065
 OBSERVED = 2000.0  # weight of the model's own distribution against counted symbols, as a number of symbols
 
 
@@ -144,23 +142,6 @@ def count(
             for s, m in zip(symbols.tolist(), times.tolist()):
                 seen[s] = seen.get(s, 0) + m
     return y_counts, z_counts
-
-
-def rounding_thresholds(tables: Tables, pull: torch.Tensor) -> torch.Tensor:
-    """Where the encoder rounds up, by row: residual magnitudes from which 1 is coded, and distances past k >= 1 from
-    which k + 1 is: int32 [2,ROWS], in steps of 2^-TARGET, like the pull [ROWS].
-
-    Rate-distortion optimal for one symbol: the larger value must save more squared error, against values rebuilt `pull`
-    nearer to the mean, than its further bits are worth.
-    """
-    thresholds = []
-    for r, towards in enumerate((pull * 2.0**-TARGET).tolist()):
-        zero, one, two = [tables.frequency(r, symbol) for symbol in (0, 1, 2)]
-        value = 1 - towards
-        first = (value**2 + BIT * math.log2(zero / one)) / (2 * value)
-        further = min(1.0, max(0.0, 0.5 - towards + BIT * math.log2(one / two) / 2))
-        thresholds.append((min(first, 1 + further), further))
-    return torch.round(torch.tensor(thresholds, dtype=torch.float64).t() * (1 << TARGET)).to(torch.int32)
 
 
 def is_checkpoint(path: str) -> bool:
