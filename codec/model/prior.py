@@ -117,6 +117,7 @@ def place(x: torch.Tensor, t: int, step: torch.Tensor) -> None:
 
 FRACTION, HEAD, LATENT = 7, 12, 8
 ROWS = 84
+LEVELS = 33  # of the thresholds by which an encoder rounds, where it weighs places and channels
 ROW_START = -2.5  # log2-scale where row 0 begins; row r stands for scales about 2^(ROW_START + (r + 0.5) / 8)
 ROW_SHIFT = HEAD - 3
 EXACT = 1 << 23  # bound of every sum: float32 holds integers to 2^24, one bit is left for the rounding term

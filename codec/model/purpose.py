@@ -12,6 +12,7 @@ PURPOSES = {
 }
 NAME = "objective"
 PLAIN = "psnr"
+VISUAL = "visual"
 
 
 def objective_of(path: Path) -> str:

@@ -21,23 +21,24 @@ from scipy.special import erf
 
 from ..bitstream.tables import pmf_to_cdf
 from ..engine.torch.model import Model
-from ..engine.torch.quantiser import quantised
+from ..engine.torch.quantiser import levels_of, quantised
 from ..files.output import atomic
 from ..model import purpose
 from ..model.config import Config
 from ..model.fixed import TARGET, fixed
-from ..model.prior import LATENT, ROW_START, ROWS, gather
+from ..model.prior import LATENT, LEVELS, ROW_START, ROWS, gather
 from ..model.weights import FORMAT
 from .data import Pictures
 from .freeze import Ranges, freeze_networks, freeze_prior
 from .model import Trainable
 from .patterns import patterns
-from .rounding import rounding_thresholds
+from .rounding import masking, rounding_thresholds
 
 Tensors = dict[str, torch.Tensor]
 Counts = dict[tuple[int, int], dict[int, int]]  # of symbols, by anchor and channel
 
 ROUNDS = 2  # of counting: where the encoder rounds up depends on the tables, and the tables on that
+MASKING = 3  # batches of crops that are looked at for what masks errors
 PATTERN = 128  # pixels of a side of the pictures that are drawn to calibrate
 OBSERVED = 2000.0  # weight of the model's own distribution against counted symbols, as a number of symbols
 
@@ -127,10 +128,14 @@ def count(
             y = frozen.floats.analysis(x - 0.5, coordinate)  # in a quarter of the time of the exact one
             z = fixed(frozen.floats.hyper_analysis(y).double() * gain_z)
         target = fixed(y.double() * gain * (1 << TARGET))
+        level = levels_of(frozen, target, quality)
 
-        def quantise(t: int, mean: torch.Tensor, rows: torch.Tensor, target: torch.Tensor = target) -> torch.Tensor:
+        def quantise(
+            t: int, mean: torch.Tensor, rows: torch.Tensor, target: torch.Tensor = target, level: torch.Tensor = level
+        ) -> torch.Tensor:
             residual = (gather(target, t) - mean * (1 << TARGET - LATENT)).flatten()
-            residual = quantised(frozen, residual, rows.flatten()).view(mean.shape) * (rows > 0)
+            at = gather(level, t).flatten()
+            residual = quantised(frozen, residual, rows.flatten(), at).view(mean.shape) * (rows > 0)
             index = rows.long() * (2 * reach + 1) + residual.clamp(-reach, reach).long() + reach
             y_counts.reshape(-1)[:] += np.bincount(index.flatten().numpy(), minlength=y_counts.size)
             return residual
@@ -214,15 +219,22 @@ def export(
         objective = objective or objective_of(checkpoint)
         metadata |= {} if objective == purpose.PLAIN else {purpose.NAME: objective}
         write = lambda: save({k: v.contiguous() for k, v in tensors.items()}, metadata)
+        levels = LEVELS if objective == purpose.VISUAL else 1
 
         def weighed() -> bytes:
             """The weight file, its thresholds those of its tables."""
-            tensors["thresholds"] = torch.zeros(2, ROWS, dtype=torch.int32)
-            tensors["thresholds"] = rounding_thresholds(Model(write()).tables_y, tensors["pull"])
+            tensors["thresholds"] = torch.zeros(2 * levels, ROWS, dtype=torch.int32)
+            tensors["thresholds"] = rounding_thresholds(Model(write()).tables_y, tensors["pull"], levels)
             return write()
 
         tensors |= tables_of_y()
         batches = [(pictures.crops(4, size), float(a)) for a in range(config.anchors) for _ in range(crops)]
+        if levels > 1:
+            tensors |= {
+                "thresholds_channel": torch.zeros(config.latent, dtype=torch.int32),
+                "thresholds_busyness": torch.zeros(config.anchors, 1, dtype=torch.int32),
+            }
+            tensors |= masking(Model(weighed()), [x for x, _ in batches[:MASKING]])
         for _ in range(ROUNDS):
             counts_y, counts_z = count(Model(weighed()), batches)
             tensors |= tables_of_y(counts_y) | (tables_of_z(trained, counts_z) if trained else {})

@@ -22,9 +22,22 @@ import codec
 from codec.bitstream import container
 
 CONSTANTS = {name: ast.literal_eval(value) for name, value in table("Constant", "Value")}
-STRIDE, HYPER_STRIDE, STEPS, PHASE, SLOPE, FRACTION, HEAD, LATENT, GAIN, ROWS, ROW_START, MAX_RESIDUAL, EXACT = (
-    CONSTANTS.values()
-)
+(
+    STRIDE,
+    HYPER_STRIDE,
+    STEPS,
+    PHASE,
+    SLOPE,
+    FRACTION,
+    HEAD,
+    LATENT,
+    GAIN,
+    ROWS,
+    ROW_START,
+    LEVELS,
+    MAX_RESIDUAL,
+    EXACT,
+) = CONSTANTS.values()
 
 
 def must(condition):
@@ -126,6 +139,7 @@ class Model:
         config = json.loads(metadata["config"])
         self.sizes = CONSTANTS | {letter: config[key] for letter, key in table("Size", "Key in `config`")}
         self.tensors = safetensors.numpy.load(data)
+        self.sizes["L"] = CONSTANTS["LEVELS"] if "thresholds_channel" in self.tensors else 1
         self.layers = {}  # name: inputs, outputs, kernel, and what the last column says
         for last in (["Activation"], ["Parts"], ["Stride", "Parts"]):
             for name, *cells in table("Layer", "Inputs", "Outputs", "Kernel", *last):
@@ -274,10 +288,21 @@ class Model:
         z = self.scaled(self.fixed("hyper_analysis.c", h, 2), self.vector("prior.gain_z", quality), -8)
         return np.clip(z, -MAX_RESIDUAL, MAX_RESIDUAL)
 
+    def levels(self, target, quality):
+        """Section From pixels: which pair of thresholds each symbol of target [M, ...] has."""
+        if "thresholds_busyness" not in self.tensors:
+            return np.zeros(target.shape, int)
+        busyness = np.minimum(abs(target), 3 * 2**12).sum(0, keepdims=True)
+        relative = self.scaled(busyness, self.vector("thresholds_busyness", quality), 8)
+        above = sum((relative >= int(2 ** (8 + (k - 7.5) / 4) + 0.5)).astype(int) for k in range(16))
+        channel = self.tensors["thresholds_channel"].astype(int).reshape(-1, *(1,) * (target.ndim - 1))
+        return np.clip(channel + above + 8, 0, LEVELS - 1)
+
     def chosen(self, y, mean, row, quality):
         """Section From pixels: residuals of y [M, ...], were they all coded."""
         target = np.clip(self.scaled(y, self.vector("prior.gain_y", quality), 0), -(2**27), 2**27)
-        d, (one, more) = target - 16 * mean, self.tensors["thresholds"].astype(np.int64)[:, row]
+        d, level = target - 16 * mean, self.levels(target, quality)
+        one, more = (self.tensors["thresholds"].astype(np.int64)[2 * level + i, row] for i in (0, 1))
         k = (abs(d) - more + 2**12) // 2**12
         return np.sign(d) * np.minimum(np.where(k <= 1, abs(d) >= one, k), MAX_RESIDUAL)
 
@@ -311,9 +336,12 @@ def test_the_constants_of_the_page_are_those_of_the_code():
     assert CONSTANTS == {name: getattr(prior, name, getattr(config, name, None)) for name in CONSTANTS}
 
 
-def test_the_tensors_of_the_page_are_those_of_the_model():
-    m = model(container.unpack(codec.compress(picture(16, 16, 1), 1, lossless=False)).header.model)
+@pytest.mark.parametrize("name", ["default", "psnr"])
+def test_the_tensors_of_the_page_are_those_of_the_model(name):
+    m = model(container.unpack(codec.compress(picture(16, 16, 1), 1, lossless=False, model=name)).header.model)
     page = {name: (kind, m.shape(cells)) for name, kind, cells in table("Tensor", "Type", "Shape")}
+    if m.sizes["L"] == 1:
+        del page["thresholds_channel"], page["thresholds_busyness"]
     for name, (i, o, k, what) in m.layers.items():
         fixed = lambda n, kind, shifts: {
             f"{n}.weight": (kind, [o, i, k, k]),
@@ -329,19 +357,19 @@ def test_the_tensors_of_the_page_are_those_of_the_model():
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "channels", "depth", "quality"),
+    ("height", "width", "channels", "depth", "quality", "name"),
     [
-        (40, 48, 3, 8, 37.53),
-        (33, 70, 3, 8, 100),
-        (33, 70, 1, 8, 93),
-        (20, 1030, 3, 8, 1),
-        (17, 40, 3, 16, 98.7),
-        (30, 20, 1, 16, 64),
+        (40, 48, 3, 8, 37.53, "default"),
+        (33, 70, 3, 8, 100, "default"),
+        (33, 70, 1, 8, 93, "default"),
+        (20, 1030, 3, 8, 1, "default"),
+        (17, 40, 3, 16, 98.7, "default"),
+        (30, 20, 1, 16, 64, "default"),
+        (40, 48, 3, 8, 37.53, "psnr"),
     ],
 )
-def test_a_codec_written_from_the_page_finds_the_same_symbols_and_pixels(
-    height, width, channels, depth, quality, coder
-):
+def test_a_codec_written_from_the_page_finds_the_same_symbols_and_pixels(height, width, channels, depth, quality, name):
+    coder = codec.Codec(name)
     samples, most = picture(height, width, channels), 2**depth - 1
     if depth == 16:
         samples = samples.astype(np.uint16) * 257

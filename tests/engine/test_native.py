@@ -217,6 +217,12 @@ WRONG = [
     ({"pull": filled(-1)}, "pull is out of range"),
     ({"thresholds": filled(8193)}, "thresholds is out of range"),
     ({"thresholds": None}, "thresholds is missing"),
+    ({"thresholds": lambda t: t[:2].copy()}, "thresholds is not of the type and shape"),
+    ({"thresholds_channel": filled(34)}, "thresholds_channel is out of range"),
+    ({"thresholds_channel": None}, "thresholds_channel is missing"),
+    ({"thresholds_busyness": filled(-65 * 1024)}, "thresholds_busyness is out of range"),
+    ({"thresholds_busyness": None}, "thresholds_busyness is missing"),
+    ({"thresholds_busyness": None, "thresholds_channel": None}, "thresholds is not of the type and shape"),
     ({"pull": None}, "pull is missing"),
 ]
 

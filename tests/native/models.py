@@ -82,7 +82,9 @@ def _prior(rng, c):
         "prior.gain_z": whole(-2000, 2000, c.anchors, c.hyper),
         "prior.quality_bias": whole(-500, 500, c.anchors, c.prior),
         "pull": whole(0, 1500, ROWS),
-        "thresholds": whole(1500, 3000, 2, ROWS),
+        "thresholds": whole(1500, 3000, 66, ROWS),
+        "thresholds_channel": whole(-33, 34, c.latent),
+        "thresholds_busyness": whole(-13 * 1024, -8 * 1024, c.anchors, 1),
     }
 
 

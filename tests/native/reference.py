@@ -121,17 +121,28 @@ class Reference:
         log2, _ = self.between("prior.gain_y", quality)
         return np.clip(self.scaled(y, log2), -(2**27), 2**27).astype(np.int64)
 
+    def levels(self, target, quality):
+        """Which thresholds symbols have: of target's shape [M, h, w]."""
+        if len(self.tensors["thresholds"]) == 2:
+            return np.zeros_like(target)
+        busy = np.minimum(np.abs(target), 3 * 4096).sum(0, keepdims=True)
+        log2, _ = self.between("thresholds_busyness", quality)
+        edges = [round(2 ** (8 + (k - 7.5) / 4)) for k in range(16)]
+        above = sum((self.scaled(busy, log2, 8) >= edge).astype(int) for edge in edges)
+        return np.clip(above - 8 + self.tensors["thresholds_channel"][:, None, None] + 16, 0, 32)
+
     def write(self, z, target, quality):
         """Payload and checksum of z and of the y nearest to target [M, h, w]."""
-        one, more = self.tensors["thresholds"]
+        level = self.levels(target, quality)
         encoder = Encoder()
         encoder.put(z.reshape(-1), self._hyper_rows(z, quality), self.tables["z"])
 
         def code(where, mean, rows):
             d = target[where] - 16 * mean
             s = np.abs(d)
-            k = (s - more[rows] + 4096) >> 12
-            k = np.minimum(np.where(k > 1, k, s >= one[rows]), 16384) * np.sign(d) * (rows > 0)
+            one, more = (self.tensors["thresholds"][2 * level[where] + i, rows] for i in (0, 1))
+            k = (s - more + 4096) >> 12
+            k = np.minimum(np.where(k > 1, k, s >= one), 16384) * np.sign(d) * (rows > 0)
             encoder.put(k[rows > 0], rows[rows > 0], self.tables["y"])
             return k
 

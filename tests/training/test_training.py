@@ -108,7 +108,7 @@ def test_a_weight_file_gets_its_tables_of_y_and_thresholds_anew_and_nothing_else
     for name in ("by its thresholds", "plainly"):
         with pytest.MonkeyPatch.context() as patch:
             if name == "plainly":
-                patch.setattr("codec.training.export.quantised", lambda model, residuals, rows: torch.round(residuals))
+                patch.setattr("codec.training.export.quantised", lambda model, residuals, *_: torch.round(residuals))
             export(str(weights), [shard], str(tmp_path / "anew"), crops=2, size=128)
         old, new = load_file(weights), load_file(tmp_path / "anew")
         assert old.keys() == new.keys() and all(

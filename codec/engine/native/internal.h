@@ -20,6 +20,8 @@ enum {
     STRIDE = 16,
     MAX_ACTIVATION = 32767,
     MAX_TARGET = 1 << 27,
+    LEVELS = 33,         /* of a model whose rounding knows some */
+    BUSIEST = 3 << PULL, /* what of a latent counts as busyness */
     MAX_POSITIONS = 4096,
     MOST_BLOCKS = 64,
     GREATEST = 1024,
@@ -174,7 +176,10 @@ struct aec_model {
     const Simd *simd;
     Arena memory;
     Tables y, z;
-    int32_t *gain_y, *gain_z, *quality_bias, *exp2, *phase_bias, *pull, *thresholds;
+    int32_t *gain_y, *gain_z, *quality_bias, *exp2, *phase_bias, *pull;
+    /* Of what rounds: [2 * levels][ROWS], and what says which level is a symbol's, by channel and busyness, or NULL. */
+    int32_t *thresholds, *channel_levels, *busyness;
+    int levels;
     struct {
         Layer up2, up1, body[BLOCK_LAYERS], join[STEPS], blocks[STEPS][BLOCK_LAYERS], heads[4];
     } prior;

@@ -363,6 +363,24 @@ static int load_synthesis(Loading *g)
            stream(g, "synthesis.up4", &m->synthesis.up4, &m->synthesis.render, 1, MAX_STREAM);
 }
 
+/* Whether any tensor's name begins so. */
+static int has(const Loading *g, const char *beginning)
+{
+    for (int64_t i = 0; i < g->count; i++)
+        if (!strncmp(g->tensors[i].name, beginning, strlen(beginning))) return 1;
+    return 0;
+}
+
+static int load_rounding(Loading *g)
+{
+    aec_model *m = g->model;
+    m->levels = has(g, "thresholds_") ? LEVELS : 1;
+    return (m->thresholds = vectors(g, "thresholds", 2 * m->levels, ROWS, 0, 2 << PULL)) &&
+           (m->levels == 1 ||
+            ((m->channel_levels = vectors(g, "thresholds_channel", 0, m->config.latent, -LEVELS, LEVELS)) &&
+             (m->busyness = vectors(g, "thresholds_busyness", m->config.anchors, 1, -MAX_GAIN, MAX_GAIN))));
+}
+
 static int load_analysis(Loading *g)
 {
     aec_model *m = g->model;
@@ -384,15 +402,7 @@ static int load_analysis(Loading *g)
     if (largest(&m->hyper.c) >= 1 << 30) return refuse(g, "hyper_analysis.c", "does not keep its sums exact");
     return stream(g, "analysis.first", &m->analysis.first, m->analysis.blocks, c->analysis_blocks, MAX_STREAM) &&
            stream(g, "analysis.down", &m->analysis.down, &m->analysis.last_block, 1, MAX_STREAM) &&
-           (m->thresholds = vectors(g, "thresholds", 2, ROWS, 0, 2 << PULL));
-}
-
-/* Whether any tensor's name begins so. */
-static int has(const Loading *g, const char *beginning)
-{
-    for (int64_t i = 0; i < g->count; i++)
-        if (!strncmp(g->tensors[i].name, beginning, strlen(beginning))) return 1;
-    return 0;
+           load_rounding(g);
 }
 
 static int load_tables(Loading *g, Tables *tables, const char *which, int rows)

@@ -153,10 +153,38 @@ int32_t aec_peek(const aec_model *m, int32_t quality, const uint8_t *payload, in
     return result;
 }
 
+/* Busyness over the usual, times 2^8, from which the level is one more: a quarter of an octave each. */
+static const int32_t EDGES[] = {70, 83, 99, 117, 140, 166, 197, 235, 279, 332, 395, 470, 558, 664, 790, 939};
+
+typedef struct {
+    const aec_model *model;
+    const int32_t *target; /* [positions][M] */
+    double usual;          /* 2^8 over the usual busyness */
+    int32_t *levels;
+} Levels;
+
+/* The level of each position: how busy it is, for its errors show less there. */
+static void find_levels(void *context, int begin, int end)
+{
+    const Levels *o = context;
+    const int M = o->model->config.latent;
+    for (int i = begin; i < end; i++) {
+        const int32_t *y = o->target + (size_t)i * M;
+        int32_t busyness = 0, level = 0;
+        for (int c = 0; c < M; c++) {
+            const int32_t part = clamp(y[c], -BUSIEST, BUSIEST);
+            busyness += part < 0 ? -part : part;
+        }
+        const int32_t relative = scaled(busyness, o->usual, 1 << 16);
+        for (size_t k = 0; k < sizeof EDGES / sizeof *EDGES; k++) level += relative >= EDGES[k];
+        o->levels[i] = level - (int)(sizeof EDGES / sizeof *EDGES) / 2;
+    }
+}
+
 typedef struct {
     const Walk *walk;
     int t;
-    const int32_t *target;
+    const int32_t *target, *levels; /* of positions, or NULL */
 } Rounding;
 
 /* The residuals of a step: where the error that a larger symbol saves is worth its bits. */
@@ -170,7 +198,9 @@ static void rounding(void *context, int begin, int end)
         for (int c = 0; c < M; c++) {
             const Inside in = aec_inside(k, o->t, c / q);
             const size_t plane = c * k->positions + (size_t)i * half;
-            const int32_t *target = o->target + ((size_t)(2 * i + in.row) * k->w + in.column) * M + c;
+            const size_t first = (size_t)(2 * i + in.row) * k->w + in.column;
+            const int32_t *target = o->target + first * M + c, *levels = o->levels ? o->levels + first : NULL;
+            const int32_t middle = LEVELS / 2 + (levels ? k->model->channel_levels[c] : 0);
             const uint8_t *rows = k->row + plane;
             const int32_t *mean = k->mean + plane;
             int16_t *residual = k->residual + plane;
@@ -179,10 +209,12 @@ static void rounding(void *context, int begin, int end)
                     residual[j] = 0;
                     continue;
                 }
+                const int at =
+                    rows[j] + (levels ? 2 * padded(ROWS) * clamp(middle + levels[2 * j], 0, LEVELS - 1) : 0);
                 const int32_t wanted =
                     clamp(target[(size_t)2 * j * M], -MAX_TARGET, MAX_TARGET) - mean[j] * (1 << (PULL - LATENT));
                 const int32_t sign = wanted >> 31, size = (wanted ^ sign) - sign;
-                const int32_t whole = (size - mores[rows[j]] + (1 << PULL)) >> PULL, one = size >= ones[rows[j]];
+                const int32_t whole = (size - mores[at] + (1 << PULL)) >> PULL, one = size >= ones[at];
                 const int32_t symbol = least(whole > 1 ? whole : one, MAX_RESIDUAL) & -(rows[j] > 0);
                 residual[j] = (int16_t)((symbol ^ sign) - sign);
             }
@@ -223,14 +255,20 @@ static int pack_tile(const aec_model *m, int32_t quality, const int32_t *z, cons
     const uint16_t *hyper = hyper_rows(m, quality, k->positions / 4, arena);
     int32_t *symbols = aec_take(arena, most + 1, 4);
     uint16_t *rows = aec_take(arena, most + 1, 2);
+    int32_t *levels = m->levels > 1 ? aec_take(arena, (size_t)k->h * k->w, 4) : NULL;
     if (arena->failed) return AEC_MEMORY;
+    if (levels) {
+        int32_t usual[GROUP];
+        aec_between(m, m->busyness, 1, quality, usual);
+        aec_parallel(k->h * k->w, find_levels, &(Levels){m, target, aec_power(m, usual[0], 8), levels});
+    }
     for (size_t i = 0; i < hypers; i++)
         if (z[i] > MAX_RESIDUAL || z[i] < -MAX_RESIDUAL) return AEC_ARGUMENT;
     Run runs[2] = {{z, hyper, hypers, &m->z}, {symbols, rows, 0, &m->y}};
     aec_walk_features(k, z);
     for (int t = 0; t < STEPS; t++) {
         aec_walk_step(k, t);
-        Rounding r = {k, t, target};
+        Rounding r = {k, t, target, levels};
         aec_parallel(k->H / 2, rounding, &r);
         runs[1].count += collect(k, t, symbols + runs[1].count, rows + runs[1].count);
         aec_walk_settle(k, t);

@@ -20,7 +20,7 @@ from ...model.config import Config
 from ...model.fixed import GAIN, TARGET, Hundredths, Integers, Quality, faults, freeze
 from ...model.floats import dequantised
 from ...model.networks import Analysis, HyperAnalysis, Synthesis
-from ...model.prior import EXACT, QUALITIES, ROWS, FixedLayer, Prior
+from ...model.prior import EXACT, LEVELS, QUALITIES, ROWS, FixedLayer, Prior
 from ...model.weights import FORMAT, ID_BYTES, path_of, read_metadata, refusing
 from .forking import inside
 
@@ -34,15 +34,20 @@ class Networks(nn.Module):
 
     pull: torch.Tensor
     thresholds: torch.Tensor
+    thresholds_channel: torch.Tensor
+    thresholds_busyness: torch.Tensor
 
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, levels: int = 1):
         super().__init__()
         self.analysis, self.synthesis = Analysis(config, Integers), Synthesis(config, Integers)
         self.hyper_analysis, self.prior = HyperAnalysis(config, Integers), Prior(config)
         # By row: how far non-zero residuals are rebuilt nearer to the mean, in steps.
         self.register_buffer("pull", torch.zeros(ROWS, dtype=torch.int32))
-        # By row, in steps: residual magnitudes from which 1 is coded, and distances past k >= 1 from which k + 1 is.
-        self.register_buffer("thresholds", torch.zeros(2, ROWS, dtype=torch.int32))
+        # By level and row, in steps: residual magnitudes from which 1 is coded, and distances past k >= 1 from which
+        # k + 1 is. By channel, how far its level is from the middle; by anchor, 1 over the usual busyness, in log2.
+        self.register_buffer("thresholds", torch.zeros(2 * levels, ROWS, dtype=torch.int32))
+        self.register_buffer("thresholds_channel", torch.zeros(config.latent, dtype=torch.int32))
+        self.register_buffer("thresholds_busyness", torch.zeros(config.anchors, 1, dtype=torch.int32))
 
 
 class Model:
@@ -64,8 +69,12 @@ class Model:
             self.objective = metadata.get(purpose.NAME, purpose.PLAIN)  # what it was trained for
             tensors = load_tensors(data)
             tables = {k: tensors.pop(k).numpy() for k in list(tensors) if k.startswith("table.")}
+            levels = LEVELS if any(name.startswith("thresholds_") for name in tensors) else 1
             with torch.device("meta"):
-                networks = Networks(self.config)
+                networks = Networks(self.config, levels)
+            if levels == 1:
+                tensors["thresholds_channel"] = torch.zeros(self.config.latent, dtype=torch.int32)
+                tensors["thresholds_busyness"] = torch.zeros(self.config.anchors, 1, dtype=torch.int32)
             networks.load_state_dict(checked(tensors, networks.state_dict()), assign=True)
             _check_exact(networks, self.config)
             rows = {"y": ROWS, "z": self.config.anchors * self.config.hyper}
@@ -164,8 +173,11 @@ def _check_exact(networks: Networks, config: Config) -> None:
         steps = getattr(networks, name)
         if int(steps.min()) < 0 or int(steps.max()) > most << TARGET:
             raise BadWeights(f"the weight file's {name} are out of range")
+    if int(networks.thresholds_channel.double().abs().max()) > LEVELS:
+        raise BadWeights("the weight file's thresholds_channel is out of range")
+    gains = prior.gain_y, prior.gain_z, networks.thresholds_busyness
     if (
-        max(gain.double().abs().max() for gain in (prior.gain_y, prior.gain_z)) > MAX_GAIN << GAIN
+        max(gain.double().abs().max() for gain in gains) > MAX_GAIN << GAIN
         or prior.exp2.min() < 1 << 15
         or prior.exp2.max() > 1 << 16
     ):

@@ -24,7 +24,7 @@ from ...model.prior import LATENT, STEPS, gather, place
 from ...stages import stage
 from .device import CPU, moved
 from .model import Model
-from .quantiser import dequantised, quantised, rebuilt
+from .quantiser import dequantised, levels_of, quantised, rebuilt
 from .refinement import Fit
 
 MOST_TARGET = 2 * MAX_RESIDUAL << TARGET  # of latents, in quantiser steps of 2^-TARGET
@@ -52,6 +52,7 @@ def encode(
     high, wide = _padded(h, w)
     target = torch.nn.functional.pad(fixed(y * gain * 2.0 ** (TARGET - SAMPLE)), (0, wide - w, 0, high - h))
     target.clamp_(-MOST_TARGET, MOST_TARGET)
+    levels = levels_of(m, target, quality)
 
     def rounding(target: torch.Tensor, each: Callable[..., None]) -> torch.Tensor:
         """y in 2^-LATENT as a decoder will have it; each(t, coded, all) is told of every step: the symbols that are
@@ -60,8 +61,8 @@ def encode(
         def quantise(t: int, mean: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
             where, ends = _coded(rows, valid[t])
             residual = torch.sub(gather(target, t), mean, alpha=1 << TARGET - LATENT)
-            wanted, own = (x.flatten().index_select(0, where) for x in (residual, rows))
-            symbols = quantised(m, wanted, own)
+            wanted, own, at = (x.flatten().index_select(0, where) for x in (residual, rows, gather(levels, t)))
+            symbols = quantised(m, wanted, own, at)
             residual = torch.zeros_like(mean).view(-1).index_copy_(0, where, symbols).view(mean.shape)
             each(t, (symbols, own, ends), (residual, rows))
             return residual

@@ -7,15 +7,35 @@ import torch
 
 from ...model.config import MAX_RESIDUAL
 from ...model.fixed import TARGET, Hundredths, fixed
-from ...model.prior import LATENT
+from ...model.prior import LATENT, ROWS
 from .model import Model
 
+BUSIEST = 3 << TARGET  # what of a latent counts as busyness
+# Busyness over the usual, times 2^8, from which the level is one more: a quarter of an octave each.
+EDGES = [round(2 ** (8 + (k - 7.5) / 4)) for k in range(16)]
 
-def quantised(model: Model, residuals: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """The symbols of residuals [n], in steps of 2^-TARGET, under their table rows: rounded where the error saved is
-    worth its bits (`Networks.thresholds`); both float64.
+
+def levels_of(model: Model, target: torch.Tensor, quality: Hundredths) -> torch.Tensor:
+    """Which thresholds the symbols of latents [N,M,h,w] have, in steps of 2^-TARGET, float64: int32, the same shape.
+
+    The busier it is around a latent, the less its error shows, and the more error a bit has to save (as in Zeng, Daly,
+    Lei 2002, "An overview of the visual optimization tools in JPEG 2000").
     """
-    one, more = (x.index_select(0, rows) for x in model.networks.thresholds)
+    n = model.networks
+    busyness = target.clamp(-BUSIEST, BUSIEST).abs_().sum(1, keepdim=True)
+    relative = fixed(busyness * model.at(quality).power(n.thresholds_busyness, 8))
+    edges = torch.tensor(EDGES, dtype=torch.float64, device=target.device)
+    own = torch.searchsorted(edges, relative, right=True, out_int32=True) - len(EDGES) // 2
+    count = len(n.thresholds) // 2
+    return (own + n.thresholds_channel[:, None, None] + count // 2).clamp_(0, count - 1)
+
+
+def quantised(model: Model, residuals: torch.Tensor, rows: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    """The symbols of residuals [n], in steps of 2^-TARGET, under their rows and at their `levels_of`: rounded where
+    the error saved is worth its bits (`Networks.thresholds`); both float64.
+    """
+    place = levels.long() * (2 * ROWS) + rows
+    one, more = (model.networks.thresholds.view(-1)[start:].index_select(0, place) for start in (0, ROWS))
     size = residuals.abs()
     whole = torch.sub(size, more).mul_(2.0**-TARGET).add_(1).floor_()
     return torch.where(whole > 1, whole, size >= one).copysign_(residuals).clamp_(-MAX_RESIDUAL, MAX_RESIDUAL)

@@ -76,8 +76,13 @@ class Fit:
         return target
 
     def curvature(self, steps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        """Of the error along each latent alone, in bits per squared quantiser step: one number per channel, times what
-        the error counts where the latent is; [N,M,high,wide] or what is broadcast to that.
+        """Of the error along each latent alone, in bits per squared quantiser step: that of its channel, times what the
+        error counts where the latent is; [N,M,high,wide] or what is broadcast to that. Args: as of `by_channel`.
+        """
+        return self.by_channel(steps, gradient).clamp_min(LEAST_CURVATURE) * self.weights(*steps.shape[2:])
+
+    def by_channel(self, steps: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """The curvature of each channel where the error counts 1: [N,M,1,1].
 
         Args: steps, gradient: where it is measured, both [N,M,high,wide].
         """
@@ -91,7 +96,7 @@ class Fit:
             # A latent's own share of the change remains, since the signs of its neighbours are any.
             own = (self.gradient(steps + moved) - gradient) / moved / weights
             found += own[:, :, :h, :w].mean((2, 3), keepdim=True) / probes
-        return found.clamp_min(LEAST_CURVATURE) * weights
+        return found
 
     def weights(self, high: int, wide: int) -> float | torch.Tensor:
         """What the error counts around each latent: broadcast to [N,M,high,wide]."""
