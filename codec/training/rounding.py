@@ -22,9 +22,9 @@ from ..model.prior import LEVELS
 # rates: 0.1155).
 BIT = 0.065
 STEPS = 8  # levels in an octave of what a bit is worth
-# What a bit is worth in a channel of a model for the eye: BIT times WORTH, times the channel's curvature over the median
-# channel's to this power. The best by most measures of 1.0 and 1.2 with powers of 0.2, 0.5 and 0.8, on six photographs
-# held out (qualities 2 to 88).
+# What a bit is worth in a channel of a model for the eye: BIT times WORTH, times the channel's curvature over the
+# median channel's to this power. The best by most measures of 1.0 and 1.2 with powers of 0.2, 0.5 and 0.8, on six
+# photographs held out (qualities 2 to 88).
 WORTH, POWER = 1.2, 0.8
 LEAST = 4.0  # bits per squared step, the least curvature that is believed
 
