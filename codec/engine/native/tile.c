@@ -187,36 +187,40 @@ typedef struct {
     const int32_t *target, *levels; /* of positions, or NULL */
 } Rounding;
 
-/* The residuals of a step: where the error that a larger symbol saves is worth its bits. */
+/* The symbol of a residual: a larger one where the error that this saves is worth its bits. */
+static inline int16_t rounded(int32_t wanted, int row, const int32_t *ones)
+{
+    const int32_t *mores = ones + padded(ROWS);
+    const int32_t sign = wanted >> 31, size = (wanted ^ sign) - sign;
+    const int32_t whole = (size - mores[row] + (1 << PULL)) >> PULL, one = size >= ones[row];
+    const int32_t symbol = least(whole > 1 ? whole : one, MAX_RESIDUAL) & -(row > 0);
+    return (int16_t)((symbol ^ sign) - sign);
+}
+
+/* The residuals of a step. */
 static void rounding(void *context, int begin, int end)
 {
     const Rounding *o = context;
     const Walk *k = o->walk;
     const int M = k->model->config.latent, q = M / 4, half = k->W / 2;
-    const int32_t *ones = k->model->thresholds, *mores = ones + padded(ROWS);
+    const int32_t *thresholds = k->model->thresholds;
     for (int i = begin; i < end; i++)
         for (int c = 0; c < M; c++) {
             const Inside in = aec_inside(k, o->t, c / q);
             const size_t plane = c * k->positions + (size_t)i * half;
-            const size_t first = (size_t)(2 * i + in.row) * k->w + in.column;
-            const int32_t *target = o->target + first * M + c, *levels = o->levels ? o->levels + first : NULL;
-            const int32_t middle = LEVELS / 2 + (levels ? k->model->channel_levels[c] : 0);
-            const uint8_t *rows = k->row + plane;
-            const int32_t *mean = k->mean + plane;
             int16_t *residual = k->residual + plane;
-            for (int j = 0; j < half; j++) {
-                if (i >= in.height || j >= in.width) {
-                    residual[j] = 0;
-                    continue;
-                }
-                const int at =
-                    rows[j] + (levels ? 2 * padded(ROWS) * clamp(middle + levels[2 * j], 0, LEVELS - 1) : 0);
+            memset(residual, 0, half * sizeof *residual);
+            if (i >= in.height) continue;
+            const size_t first = (size_t)(2 * i + in.row) * k->w + in.column;
+            const int32_t *target = o->target + first * M + c, *mean = k->mean + plane;
+            const uint8_t *rows = k->row + plane;
+            const int32_t *levels = o->levels ? o->levels + first : NULL;
+            const int32_t middle = LEVELS / 2 + (levels ? k->model->channel_levels[c] : 0);
+            for (int j = 0; j < in.width; j++) {
+                const int level = levels ? clamp(middle + levels[2 * j], 0, LEVELS - 1) : 0;
                 const int32_t wanted =
                     clamp(target[(size_t)2 * j * M], -MAX_TARGET, MAX_TARGET) - mean[j] * (1 << (PULL - LATENT));
-                const int32_t sign = wanted >> 31, size = (wanted ^ sign) - sign;
-                const int32_t whole = (size - mores[at] + (1 << PULL)) >> PULL, one = size >= ones[at];
-                const int32_t symbol = least(whole > 1 ? whole : one, MAX_RESIDUAL) & -(rows[j] > 0);
-                residual[j] = (int16_t)((symbol ^ sign) - sign);
+                residual[j] = rounded(wanted, rows[j], thresholds + level * 2 * padded(ROWS));
             }
         }
 }
