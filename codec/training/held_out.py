@@ -1,7 +1,7 @@
 """Photographs that are never trained on, so that a choice between trainings has something to be judged by.
 
 Twenty-four of the training photographs, by the SHA-256 of their files: people, skin, fur, foliage, water, skies, night,
-a town, text. `data.Pictures` leaves them out, `benchmarks.training.ablate` measures on them. The models shipped before
+a town, text. `data.Pictures` leaves them out, `benchmarks.training.eye` measures on them. The models shipped before
 2026-11-28, and what was trained on from them, saw them: among models of one origin they are as good as unseen ones.
 """
 

@@ -15,6 +15,11 @@ BUSIEST = 3 << TARGET  # what of a latent counts as busyness
 EDGES = [round(2 ** (8 + (k - 7.5) / 4)) for k in range(16)]
 
 
+def busyness(target: torch.Tensor) -> torch.Tensor:
+    """How large the latents [N,M,h,w] of a position are together, in steps of 2^-TARGET: [N,1,h,w], float64."""
+    return target.clamp(-BUSIEST, BUSIEST).abs_().sum(1, keepdim=True)
+
+
 def levels_of(model: Model, target: torch.Tensor, quality: Hundredths) -> torch.Tensor:
     """Which thresholds the symbols of latents [N,M,h,w] have, in steps of 2^-TARGET, float64: int32, the same shape.
 
@@ -22,11 +27,12 @@ def levels_of(model: Model, target: torch.Tensor, quality: Hundredths) -> torch.
     Lei 2002, "An overview of the visual optimization tools in JPEG 2000").
     """
     n = model.networks
-    busyness = target.clamp(-BUSIEST, BUSIEST).abs_().sum(1, keepdim=True)
-    relative = fixed(busyness * model.at(quality).power(n.thresholds_busyness, 8))
+    count = len(n.thresholds) // 2
+    if count == 1:
+        return torch.zeros_like(target, dtype=torch.int32)
+    relative = fixed(busyness(target) * model.at(quality).power(n.thresholds_busyness, 8))
     edges = torch.tensor(EDGES, dtype=torch.float64, device=target.device)
     own = torch.searchsorted(edges, relative, right=True, out_int32=True) - len(EDGES) // 2
-    count = len(n.thresholds) // 2
     return (own + n.thresholds_channel[:, None, None] + count // 2).clamp_(0, count - 1)
 
 
